@@ -1,0 +1,35 @@
+/* common.h - what every kernel may use: the counter-based generator.
+ *
+ * vox_random_block is the twin of the host's (src/base/philox.c), bit for bit:
+ *   counter = { block, sample, step, purpose << 16 | lane }, key = seed
+ * so that a mask depends on (seed, purpose, step, global sample, element) and
+ * never on the device.
+ * Source: Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC11. */
+#ifndef VOX_COMMON_H
+#define VOX_COMMON_H
+
+inline uint4 vox_philox4x32_10(uint4 c, uint2 k)
+{
+    for (int round = 0; round < 10; round++) {
+        const uint hi0 = mul_hi(0xD2511F53u, c.x), lo0 = 0xD2511F53u * c.x;
+        const uint hi1 = mul_hi(0xCD9E8D57u, c.z), lo1 = 0xCD9E8D57u * c.z;
+        c = (uint4)(hi1 ^ c.y ^ k.x, lo1, hi0 ^ c.w ^ k.y, lo0);
+        k += (uint2)(0x9E3779B9u, 0xBB67AE85u);
+    }
+    return c;
+}
+
+/* Elements 4*block .. 4*block+3 of the stream of one sample. */
+inline uint4 vox_random_block(ulong seed, uint purpose, uint lane, uint step, uint sample, uint block)
+{
+    return vox_philox4x32_10((uint4)(block, sample, step, purpose << 16 | (lane & 0xffffu)),
+                             (uint2)((uint)seed, (uint)(seed >> 32)));
+}
+
+/* [0, 1), exact in float: the same value as the host's vox_uniform. */
+inline float vox_uniform(uint bits)
+{
+    return (float)(bits >> 8) * (1.0f / 16777216.0f);
+}
+
+#endif

@@ -1,0 +1,98 @@
+# Dependencies.cmake - what voxcl is built on.  Only the OpenCL loader is needed;
+# every other package can be switched off with -DVOXCL_WITH_<NAME>=OFF, and what
+# it served then says so at run time.  A missing one stops the configure with the
+# package to install.
+find_package(PkgConfig REQUIRED)
+find_package(Threads REQUIRED)
+
+add_library(voxcl_deps INTERFACE)
+add_library(voxcl_flags INTERFACE)
+target_link_libraries(voxcl_deps INTERFACE Threads::Threads m)
+
+function(voxcl_missing what option debian fedora)
+  set(off "")
+  if(option)
+    set(off "\n  or build without it:   -D${option}=OFF")
+  endif()
+  message(FATAL_ERROR "voxcl needs ${what}, which was not found.\n"
+    "  on Debian or Ubuntu:   apt install ${debian}\n"
+    "  on Fedora:             dnf install ${fedora}${off}")
+endfunction()
+
+# A package that pkg-config knows.
+macro(voxcl_pkg name module what debian fedora)
+  option(VOXCL_WITH_${name} "Build with ${what}" ON)
+  if(VOXCL_WITH_${name})
+    pkg_check_modules(VOXCL_${name} IMPORTED_TARGET ${module})
+    if(NOT VOXCL_${name}_FOUND)
+      voxcl_missing("${what}" VOXCL_WITH_${name} "${debian}" "${fedora}")
+    endif()
+    target_link_libraries(voxcl_deps INTERFACE PkgConfig::VOXCL_${name})
+    target_compile_definitions(voxcl_deps INTERFACE VOXCL_WITH_${name}=1)
+  endif()
+endmacro()
+
+find_package(OpenCL QUIET)
+if(NOT OpenCL_FOUND)
+  voxcl_missing("the OpenCL ICD loader with its headers" "" "ocl-icd-opencl-dev opencl-headers"
+                "ocl-icd-devel opencl-headers")
+endif()
+target_link_libraries(voxcl_deps INTERFACE OpenCL::OpenCL)
+target_compile_definitions(voxcl_deps INTERFACE CL_TARGET_OPENCL_VERSION=120)
+
+voxcl_pkg(HWLOC hwloc "hwloc (where devices sit)" libhwloc-dev hwloc-devel)
+voxcl_pkg(PNG libpng "libpng (PNG images)" libpng-dev libpng-devel)
+voxcl_pkg(ZLIB zlib "zlib (compressed MetaImage)" zlib1g-dev zlib-devel)
+voxcl_pkg(FYAML libfyaml "libfyaml (experiment files)" libfyaml-dev libfyaml-devel)
+voxcl_pkg(JANSSON jansson "jansson (JSON)" libjansson-dev jansson-devel)
+
+option(VOXCL_WITH_CLBLAST "Build with CLBlast (GEMM)" ON)
+if(VOXCL_WITH_CLBLAST)
+  find_path(VOXCL_CLBLAST_INCLUDE clblast_c.h)
+  find_library(VOXCL_CLBLAST_LIBRARY clblast)
+  if(NOT VOXCL_CLBLAST_INCLUDE OR NOT VOXCL_CLBLAST_LIBRARY)
+    voxcl_missing("CLBlast (GEMM)" VOXCL_WITH_CLBLAST libclblast-dev clblast-devel)
+  endif()
+  target_include_directories(voxcl_deps SYSTEM INTERFACE $<BUILD_INTERFACE:${VOXCL_CLBLAST_INCLUDE}>)
+  target_link_libraries(voxcl_deps INTERFACE ${VOXCL_CLBLAST_LIBRARY})
+  target_compile_definitions(voxcl_deps INTERFACE VOXCL_WITH_CLBLAST=1)
+endif()
+
+option(VOXCL_WITH_NIFTI "Build with nifticlib (NIfTI images)" ON)
+if(VOXCL_WITH_NIFTI)
+  find_path(VOXCL_NIFTI_INCLUDE nifti2_io.h PATH_SUFFIXES nifti)
+  find_library(VOXCL_NIFTI_LIBRARY nifti2)
+  find_library(VOXCL_ZNZ_LIBRARY znz)
+  if(NOT VOXCL_NIFTI_INCLUDE OR NOT VOXCL_NIFTI_LIBRARY OR NOT VOXCL_ZNZ_LIBRARY)
+    voxcl_missing("nifticlib 3 (NIfTI images)" VOXCL_WITH_NIFTI "libnifti-dev libnifti2-dev"
+                  nifticlib-devel)
+  endif()
+  target_include_directories(voxcl_deps SYSTEM INTERFACE $<BUILD_INTERFACE:${VOXCL_NIFTI_INCLUDE}>)
+  target_link_libraries(voxcl_deps INTERFACE ${VOXCL_NIFTI_LIBRARY} ${VOXCL_ZNZ_LIBRARY})
+  target_compile_definitions(voxcl_deps INTERFACE VOXCL_WITH_NIFTI=1)
+endif()
+
+option(VOXCL_WITH_GDCM "Build with GDCM (DICOM images)" ON)
+if(VOXCL_WITH_GDCM)
+  find_path(VOXCL_GDCM_INCLUDE gdcmImageReader.h PATH_SUFFIXES gdcm-3.0 gdcm)
+  foreach(part MSFF DSED DICT IOD Common)
+    find_library(VOXCL_GDCM_${part} gdcm${part})
+    list(APPEND VOXCL_GDCM_LIBRARIES ${VOXCL_GDCM_${part}})
+  endforeach()
+  if(NOT VOXCL_GDCM_INCLUDE OR NOT VOXCL_GDCM_MSFF)
+    voxcl_missing("GDCM 3 (DICOM images)" VOXCL_WITH_GDCM libgdcm-dev gdcm-devel)
+  endif()
+  target_include_directories(voxcl_deps SYSTEM INTERFACE $<BUILD_INTERFACE:${VOXCL_GDCM_INCLUDE}>)
+  target_link_libraries(voxcl_deps INTERFACE ${VOXCL_GDCM_LIBRARIES})
+  target_compile_definitions(voxcl_deps INTERFACE VOXCL_WITH_GDCM=1)
+endif()
+
+target_compile_options(voxcl_flags INTERFACE
+  $<$<COMPILE_LANGUAGE:C>:-Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wstrict-prototypes>
+  $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra>
+  $<$<BOOL:${VOXCL_WERROR}>:-Werror>)
+if(VOXCL_SANITIZE)
+  target_compile_options(voxcl_flags INTERFACE -fsanitize=${VOXCL_SANITIZE} -fno-omit-frame-pointer)
+  target_link_options(voxcl_flags INTERFACE -fsanitize=${VOXCL_SANITIZE})
+  target_link_options(voxcl_deps INTERFACE -fsanitize=${VOXCL_SANITIZE})
+endif()

@@ -1,0 +1,16 @@
+# embed.cmake - run by EmbedKernels: writes OUT with the text of FILES, as byte
+# arrays (a string literal may not pass 4095 characters in portable C).
+set(code "/* Made by cmake/embed.cmake from cl/; do not edit. */\n#include \"ocl/embedded.h\"\n\n")
+set(table "")
+set(i 0)
+foreach(file ${FILES})
+  get_filename_component(name ${file} NAME)
+  file(READ ${file} hex HEX)
+  string(REGEX REPLACE "(................................................)" "\\1\n" hex "${hex}")
+  string(REGEX REPLACE "([0-9a-f][0-9a-f])" "0x\\1," hex "${hex}")
+  string(APPEND code "static const unsigned char file${i}[] = {\n${hex}0x00};\n\n")
+  string(APPEND table "    {\"${name}\", file${i}, sizeof file${i} - 1},\n")
+  math(EXPR i "${i} + 1")
+endforeach()
+string(APPEND code "const vox_embedded vox_embedded_files[] = {\n${table}    {0, 0, 0}};\n")
+file(WRITE ${OUT} "${code}")

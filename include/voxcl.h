@@ -1,0 +1,291 @@
+/* voxcl.h - the whole public C API: train volumetric neural networks on every
+ * OpenCL device in the machine at once.
+ *
+ * Conventions, once for all of it:
+ *  - A fallible function returns vox_status and takes a vox_error last.  The
+ *    caller owns the vox_error and may pass NULL.  It is filled on failure and
+ *    untouched on success.  Out parameters are set only on success (handles are
+ *    NULL on failure).
+ *  - open/free make and destroy heap handles; free takes the address of the
+ *    handle, sets it to NULL, and accepts NULL.
+ *  - The library never prints, exits or asserts because of input, files or
+ *    drivers.  What it would say goes to the log callback.
+ *  - Triples are (d, h, w).  Lengths are in mm, times in seconds, sizes in bytes.
+ *    Physical points are LPS (DICOM's patient coordinates).
+ *  - A handle may be used by one thread at a time. */
+#ifndef VOXCL_H
+#define VOXCL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__) && !defined(VOX_API)
+#define VOX_API __attribute__((visibility("default")))
+#elif !defined(VOX_API)
+#define VOX_API
+#endif
+
+/* ---- errors and the log ------------------------------------------------ */
+
+typedef enum vox_status {
+    VOX_OK = 0,
+    VOX_ERR_USAGE,       /* a call or command line that makes no sense */
+    VOX_ERR_INPUT,       /* a file or experiment that is wrong */
+    VOX_ERR_IO,          /* the operating system refused a read or write */
+    VOX_ERR_MEMORY,      /* host memory ran out */
+    VOX_ERR_DEVICE,      /* an OpenCL call or a kernel failed */
+    VOX_ERR_UNSUPPORTED, /* known, but not by this build or device */
+    VOX_ERR_NONFINITE,   /* training produced NaN or infinity */
+    VOX_ERR_INTERRUPTED  /* stopped on request, state saved */
+} vox_status;
+
+typedef struct vox_error {
+    vox_status code;
+    char message[160]; /* what failed: one line, lower case, no full stop */
+    char detail[480];  /* the facts: shapes, file:line:column, kernel, CL error by name */
+    char hint[240];    /* what to try; may be empty */
+} vox_error;
+
+typedef enum vox_log_level { VOX_LOG_DEBUG, VOX_LOG_INFO, VOX_LOG_WARN } vox_log_level;
+
+/* Called with one line without newline, possibly from another thread. */
+typedef void (*vox_log_fn)(void *user, vox_log_level level, const char *line);
+
+/* Process-wide; NULL silences (the default).  Set before any other call. */
+VOX_API void vox_log_set(vox_log_fn fn, void *user);
+
+/* "0.1.0", static. */
+VOX_API const char *vox_version(void);
+
+/* Frees a string the library returned; NULL is fine. */
+VOX_API void vox_string_free(char **text);
+
+/* ---- devices ------------------------------------------------------------ */
+
+typedef enum vox_device_type { VOX_DEVICE_CPU, VOX_DEVICE_GPU, VOX_DEVICE_OTHER } vox_device_type;
+
+/* What `voxcl devices` shows of one device; strings are never NULL. */
+typedef struct vox_device_desc {
+    int index; /* the number --devices takes */
+    char name[128];
+    char vendor[128];
+    char platform[128];
+    char platform_version[128];
+    char device_version[128];
+    char opencl_c_version[64];
+    char driver_version[64];
+    vox_device_type type;
+    bool usable;
+    char reason[240]; /* why not usable, else empty */
+    uint32_t compute_units;
+    uint32_t clock_mhz;
+    uint64_t global_mem_bytes;
+    uint64_t max_alloc_bytes;
+    uint64_t local_mem_bytes;
+    bool local_mem_dedicated; /* false: local memory is global memory (CPUs) */
+    uint64_t cache_bytes;
+    size_t max_work_group;
+    size_t max_work_items[3];
+    uint32_t mem_align_bytes;    /* of sub-buffers */
+    uint32_t vector_width_float; /* preferred */
+    bool unified_memory;
+    char extensions[512]; /* the usable ones, space separated */
+    int numa_node;        /* -1 unknown */
+    char pci[32];         /* "0000:3b:00.0", empty if none */
+    char locality[64];    /* hwloc's words for where it sits, empty if unknown */
+} vox_device_desc;
+
+typedef struct vox_device_list {
+    vox_device_desc *device; /* [count] */
+    size_t count;
+    size_t platforms; /* ICD platforms found, with or without devices */
+} vox_device_list;
+
+/* Every device of every platform, the unusable ones included.  No device is not
+ * an error here: count is 0. */
+VOX_API vox_status vox_device_list_open(vox_device_list **out, vox_error *err);
+VOX_API void vox_device_list_free(vox_device_list **list);
+
+/* The devices a job runs on, opened. */
+typedef struct vox_ctx vox_ctx;
+
+/* selector: "all", "cpu", "gpu", a list of indices "0,2", or a part of a name
+ * (case does not matter).  NULL means "all".  Fails if nothing matches or a
+ * named device cannot be used. */
+VOX_API vox_status vox_ctx_open(vox_ctx **out, const char *selector, vox_error *err);
+VOX_API void vox_ctx_free(vox_ctx **ctx);
+VOX_API size_t vox_ctx_device_count(const vox_ctx *ctx);
+/* Borrowed from ctx. */
+VOX_API const vox_device_desc *vox_ctx_device(const vox_ctx *ctx, size_t i);
+
+/* ---- images ------------------------------------------------------------- */
+
+/* A volume in host memory, and where it lies in the patient.
+ * The centre of voxel (d,h,w) is at
+ *   origin_mm + d*spacing_mm[0]*direction[0] + h*spacing_mm[1]*direction[1]
+ *             + w*spacing_mm[2]*direction[2]           (LPS, x y z) */
+typedef struct vox_image {
+    float *voxel; /* [C, D, H, W], rescale slope and intercept applied; owned */
+    int64_t channels;
+    int64_t size[3];        /* d, h, w; all >= 1 */
+    double spacing_mm[3];   /* d, h, w; > 0 */
+    double origin_mm[3];    /* x, y, z */
+    double direction[3][3]; /* direction[axis] = unit vector (x,y,z) of axis d, h, w */
+    bool has_geometry;      /* false: the file has none; spacing 1, identity */
+    char stored_type[16];   /* "uint16", "float32", ... as the file has it */
+    char format[16];        /* "dicom", "nifti", "metaimage", "numpy", "png" */
+} vox_image;
+
+/* Reads any supported file, or a folder holding one DICOM series.  The format
+ * is told by content first, then by name. */
+VOX_API vox_status vox_image_read(vox_image **out, const char *path, vox_error *err);
+VOX_API void vox_image_free(vox_image **image);
+
+/* Writes by the name's ending: .npy, .nii, .nii.gz, .mhd, .mha, .png (one slice), or a
+ * folder (ending in '/') of PNG slices.  Whole or not at all. */
+VOX_API vox_status vox_image_write(const vox_image *image, const char *path, vox_error *err);
+
+/* ---- synthetic data ----------------------------------------------------- */
+
+typedef struct vox_synth_options {
+    uint64_t seed;
+    int64_t patients; /* 0: the kind's default */
+} vox_synth_options;
+
+/* kind: "prostate".  dir is made; it must not exist or be empty. */
+VOX_API vox_status vox_synth(const char *kind, const char *dir, const vox_synth_options *opt,
+                             vox_error *err);
+
+/* ---- experiments -------------------------------------------------------- */
+
+/* A parsed and checked experiment file with its overrides applied. */
+typedef struct vox_experiment vox_experiment;
+
+/* overrides: "train.batch=8" and the like, may be NULL with count 0. */
+VOX_API vox_status vox_experiment_open(vox_experiment **out, const char *path,
+                                       const char *const *overrides, size_t override_count,
+                                       vox_error *err);
+VOX_API void vox_experiment_free(vox_experiment **exp);
+VOX_API const char *vox_experiment_name(const vox_experiment *exp);
+VOX_API int64_t vox_experiment_batch(const vox_experiment *exp);
+
+/* One row of `voxcl info`. */
+typedef struct vox_layer_desc {
+    char name[64];
+    char kind[32];
+    int64_t out_shape[5]; /* N, C, D, H, W for one sample (N = 1) */
+    int64_t parameters;
+    int64_t trainable;
+    double forward_flops; /* for one sample */
+} vox_layer_desc;
+
+typedef struct vox_network_desc {
+    vox_layer_desc *layer; /* [count] */
+    size_t count;
+    int64_t input_shape[5];
+    int64_t parameters, trainable;
+    double forward_flops;  /* for one sample */
+    double training_flops; /* forward and both backward passes, one sample */
+    uint64_t parameter_bytes;
+    uint64_t activation_bytes; /* for the training batch on one device */
+    uint64_t device_bytes;     /* all of a training plan at that batch, one device */
+    int64_t batch;             /* the batch these bytes are for */
+} vox_network_desc;
+
+VOX_API vox_status vox_experiment_describe(vox_network_desc **out, const vox_experiment *exp,
+                                           vox_error *err);
+VOX_API void vox_network_desc_free(vox_network_desc **desc);
+
+/* ---- training ------------------------------------------------------------ */
+
+typedef enum vox_event_kind {
+    VOX_EVENT_START, /* text: the reduction tree and shards, several lines */
+    VOX_EVENT_STEP,
+    VOX_EVENT_VALID,
+    VOX_EVENT_CHECKPOINT /* text: its path */
+} vox_event_kind;
+
+typedef struct vox_event {
+    vox_event_kind kind;
+    int64_t step, steps; /* done so far, in all */
+    int64_t epoch;
+    double loss; /* of this step, or the validation mean */
+    double lr;
+    double time_s; /* since training began */
+    double samples_per_s;
+    double accuracy, auc, kappa; /* VALID; NaN where undefined */
+    const char *text;            /* borrowed for the call; may be NULL */
+} vox_event;
+
+typedef struct vox_train_options {
+    const char *data_dir; /* resolves the experiment's data paths; NULL: the experiment's folder */
+    const char *run_dir;  /* NULL: runs/<name>-<date> below the working directory */
+    const char *init;     /* safetensors file with initial weights, or NULL */
+    bool resume;          /* continue run_dir's last checkpoint */
+    void (*on_event)(void *user, const vox_event *event); /* may be NULL */
+    bool (*should_stop)(void *user);                      /* asked after every step; may be NULL */
+    void *user;
+} vox_train_options;
+
+typedef struct vox_train_result {
+    char run_dir[1024];
+    int64_t steps;
+    double time_s;
+    double train_loss;
+    bool validated;
+    double valid_loss, accuracy, auc, kappa; /* of the best checkpoint */
+    double last_accuracy;
+    int64_t classes;
+    int64_t confusion[64 * 64]; /* [truth][predicted], classes*classes used */
+    size_t bad_cases;           /* skipped under data.skip_bad */
+} vox_train_result;
+
+/* Trains to the end, or until should_stop: then the state is saved and the
+ * status is VOX_ERR_INTERRUPTED.  ctx is borrowed. */
+VOX_API vox_status vox_train(const vox_experiment *exp, vox_ctx *ctx, const vox_train_options *opt,
+                             vox_train_result *result, vox_error *err);
+
+/* A trained network, from a checkpoint alone. */
+typedef struct vox_model vox_model;
+
+VOX_API vox_status vox_model_open(vox_model **out, vox_ctx *ctx, const char *checkpoint,
+                                  vox_error *err);
+VOX_API void vox_model_free(vox_model **model);
+
+typedef struct vox_eval_result {
+    int64_t samples;
+    double loss, accuracy, auc, kappa;
+    int64_t classes;
+    int64_t confusion[64 * 64];
+} vox_eval_result;
+
+/* data: a manifest file or a data folder; NULL: the experiment's own validation set. */
+VOX_API vox_status vox_model_eval(vox_model *model, const char *data, vox_eval_result *result,
+                                  vox_error *err);
+
+/* inputs: image paths.  output: ".csv" path (one row per input: input, predicted,
+ * p0, p1, ...) or ".npy" (the raw outputs, [N, ...]). */
+VOX_API vox_status vox_model_predict(vox_model *model, const char *const *inputs, size_t count,
+                                     const char *output, vox_error *err);
+
+/* ---- benchmarks ---------------------------------------------------------- */
+
+/* Each returns a JSON document (free with vox_string_free) whose keys are in
+ * the manual of `voxcl bench`. */
+VOX_API vox_status vox_bench_step(const vox_experiment *exp, vox_ctx *ctx, int64_t steps,
+                                  char **json, vox_error *err);
+/* arguments: "--in", "4,1,25,224,224", ... as on the command line. */
+VOX_API vox_status vox_bench_conv(vox_ctx *ctx, const char *const *args, size_t count, char **json,
+                                  vox_error *err);
+VOX_API vox_status vox_bench_reduce(int64_t devices, uint64_t bytes, char **json, vox_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
