@@ -88,7 +88,8 @@ if(VOXCL_WITH_GDCM)
 endif()
 
 target_compile_options(voxcl_flags INTERFACE
-  $<$<COMPILE_LANGUAGE:C>:-Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wstrict-prototypes>
+  $<$<COMPILE_LANGUAGE:C>:-Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wstrict-prototypes
+    $<$<C_COMPILER_ID:GNU>:-Wno-format-truncation>> # texts are cut to fit on purpose
   $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra>
   $<$<BOOL:${VOXCL_WERROR}>:-Werror>)
 if(VOXCL_SANITIZE)
