@@ -1,0 +1,150 @@
+/* cli.h - what the subcommands share: options, messages, tables, the progress
+ * bar, signals.
+ *
+ * One invariant: the command line is a client of voxcl.h (and of jansson for
+ * JSON) and of nothing else in the tree.
+ *
+ * A subcommand is int cmd_<name>(int argc, char **argv) in <name>.c, argv[0]
+ * being its name; it returns the exit code.  Results go to standard output,
+ * errors and log lines to standard error. */
+#ifndef VOX_CLI_H
+#define VOX_CLI_H
+
+#include "voxcl.h"
+
+#include <stdio.h>
+
+#if defined(__GNUC__)
+#define CLI_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
+#else
+#define CLI_PRINTF(fmt, args)
+#endif
+
+enum { CLI_DONE = 0, CLI_FAILED = 1, CLI_USAGE = 2 };
+
+int cmd_bench(int argc, char **argv);
+int cmd_convert(int argc, char **argv);
+int cmd_devices(int argc, char **argv);
+int cmd_eval(int argc, char **argv);
+int cmd_info(int argc, char **argv);
+int cmd_predict(int argc, char **argv);
+int cmd_synth(int argc, char **argv);
+int cmd_train(int argc, char **argv);
+
+/* ---- options ------------------------------------------------------------ */
+
+/* Words given to a repeatable option; zero-initialise, items are borrowed from
+ * argv, cli_list_release frees the array. */
+typedef struct cli_list {
+    const char **item; /* [count] */
+    size_t count, capacity;
+} cli_list;
+
+void cli_list_release(cli_list *list);
+
+typedef struct cli_number {
+    int64_t value; /* the default until the option is seen */
+    int64_t min, max;
+} cli_number;
+
+/* One option; exactly one of the pointers says what it fills. */
+typedef struct cli_option {
+    const char *name;  /* "json" stands for --json */
+    const char *value; /* what help calls its value ("DIR"); NULL: a flag */
+    const char *help;  /* one line, lower case */
+    bool *flag;        /* set to true */
+    const char **text; /* set to the value; the last one given counts */
+    cli_number *number;
+    cli_list *list; /* every value given, in order */
+    bool many;      /* list only: takes all words up to the next option */
+} cli_option;
+
+typedef struct cli_spec {
+    const char *usage;           /* "train EXP [options]" */
+    const char *about;           /* what it does, for --help */
+    const char *const *operands; /* "EXP", "[DIR]" (optional), NULL at the end */
+    const cli_option *options;   /* ends with a NULL name */
+    const char *more;            /* more text for --help, or NULL */
+} cli_spec;
+
+enum { CLI_GO = -1 };
+
+/* Reads argv[1..].  operand has room for every name in spec->operands; those not
+ * given become NULL.  Takes --name value, --name=value, -- (no options after it)
+ * and -h or --help.  Returns CLI_GO, or the exit code to leave with: help was
+ * printed, or a complaint. */
+int cli_parse(const cli_spec *spec, int argc, char **argv, const char **operand);
+
+/* The help cli_parse prints; for commands that read argv themselves. */
+void cli_help(const cli_spec *spec);
+
+/* The candidate nearest to word by edit distance, or NULL when none is near.
+ * candidates ends with NULL. */
+const char *cli_nearest(const char *word, const char *const *candidates);
+
+/* ---- messages ----------------------------------------------------------- */
+
+/* "voxcl: error: ..." with its detail and hint; returns the exit code: CLI_USAGE
+ * for VOX_ERR_USAGE, else CLI_FAILED. */
+int cli_error(const vox_error *err);
+
+/* A complaint about the command line, with a pointer to `voxcl help COMMAND`
+ * (command may be NULL) or the hint given; returns CLI_USAGE. */
+int cli_usage(const char *command, const char *hint, const char *fmt, ...) CLI_PRINTF(3, 4);
+
+/* Sends the library's log to standard error.  VOXCL_LOG=debug|info|warn says from
+ * which level on (info). */
+void cli_log_start(void);
+
+/* Flushes standard output: code, or CLI_FAILED after a complaint when what was
+ * printed did not get there (a full disk). */
+int cli_finish(int code);
+
+/* ---- numbers for people; each fills and returns text --------------------- */
+
+enum { CLI_TEXT = 32 };
+const char *cli_bytes(char text[CLI_TEXT], uint64_t bytes);    /* "1.5 GiB" */
+const char *cli_count(char text[CLI_TEXT], int64_t n);         /* "12,519,173" */
+const char *cli_si(char text[CLI_TEXT], double x);             /* "3.21 G" */
+const char *cli_duration(char text[CLI_TEXT], double seconds); /* "1:02:03", "4:05" */
+const char *cli_number_or_dash(char text[CLI_TEXT], double x); /* "0.9312", "-" for NaN */
+
+/* ---- tables ------------------------------------------------------------- */
+
+/* A table is collected and printed when its widths are known; zero-initialise
+ * all but the header.  Columns are left-aligned, or right-aligned where the
+ * header word starts with '>' (which is not printed). */
+typedef struct cli_table {
+    const char *const *header; /* NULL at the end */
+    char **cell;               /* owned */
+    size_t count, capacity;
+} cli_table;
+
+/* The next cell, row by row.  Running out of memory ends the program, as it
+ * cannot show anything any more. */
+void cli_cell(cli_table *t, const char *fmt, ...) CLI_PRINTF(2, 3);
+/* Prints it, each line after `indent`, and releases it. */
+void cli_table_print(cli_table *t, const char *indent);
+
+/* [truth][predicted] counts as a table. */
+void cli_confusion_print(const int64_t *counts, int64_t classes);
+
+/* ---- the progress bar ---------------------------------------------------- */
+
+/* Draws or redraws the bar at the last line of standard output when that is a
+ * terminal; else does nothing and returns false. */
+bool cli_bar(int64_t done, int64_t total, double elapsed_s, const char *text);
+/* Prints a line above the bar if there is one. */
+void cli_line(const char *fmt, ...) CLI_PRINTF(1, 2);
+/* Removes the bar. */
+void cli_bar_end(void);
+
+/* ---- signals ------------------------------------------------------------ */
+
+/* From here on the first SIGINT or SIGTERM only asks to stop (cli_stopped) and the
+ * second kills; a closed pipe on standard output no longer does. */
+void cli_catch_signals(void);
+bool cli_stopped(void *user); /* fits vox_train_options.should_stop */
+int cli_stop_code(void);      /* 130 for SIGINT, 143 for SIGTERM; CLI_FAILED if none came */
+
+#endif

@@ -1,0 +1,99 @@
+/* main.c - the table of subcommands, and what comes before one is chosen.
+ *
+ * A command is one line here and one file beside this one. */
+#include "cli.h"
+
+#include <string.h>
+
+typedef struct command {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    const char *about;
+} command;
+
+static const command commands[] = {
+    {NULL, NULL, NULL},
+};
+
+static const command *find_command(const char *name)
+{
+    for (const command *c = commands; c->name; c++)
+        if (!strcmp(c->name, name))
+            return c;
+    return NULL;
+}
+
+static int unknown_command(const char *name)
+{
+    const char *names[sizeof commands / sizeof *commands + 3] = {"help", "version"};
+    char hint[128];
+    size_t n = 2;
+    for (const command *c = commands; c->name; c++)
+        names[n++] = c->name;
+    const char *near = cli_nearest(name, names);
+    snprintf(hint, sizeof hint, "did you mean \"voxcl %s\"?", near ? near : "");
+    return cli_usage(NULL, near ? hint : NULL, "there is no command \"%s\"", name);
+}
+
+static int print_help(void)
+{
+    printf("usage: voxcl COMMAND [arguments]\n\n"
+           "Trains volumetric (3D) neural networks on every OpenCL device at once.\n\n"
+           "commands:\n");
+    for (const command *c = commands; c->name; c++)
+        printf("  %-9s %s\n", c->name, c->about);
+    printf("  %-9s %s\n", "help", "help for a command: voxcl help COMMAND");
+    printf("\n"
+           "  --version prints the version; every command takes --help.\n\n"
+           "environment:\n"
+           "  VOXCL_CACHE_DIR    where built kernels and prepared cases are kept\n"
+           "  VOXCL_KERNEL_DIR   a folder of .cl files to use instead of the built-in ones\n"
+           "  VOXCL_LOG          debug, info or warn: how much is said on standard error\n\n"
+           "exit codes: 0 done, 1 failed, 2 wrong usage, 130 or 143 interrupted after saving\n");
+    return CLI_DONE;
+}
+
+static int print_version(void)
+{
+    printf("voxcl %s\n", vox_version());
+    return CLI_DONE;
+}
+
+static int help_for(const char *name)
+{
+    char help[] = "--help";
+    const command *c = find_command(name);
+    if (!c)
+        return unknown_command(name);
+    char own[32];
+    snprintf(own, sizeof own, "%s", c->name);
+    return c->run(2, (char *[]){own, help, NULL});
+}
+
+static bool is_word(const char *arg, const char *a, const char *b)
+{
+    return !strcmp(arg, a) || !strcmp(arg, b);
+}
+
+static int dispatch(int argc, char **argv)
+{
+    if (argc < 2)
+        return cli_usage(NULL, NULL, "a command is missing");
+    const char *name = argv[1];
+    if (is_word(name, "--help", "-h"))
+        return print_help();
+    if (is_word(name, "--version", "version"))
+        return print_version();
+    if (!strcmp(name, "help"))
+        return argc > 2 ? help_for(argv[2]) : print_help();
+    if (name[0] == '-')
+        return cli_usage(NULL, NULL, "there is no option %s before a command", name);
+    const command *c = find_command(name);
+    return c ? c->run(argc - 1, argv + 1) : unknown_command(name);
+}
+
+int main(int argc, char **argv)
+{
+    cli_log_start();
+    return cli_finish(dispatch(argc, argv));
+}

@@ -1,0 +1,42 @@
+/* signals.c - stopping politely: the first signal asks, the second kills. */
+#include "cli.h"
+
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+static volatile sig_atomic_t caught;
+
+static void on_signal(int number)
+{
+    static const char text[] =
+        "\nvoxcl: finishing this step and saving; once more to quit without saving\n";
+    caught = number;
+    signal(SIGINT, SIG_DFL);
+    signal(SIGTERM, SIG_DFL);
+    if (write(STDERR_FILENO, text, sizeof text - 1) < 0)
+        return; /* nobody is reading; nothing to do about it here */
+}
+
+void cli_catch_signals(void)
+{
+    struct sigaction action;
+    memset(&action, 0, sizeof action);
+    action.sa_handler = on_signal;
+    action.sa_flags = SA_RESTART;
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+bool cli_stopped(void *user)
+{
+    (void)user;
+    return caught != 0;
+}
+
+int cli_stop_code(void)
+{
+    return caught ? 128 + (int)caught : CLI_FAILED;
+}
