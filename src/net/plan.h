@@ -1,0 +1,64 @@
+/* plan.h - a graph made ready for one device and a largest batch: algorithms and layouts chosen,
+ * reorders inserted, kernels compiled, memory laid out by liveness.
+ *
+ * Running a plan only enqueues; nothing waits for the host.  Used by the device's own thread. */
+#ifndef VOX_NET_PLAN_H
+#define VOX_NET_PLAN_H
+
+#include "net/graph.h"
+
+typedef struct vox_plan vox_plan;
+
+typedef struct vox_plan_options {
+    int64_t n_max;    /* samples it must be able to run at once */
+    bool training;    /* false: forward only, a fraction of the memory */
+    const char *algo; /* "conv=naive,dense=gemm": methods forced by name, or NULL */
+} vox_plan_options;
+
+/* graph and dev are borrowed and must outlive it.  A plan that does not fit the device is
+ * VOX_ERR_DEVICE with the bytes wanted and there, before anything large is allocated. */
+vox_status vox_plan_open(vox_plan **out, const vox_graph *graph, vox_device *dev,
+                         const vox_plan_options *opt, vox_error *err);
+void vox_plan_free(vox_plan **plan);
+
+/* Device memory a training plan would take, without building it (no kernels, no buffers): an
+ * estimate that is exact for tensors and parameters, scratch excepted. */
+vox_status vox_plan_estimate(const vox_graph *graph, vox_device *dev, const vox_plan_options *opt,
+                             uint64_t *activation_bytes, uint64_t *total_bytes, vox_error *err);
+
+/* The plan's own buffers; borrowed. */
+vox_buffer *vox_plan_params(vox_plan *plan);       /* flat, graph->flat_floats floats */
+vox_buffer *vox_plan_grads(vox_plan *plan);        /* the same layout; NULL unless training */
+const vox_tensor *vox_plan_input(vox_plan *plan);  /* PLAIN [n_max, C, D, H, W] */
+const vox_tensor *vox_plan_labels(vox_plan *plan); /* I32 [n_max, ...] */
+const vox_tensor *vox_plan_output(vox_plan *plan); /* the last layer's output, PLAIN */
+const vox_tensor *vox_plan_loss(vox_plan *plan);   /* [n_max]: each sample's loss */
+
+/* Input (and labels, for the loss) must have been written (or enqueued) before. */
+vox_status vox_plan_forward(vox_plan *plan, int64_t n, bool training, const vox_step *step,
+                            vox_error *err);
+/* After forward: each sample's loss into vox_plan_loss. */
+vox_status vox_plan_run_loss(vox_plan *plan, int64_t n, vox_error *err);
+/* After forward with training: gradients of scale * (sum of the n losses) into vox_plan_grads, or
+ * added to them. */
+vox_status vox_plan_backward(vox_plan *plan, int64_t n, float scale, bool accumulate,
+                             const vox_step *step, vox_error *err);
+
+/* ---- what was planned, and where the time goes ---- */
+
+typedef struct vox_plan_row {
+    const char *layer, *op, *algo; /* borrowed from the plan */
+    vox_pass pass;
+    vox_shape out;
+    double flops; /* of one sample */
+    int label;    /* its profiling label (vox_device_profile_take) */
+} vox_plan_row;
+
+size_t vox_plan_rows(const vox_plan *plan);
+vox_plan_row vox_plan_row_get(const vox_plan *plan, size_t i);
+
+/* The first layer (in execution order) whose output for the first n samples holds a NaN or an
+ * infinity, or NULL; slow, for telling the user where training broke.  Waits for the device. */
+vox_status vox_plan_find_nonfinite(vox_plan *plan, int64_t n, const char **layer, vox_error *err);
+
+#endif

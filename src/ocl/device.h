@@ -1,0 +1,97 @@
+/* device.h - opened OpenCL devices: one context, one in-order queue and one program cache each.
+ *
+ * src/ocl is the only room that calls cl*().  An opened device is used by one host thread at a
+ * time (its own); different devices are independent.  Work enqueued on a device runs in the order
+ * of the calls; nothing waits for the host unless it says so. */
+#ifndef VOX_OCL_DEVICE_H
+#define VOX_OCL_DEVICE_H
+
+#include "base/error.h"
+
+typedef struct vox_device vox_device;
+typedef struct vox_buffer vox_buffer;
+
+/* Opens device number `index` of a fresh discovery (vox_device_desc.index). */
+vox_status vox_device_open(vox_device **out, int index, vox_error *err);
+/* Waits for its work, then releases everything; buffers and kernels of it must be freed before. */
+void vox_device_free(vox_device **dev);
+
+const vox_device_desc *vox_device_get(const vox_device *dev); /* borrowed */
+bool vox_device_is_cpu(const vox_device *dev);
+
+/* Bytes of buffers allocated on it now, and the most there have been at once. */
+uint64_t vox_device_bytes(const vox_device *dev);
+uint64_t vox_device_peak_bytes(const vox_device *dev);
+
+/* Makes the driver start what was enqueued; waits until all of it is done. */
+vox_status vox_device_flush(vox_device *dev, vox_error *err);
+vox_status vox_device_finish(vox_device *dev, vox_error *err);
+
+/* Binds the calling thread to processors near the device (hwloc); does nothing
+ * where the place is unknown.  Best effort, hence no status. */
+void vox_device_bind_thread(const vox_device *dev);
+
+/* The opened devices of a context (voxcl.h), for the other rooms; borrowed. */
+vox_device *vox_ctx_get(const vox_ctx *ctx, size_t i);
+
+/* ---- buffers ------------------------------------------------------------ */
+
+typedef enum vox_buffer_kind {
+    VOX_BUFFER_DEVICE, /* in device memory; contents undefined until written */
+    VOX_BUFFER_PINNED  /* host memory the device reads and writes directly, for transfers */
+} vox_buffer_kind;
+
+/* bytes >= 1.  `what` names it in errors ("activations of conv1").  Fails before
+ * asking the driver when bytes pass the device's largest allocation or its memory. */
+vox_status vox_buffer_open(vox_buffer **out, vox_device *dev, size_t bytes, vox_buffer_kind kind,
+                           const char *what, vox_error *err);
+/* A window on [offset, offset + bytes) of a device buffer, which must outlive it; offset is a
+ * multiple of VOX_BUFFER_ALIGN.  Kernels see it as a buffer of its own. */
+#define VOX_BUFFER_ALIGN                                                                           \
+    1024 /* at least every device's CL_DEVICE_MEM_BASE_ADDR_ALIGN, in bytes                        \
+          */
+vox_status vox_buffer_sub(vox_buffer **out, vox_buffer *parent, size_t offset, size_t bytes,
+                          vox_error *err);
+void vox_buffer_free(vox_buffer **buf);
+size_t vox_buffer_bytes(const vox_buffer *buf);
+
+/* Enqueued copies.  The host memory must stay as it is until vox_device_finish (write: unless
+ * `wait`).  With wait they return when the copy is done. */
+vox_status vox_buffer_write(vox_buffer *buf, size_t offset, const void *from, size_t bytes,
+                            bool wait, vox_error *err);
+vox_status vox_buffer_read(vox_buffer *buf, size_t offset, void *to, size_t bytes, bool wait,
+                           vox_error *err);
+vox_status vox_buffer_copy(vox_buffer *to, size_t to_offset, vox_buffer *from, size_t from_offset,
+                           size_t bytes, vox_error *err);
+/* Every 32-bit word of [offset, offset + bytes); both multiples of 4. */
+vox_status vox_buffer_fill(vox_buffer *buf, size_t offset, size_t bytes, uint32_t word,
+                           vox_error *err);
+/* The host address of a pinned buffer, valid while it lives; NULL for device buffers. */
+void *vox_buffer_host(vox_buffer *buf);
+
+/* ---- profiling ---------------------------------------------------------- */
+
+/* Off by default, as it costs a little.  While on, every launch is timed by device events and
+ * booked under the label in force. */
+vox_status vox_device_profile(vox_device *dev, bool on, vox_error *err);
+void vox_device_label(vox_device *dev, int label); /* label in [0, VOX_LABELS) */
+#define VOX_LABELS 4096
+/* Waits for the device, then gives and clears the seconds and launches of one label... */
+vox_status vox_device_profile_take(vox_device *dev, int label, double *seconds, int64_t *launches,
+                                   vox_error *err);
+
+/* ---- the BLAS ----------------------------------------------------------- */
+
+/* C[m,n] = alpha * op(A)[m,k] * op(B)[k,n] + beta * C, row-major, offsets and leading dimensions
+ * in floats, through CLBlast; VOX_ERR_UNSUPPORTED when built without it. */
+typedef struct vox_gemm {
+    bool transpose_a, transpose_b;
+    size_t m, n, k;
+    float alpha, beta;
+    vox_buffer *a, *b, *c;
+    size_t a_offset, b_offset, c_offset, lda, ldb, ldc;
+} vox_gemm;
+bool vox_gemm_available(void);
+vox_status vox_gemm_run(vox_device *dev, const vox_gemm *g, vox_error *err);
+
+#endif

@@ -1,0 +1,95 @@
+/* op.c - the table of operations and what they share. */
+#include "ops/op.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#define VOX_OP(x) extern const vox_op vox_op_##x;
+#include "ops/ops.def"
+#undef VOX_OP
+
+const vox_op *const vox_ops[] = {
+#define VOX_OP(x) &vox_op_##x,
+#include "ops/ops.def"
+#undef VOX_OP
+    NULL};
+
+const vox_op *vox_op_find(const char *name)
+{
+    for (const vox_op *const *op = vox_ops; *op; op++)
+        if (strcmp((*op)->name, name) == 0)
+            return *op;
+    return NULL;
+}
+
+const vox_algo *vox_op_algo(const vox_op *op, vox_pass pass, int i)
+{
+    for (const vox_algo *a = op->algos; a && a->name; a++)
+        if (a->pass == pass && i-- == 0)
+            return a;
+    return NULL;
+}
+
+int64_t vox_shape_count(const vox_shape *s)
+{
+    int64_t n = 1;
+    for (int i = 0; i < s->rank; i++)
+        n *= s->dim[i];
+    return n;
+}
+
+bool vox_shape_equal(const vox_shape *a, const vox_shape *b)
+{
+    return a->rank == b->rank && memcmp(a->dim, b->dim, (size_t)a->rank * sizeof a->dim[0]) == 0;
+}
+
+const char *vox_shape_text(const vox_shape *s, char out[96])
+{
+    size_t used = 0;
+    out[0] = '\0';
+    for (int i = 0; i < s->rank && used < 96; i++)
+        used += (size_t)snprintf(out + used, 96 - used, "%s%" PRId64, i ? "x" : "", s->dim[i]);
+    return out;
+}
+
+int64_t vox_sample_floats(const vox_shape *s, vox_layout layout)
+{
+    int64_t voxels = s->dim[2] * s->dim[3] * s->dim[4];
+    int64_t channels = layout == VOX_LAYOUT_BLOCK16 ? (s->dim[1] + 15) / 16 * 16 : s->dim[1];
+    return channels * voxels;
+}
+
+vox_status vox_work_build(vox_work *w, const vox_problem *p, const vox_algo *a, vox_error *err)
+{
+    memset(w, 0, sizeof *w);
+    w->problem = *p;
+    w->algo = a;
+    vox_status s = a->build ? a->build(w, err) : VOX_OK;
+    if (s != VOX_OK) {
+        vox_error_at(err, "layer %s, algorithm %s", p->node->name, a->name);
+        vox_work_release(w);
+    }
+    return s;
+}
+
+void vox_work_release(vox_work *w)
+{
+    for (int i = 0; i < VOX_MAX_KERNELS; i++)
+        vox_kernel_free(&w->kernel[i]);
+    for (size_t i = 0; i < sizeof w->scratch / sizeof *w->scratch; i++)
+        vox_buffer_free(&w->scratch[i]);
+    memset(w, 0, sizeof *w);
+}
+
+double vox_rule_seconds(const vox_device *dev, double flops, double flop_share, double bytes,
+                        double byte_share)
+{
+    const vox_device_desc *d = vox_device_get(dev);
+    double clock = d->clock_mhz ? 1e6 * d->clock_mhz : 1e9;
+    /* Two 512-bit FMAs a cycle and core on CPUs, 128 FMA lanes a compute unit on GPUs. */
+    double lanes = d->type == VOX_DEVICE_CPU ? 64.0 : 256.0;
+    double peak = clock * lanes * (d->compute_units ? d->compute_units : 1);
+    double bandwidth = d->type == VOX_DEVICE_CPU ? 20e9 : 300e9;
+    return flops / (peak * flop_share) + bytes / (bandwidth * byte_share) + 5e-6;
+}

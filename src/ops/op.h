@@ -1,0 +1,196 @@
+/* op.h - what an operation is: attributes, shapes, parameters, and the algorithms that compute it.
+ *
+ * An operation is one struct in one .c file, listed once in ops.def.  It offers algorithms for
+ * each pass; the planner (src/net) chooses one per pass for a given device, shape and layout,
+ * builds it once and runs it every step.  Kernels are specialised on everything except the
+ * batch: n comes at run time, at most n_max, so that shards may differ and change.
+ *
+ * Activations are always five numbers [N, C, D, H, W]; what has no D, H, W (after flatten) has 1s.
+ * Layouts: PLAIN is [N][C][D][H][W].  BLOCK16 is [N][ceil(C/16)][D][H][W][16], channels past C
+ * hold zeros: whoever writes a BLOCK16 tensor writes those zeros, readers may rely on them. */
+#ifndef VOX_OPS_OP_H
+#define VOX_OPS_OP_H
+
+#include "ocl/kernel.h"
+
+typedef struct vox_shape {
+    int rank; /* 5 for activations; 1..5 for parameters */
+    int64_t dim[5];
+} vox_shape;
+
+int64_t vox_shape_count(const vox_shape *s); /* elements */
+bool vox_shape_equal(const vox_shape *a, const vox_shape *b);
+/* "4x1x25x224x224" */
+const char *vox_shape_text(const vox_shape *s, char out[96]);
+
+typedef enum vox_layout { VOX_LAYOUT_PLAIN, VOX_LAYOUT_BLOCK16, VOX_LAYOUTS } vox_layout;
+typedef enum vox_dtype { VOX_F32, VOX_I32 } vox_dtype;
+
+/* Floats of one sample (dim[0] counted as 1) in a layout. */
+int64_t vox_sample_floats(const vox_shape *s, vox_layout layout);
+
+/* A tensor on a device.  shape.dim[0] is the batch the buffer can hold. */
+typedef struct vox_tensor {
+    vox_buffer *buf; /* borrowed */
+    vox_shape shape;
+    vox_layout layout;
+    vox_dtype dtype;
+} vox_tensor;
+
+/* ---- attributes: the keys of a layer in an experiment file -------------- */
+
+typedef enum vox_attr_kind {
+    VOX_ATTR_INT,    /* int64_t */
+    VOX_ATTR_FLOAT,  /* double */
+    VOX_ATTR_BOOL,   /* bool */
+    VOX_ATTR_TRIPLE, /* int64_t[3] (d, h, w); a scalar stands for all three */
+    VOX_ATTR_WORD    /* int: index into words */
+} vox_attr_kind;
+
+typedef struct vox_attr {
+    const char *key;
+    vox_attr_kind kind;
+    size_t offset; /* into the operation's attribute struct */
+    bool required;
+    double dflt;              /* default (all three of a triple; index of a word) */
+    double min, max;          /* inclusive */
+    const char *const *words; /* VOX_ATTR_WORD: ends with NULL */
+    const char
+        *same_as;     /* the default is the value of this earlier key (a pool's stride), or NULL */
+    const char *help; /* one line */
+} vox_attr;
+
+/* ---- a layer ------------------------------------------------------------ */
+
+#define VOX_MAX_INPUTS 8
+#define VOX_MAX_PARAMS 4
+
+typedef struct vox_op vox_op;
+
+/* One layer: an operation with its attributes and the shapes for a batch of 1. */
+typedef struct vox_node {
+    const vox_op *op;
+    char name[64]; /* unique in the network */
+    void *attr;    /* the operation's attribute struct; owned by the graph, NULL if none */
+    int inputs;
+    vox_shape in[VOX_MAX_INPUTS]; /* dim[0] == 1 */
+    vox_shape out;
+    uint32_t lane; /* its number among the layers: the generator's lane */
+} vox_node;
+
+typedef enum vox_init_kind {
+    VOX_INIT_ZERO,
+    VOX_INIT_ONE,
+    VOX_INIT_UNIFORM /* in [-bound, bound): PyTorch's kaiming_uniform(a=sqrt 5) is 1/sqrt(fan_in) */
+} vox_init_kind;
+
+typedef struct vox_param {
+    const char *name; /* "weight", "bias" */
+    vox_shape shape;  /* as PyTorch has it */
+    vox_init_kind init;
+    double bound;
+    bool trainable;
+} vox_param;
+
+/* ---- algorithms ---------------------------------------------------------- */
+
+typedef enum vox_pass {
+    VOX_FORWARD,          /* y = */
+    VOX_BACKWARD_DATA,    /* dx = (always overwritten; sums over consumers are the planner's) */
+    VOX_BACKWARD_WEIGHTS, /* dparam = or +=, by vox_io.accumulate */
+    VOX_PASSES
+} vox_pass;
+
+/* A layer on a device: what an algorithm is chosen and built for. */
+typedef struct vox_problem {
+    const vox_node *node;
+    vox_device *dev;
+    int64_t n_max; /* the largest batch it will be run with */
+    bool training; /* backward passes will be run too */
+} vox_problem;
+
+typedef struct vox_algo vox_algo;
+
+#define VOX_MAX_KERNELS 8
+
+/* An algorithm built for a problem. */
+typedef struct vox_work {
+    vox_problem problem;
+    const vox_algo *algo;
+    vox_kernel *kernel[VOX_MAX_KERNELS]; /* owned; set by build, freed by vox_work_release */
+    vox_buffer *scratch[4];              /* owned likewise */
+    int64_t number[16];                  /* what build wants run to know (grid sizes ...) */
+} vox_work;
+
+/* Where the random numbers of a step come from. */
+typedef struct vox_step {
+    uint64_t seed, step;
+    uint64_t first; /* global index in the batch of this replica's sample 0 */
+} vox_step;
+
+/* The tensors of one run.  Only what the pass needs is set. */
+typedef struct vox_io {
+    int64_t n;     /* samples, 1..n_max */
+    bool training; /* false: evaluation semantics (dropout passes x through) */
+    const vox_tensor *x[VOX_MAX_INPUTS];  /* inputs */
+    const vox_tensor *y;                  /* output (forward: written) */
+    const vox_tensor *dy;                 /* gradient of the output */
+    const vox_tensor *dx[VOX_MAX_INPUTS]; /* gradients of the inputs; NULL where not wanted */
+    vox_buffer *param[VOX_MAX_PARAMS];    /* PLAIN, in the order of vox_op.params */
+    vox_buffer *dparam[VOX_MAX_PARAMS];
+    bool accumulate; /* BACKWARD_WEIGHTS: += instead of = */
+    float scale;     /* losses: the gradient is multiplied by it (1 / global batch) */
+    vox_step step;
+} vox_io;
+
+/* A method for one pass.  `in` is the layout of x and dx (all inputs), `out` of y and dy: the
+ * three passes of a layer are chosen with equal in and out. */
+struct vox_algo {
+    const char *name; /* "naive", "direct16", ... */
+    vox_pass pass;
+    vox_layout in, out;
+    bool (*fits)(const vox_problem *p); /* NULL: always */
+    /* Expected time of one run at n_max in seconds, by a rule; the tuner replaces it by
+     * measurement. */
+    double (*seconds)(const vox_problem *p);
+    /* Compiles kernels and makes scratch buffers.  On failure vox_work_release cleans up. */
+    vox_status (*build)(vox_work *w, vox_error *err);
+    vox_status (*run)(vox_work *w, const vox_io *io, vox_error *err); /* enqueues only */
+};
+
+/* A rule of thumb for `seconds`: flops at a share of the device's estimated peak plus bytes at a
+ * share of its estimated bandwidth (the estimates are good to a factor of two). */
+double vox_rule_seconds(const vox_device *dev, double flops, double flop_share, double bytes,
+                        double byte_share);
+
+vox_status vox_work_build(vox_work *w, const vox_problem *p, const vox_algo *a, vox_error *err);
+void vox_work_release(vox_work *w);
+
+struct vox_op {
+    const char *name;      /* the word used in experiment files */
+    size_t attr_bytes;     /* size of the attribute struct, 0 if none */
+    const vox_attr *attrs; /* ends with key NULL; may be NULL */
+    int min_inputs, max_inputs;
+    /* y's shape from the inputs' (dim[0] passes through).  A kernel larger than its padded input
+     * and the like are VOX_ERR_INPUT with all the numbers in the detail. */
+    vox_status (*infer)(const vox_node *node, const vox_shape *in, vox_shape *out, vox_error *err);
+    /* Fills out[0..count) and returns count; NULL: no parameters. */
+    int (*params)(const vox_node *node, vox_param out[VOX_MAX_PARAMS]);
+    /* Floating-point operations of a pass over one sample; NULL: none worth counting. */
+    double (*flops)(const vox_node *node, vox_pass pass);
+    const vox_algo *algos; /* ends with name NULL */
+    /* What the backward passes read, so that the planner knows what to keep. */
+    bool backward_reads_x, backward_reads_y;
+    bool training_only; /* does nothing (y = x) in evaluation: dropout */
+    bool loss;          /* inputs: logits, labels (I32); output [N,1,1,1,1]: each sample's loss */
+    bool internal;      /* the planner's own (reorder): not a word of experiment files */
+};
+
+/* All operations, from ops.def; ends with NULL. */
+extern const vox_op *const vox_ops[];
+const vox_op *vox_op_find(const char *name);
+
+/* Algorithm number i (0, 1, ...) of an op for a pass, or NULL. */
+const vox_algo *vox_op_algo(const vox_op *op, vox_pass pass, int i);
+
+#endif
