@@ -1,0 +1,2 @@
+// header.cpp - voxcl.h compiles alone as C++11.
+#include "voxcl.h"
