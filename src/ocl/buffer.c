@@ -1,0 +1,176 @@
+/* buffer.c - device memory: buffers, windows on them, and copies. */
+#include "ocl/internal.h"
+
+#include <stdlib.h>
+
+static vox_status check_size(const vox_device *dev, size_t bytes, const char *what, vox_error *err)
+{
+    const vox_device_desc *d = &dev->found.desc;
+    const char *limit = NULL;
+    uint64_t there = 0;
+    if (bytes > d->max_alloc_bytes) {
+        limit = "its largest single allocation";
+        there = d->max_alloc_bytes;
+    } else if (bytes > d->global_mem_bytes || dev->bytes > d->global_mem_bytes - bytes) {
+        limit = "what is left of its memory";
+        there = d->global_mem_bytes -
+                (dev->bytes < d->global_mem_bytes ? dev->bytes : d->global_mem_bytes);
+    }
+    if (!limit)
+        return VOX_OK;
+    vox_fail(err, VOX_ERR_DEVICE, "device %d cannot hold %s", d->index, what);
+    vox_detail(err, "%s: %zu bytes wanted, %s is %llu", d->name, bytes, limit,
+               (unsigned long long)there);
+    return vox_hint(err, "use a smaller train.batch or input size, or a device with more memory");
+}
+
+static vox_status map_pinned(vox_buffer *b, vox_error *err)
+{
+    cl_int code;
+    b->host = clEnqueueMapBuffer(b->dev->queue, b->mem, CL_TRUE, CL_MAP_READ | CL_MAP_WRITE, 0,
+                                 b->bytes, 0, NULL, NULL, &code);
+    return b->host ? VOX_OK : vox_cl_fail(err, b->dev, code, "mapping pinned memory");
+}
+
+vox_status vox_buffer_open(vox_buffer **out, vox_device *dev, size_t bytes, vox_buffer_kind kind,
+                           const char *what, vox_error *err)
+{
+    *out = NULL;
+    vox_status s = check_size(dev, bytes, what, err);
+    if (s != VOX_OK)
+        return s;
+    vox_buffer *b = vox_calloc(1, sizeof *b, what, err);
+    if (!b)
+        return VOX_ERR_MEMORY;
+    cl_int code;
+    cl_mem_flags flags = CL_MEM_READ_WRITE;
+    if (kind == VOX_BUFFER_PINNED)
+        flags |= CL_MEM_ALLOC_HOST_PTR;
+    b->mem = clCreateBuffer(dev->context, flags, bytes, NULL, &code);
+    if (!b->mem) {
+        free(b);
+        s = vox_cl_fail(err, dev, code, "allocating device memory");
+        vox_error_at(err, "%s, %zu bytes", what, bytes);
+        return s;
+    }
+    b->dev = dev;
+    b->bytes = bytes;
+    dev->bytes += bytes;
+    if (dev->bytes > dev->peak_bytes)
+        dev->peak_bytes = dev->bytes;
+    if (kind == VOX_BUFFER_PINNED && (s = map_pinned(b, err)) != VOX_OK)
+        vox_buffer_free(&b);
+    *out = b;
+    return s;
+}
+
+vox_status vox_buffer_sub(vox_buffer **out, vox_buffer *parent, size_t offset, size_t bytes,
+                          vox_error *err)
+{
+    *out = NULL;
+    if (offset % VOX_BUFFER_ALIGN != 0 || bytes == 0 || offset > parent->bytes ||
+        bytes > parent->bytes - offset) {
+        vox_fail(err, VOX_ERR_DEVICE, "a window does not lie in its buffer");
+        return vox_detail(err, "offset %zu, %zu bytes, buffer of %zu", offset, bytes,
+                          parent->bytes);
+    }
+    vox_buffer *b = vox_calloc(1, sizeof *b, "a buffer window", err);
+    if (!b)
+        return VOX_ERR_MEMORY;
+    cl_int code;
+    const cl_buffer_region region = {offset, bytes};
+    b->mem = clCreateSubBuffer(parent->mem, CL_MEM_READ_WRITE, CL_BUFFER_CREATE_TYPE_REGION,
+                               &region, &code);
+    if (!b->mem) {
+        free(b);
+        return vox_cl_fail(err, parent->dev, code, "making a window on a buffer");
+    }
+    b->dev = parent->dev;
+    b->bytes = bytes;
+    b->window = true;
+    *out = b;
+    return VOX_OK;
+}
+
+void vox_buffer_free(vox_buffer **bufp)
+{
+    if (!bufp || !*bufp)
+        return;
+    vox_buffer *b = *bufp;
+    if (b->host) {
+        clEnqueueUnmapMemObject(b->dev->queue, b->mem, b->host, 0, NULL, NULL);
+        clFinish(b->dev->queue);
+    }
+    clReleaseMemObject(b->mem);
+    if (!b->window)
+        b->dev->bytes -= b->bytes;
+    free(b);
+    *bufp = NULL;
+}
+
+size_t vox_buffer_bytes(const vox_buffer *buf)
+{
+    return buf->bytes;
+}
+
+void *vox_buffer_host(vox_buffer *buf)
+{
+    return buf->host;
+}
+
+/* The range check is ours, because a driver's CL_INVALID_VALUE would say nothing. */
+static vox_status check_range(const vox_buffer *b, size_t offset, size_t bytes, const char *what,
+                              vox_error *err)
+{
+    if (offset <= b->bytes && bytes <= b->bytes - offset)
+        return VOX_OK;
+    vox_fail(err, VOX_ERR_DEVICE, "%s passes the end of a buffer", what);
+    return vox_detail(err, "offset %zu, %zu bytes, buffer of %zu", offset, bytes, b->bytes);
+}
+
+vox_status vox_buffer_write(vox_buffer *buf, size_t offset, const void *from, size_t bytes,
+                            bool wait, vox_error *err)
+{
+    vox_status s = check_range(buf, offset, bytes, "a write", err);
+    if (s != VOX_OK || bytes == 0)
+        return s;
+    cl_int code = clEnqueueWriteBuffer(buf->dev->queue, buf->mem, wait ? CL_TRUE : CL_FALSE, offset,
+                                       bytes, from, 0, NULL, vox_profile_slot(buf->dev));
+    return code == CL_SUCCESS ? VOX_OK : vox_cl_fail(err, buf->dev, code, "writing to the device");
+}
+
+vox_status vox_buffer_read(vox_buffer *buf, size_t offset, void *to, size_t bytes, bool wait,
+                           vox_error *err)
+{
+    vox_status s = check_range(buf, offset, bytes, "a read", err);
+    if (s != VOX_OK || bytes == 0)
+        return s;
+    cl_int code = clEnqueueReadBuffer(buf->dev->queue, buf->mem, wait ? CL_TRUE : CL_FALSE, offset,
+                                      bytes, to, 0, NULL, vox_profile_slot(buf->dev));
+    return code == CL_SUCCESS ? VOX_OK
+                              : vox_cl_fail(err, buf->dev, code, "reading from the device");
+}
+
+vox_status vox_buffer_copy(vox_buffer *to, size_t to_offset, vox_buffer *from, size_t from_offset,
+                           size_t bytes, vox_error *err)
+{
+    vox_status s = check_range(to, to_offset, bytes, "a copy", err);
+    if (s == VOX_OK)
+        s = check_range(from, from_offset, bytes, "a copy", err);
+    if (s != VOX_OK || bytes == 0)
+        return s;
+    cl_int code = clEnqueueCopyBuffer(to->dev->queue, from->mem, to->mem, from_offset, to_offset,
+                                      bytes, 0, NULL, vox_profile_slot(to->dev));
+    return code == CL_SUCCESS ? VOX_OK : vox_cl_fail(err, to->dev, code, "copying on the device");
+}
+
+vox_status vox_buffer_fill(vox_buffer *buf, size_t offset, size_t bytes, uint32_t word,
+                           vox_error *err)
+{
+    vox_status s = check_range(buf, offset, bytes, "a fill", err);
+    if (s != VOX_OK || bytes == 0)
+        return s;
+    cl_int code = clEnqueueFillBuffer(buf->dev->queue, buf->mem, &word, sizeof word, offset, bytes,
+                                      0, NULL, vox_profile_slot(buf->dev));
+    return code == CL_SUCCESS ? VOX_OK : vox_cl_fail(err, buf->dev, code, "filling a buffer");
+}

@@ -1,0 +1,195 @@
+/* device.c - opening a device: one context and one in-order queue; and profiling by events. */
+#include "ocl/internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static vox_status make_queue(vox_device *dev, bool profiling, vox_error *err)
+{
+    cl_int code;
+    cl_command_queue queue = clCreateCommandQueue(dev->context, dev->found.id,
+                                                  profiling ? CL_QUEUE_PROFILING_ENABLE : 0, &code);
+    if (!queue)
+        return vox_cl_fail(err, dev, code, "making a command queue");
+    if (dev->queue)
+        clReleaseCommandQueue(dev->queue);
+    dev->queue = queue;
+    return VOX_OK;
+}
+
+static vox_status open_found(vox_device **out, const vox_found *found, vox_error *err)
+{
+    if (!found->desc.usable) {
+        vox_fail(err, VOX_ERR_DEVICE, "device %d cannot be used", found->desc.index);
+        return vox_detail(err, "%s: %s", found->desc.name, found->desc.reason);
+    }
+    vox_device *dev = vox_calloc(1, sizeof *dev, "a device", err);
+    if (!dev)
+        return VOX_ERR_MEMORY;
+    dev->found = *found;
+    cl_int code;
+    const cl_context_properties properties[] = {CL_CONTEXT_PLATFORM,
+                                                (cl_context_properties)found->platform, 0};
+    dev->context = clCreateContext(properties, 1, &found->id, NULL, NULL, &code);
+    vox_status s = dev->context ? make_queue(dev, false, err)
+                                : vox_cl_fail(err, dev, code, "making a context");
+    if (s != VOX_OK)
+        vox_device_free(&dev);
+    *out = dev;
+    return s;
+}
+
+vox_status vox_device_open(vox_device **out, int index, vox_error *err)
+{
+    vox_found *found = NULL;
+    size_t count = 0, platforms = 0;
+    *out = NULL;
+    vox_status s = vox_discover(&found, &count, &platforms, err);
+    if (s != VOX_OK)
+        return s;
+    if (index < 0 || (size_t)index >= count) {
+        vox_fail(err, VOX_ERR_DEVICE, "there is no device %d", index);
+        vox_detail(err, "%zu devices on %zu platforms", count, platforms);
+        s = VOX_ERR_DEVICE;
+    } else {
+        s = open_found(out, &found[index], err);
+    }
+    free(found);
+    return s;
+}
+
+void vox_device_free(vox_device **devp)
+{
+    if (!devp || !*devp)
+        return;
+    vox_device *dev = *devp;
+    if (dev->queue)
+        clFinish(dev->queue);
+    vox_profile_release(dev);
+    vox_programs_release(dev);
+    if (dev->queue)
+        clReleaseCommandQueue(dev->queue);
+    if (dev->context)
+        clReleaseContext(dev->context);
+    free(dev);
+    *devp = NULL;
+}
+
+const vox_device_desc *vox_device_get(const vox_device *dev)
+{
+    return &dev->found.desc;
+}
+
+bool vox_device_is_cpu(const vox_device *dev)
+{
+    return dev->found.desc.type == VOX_DEVICE_CPU;
+}
+
+uint64_t vox_device_bytes(const vox_device *dev)
+{
+    return dev->bytes;
+}
+
+uint64_t vox_device_peak_bytes(const vox_device *dev)
+{
+    return dev->peak_bytes;
+}
+
+vox_status vox_device_flush(vox_device *dev, vox_error *err)
+{
+    cl_int code = clFlush(dev->queue);
+    return code == CL_SUCCESS ? VOX_OK : vox_cl_fail(err, dev, code, "flushing the queue");
+}
+
+vox_status vox_device_finish(vox_device *dev, vox_error *err)
+{
+    cl_int code = clFinish(dev->queue);
+    return code == CL_SUCCESS ? VOX_OK : vox_cl_fail(err, dev, code, "waiting for the device");
+}
+
+/* ---- profiling ---------------------------------------------------------- */
+
+vox_status vox_device_profile(vox_device *dev, bool on, vox_error *err)
+{
+    if (on && !dev->label_seconds) {
+        dev->label_seconds = vox_calloc(VOX_LABELS, sizeof *dev->label_seconds, "a profile", err);
+        dev->label_launches = vox_calloc(VOX_LABELS, sizeof *dev->label_launches, "a profile", err);
+        if (!dev->label_seconds || !dev->label_launches)
+            return VOX_ERR_MEMORY;
+    }
+    if (on == dev->profiling)
+        return VOX_OK;
+    vox_status s = vox_device_finish(dev, err);
+    if (s == VOX_OK)
+        s = make_queue(dev, on, err);
+    if (s == VOX_OK)
+        dev->profiling = on;
+    return s;
+}
+
+void vox_device_label(vox_device *dev, int label)
+{
+    dev->label = label >= 0 && label < VOX_LABELS ? label : 0;
+}
+
+cl_event *vox_profile_slot(vox_device *dev)
+{
+    /* A launch that cannot be recorded for want of memory still runs, untimed. */
+    if (!dev->profiling ||
+        !vox_grow(&dev->record, &dev->record_capacity, dev->records + 1, sizeof *dev->record, NULL))
+        return NULL;
+    vox_launch_record *r = &dev->record[dev->records++];
+    r->label = dev->label;
+    r->event = NULL;
+    return &r->event;
+}
+
+static void book(vox_device *dev, vox_launch_record *r)
+{
+    cl_ulong start = 0, end = 0;
+    if (!r->event)
+        return;
+    if (clGetEventProfilingInfo(r->event, CL_PROFILING_COMMAND_START, sizeof start, &start, NULL) ==
+            CL_SUCCESS &&
+        clGetEventProfilingInfo(r->event, CL_PROFILING_COMMAND_END, sizeof end, &end, NULL) ==
+            CL_SUCCESS &&
+        end >= start) {
+        dev->label_seconds[r->label] += 1e-9 * (double)(end - start);
+        dev->label_launches[r->label]++;
+    }
+    clReleaseEvent(r->event);
+}
+
+vox_status vox_device_profile_take(vox_device *dev, int label, double *seconds, int64_t *launches,
+                                   vox_error *err)
+{
+    *seconds = 0;
+    *launches = 0;
+    if (!dev->label_seconds || label < 0 || label >= VOX_LABELS)
+        return VOX_OK;
+    if (dev->records > 0) {
+        vox_status s = vox_device_finish(dev, err);
+        if (s != VOX_OK)
+            return s;
+        for (size_t i = 0; i < dev->records; i++)
+            book(dev, &dev->record[i]);
+        dev->records = 0;
+    }
+    *seconds = dev->label_seconds[label];
+    *launches = dev->label_launches[label];
+    dev->label_seconds[label] = 0;
+    dev->label_launches[label] = 0;
+    return VOX_OK;
+}
+
+void vox_profile_release(vox_device *dev)
+{
+    for (size_t i = 0; i < dev->records; i++)
+        if (dev->record[i].event)
+            clReleaseEvent(dev->record[i].event);
+    free(dev->record);
+    free(dev->label_seconds);
+    free(dev->label_launches);
+    dev->record = NULL;
+    dev->records = 0;
+}

@@ -1,0 +1,90 @@
+/* internal.h - what the files of this room share; nobody else includes it. */
+#ifndef VOX_OCL_INTERNAL_H
+#define VOX_OCL_INTERNAL_H
+
+#include "base/mem.h"
+#include "ocl/device.h"
+#include "ocl/kernel.h"
+#include "ocl/quirks.h"
+
+#include <CL/cl.h>
+
+/* A device as discovered. */
+typedef struct vox_found {
+    cl_platform_id platform;
+    cl_device_id id;
+    vox_device_desc desc;
+    unsigned quirks; /* VOX_QUIRK_* */
+} vox_found;
+
+/* Every device of every platform, in the loader's order; the caller frees *found. */
+vox_status vox_discover(vox_found **found, size_t *count, size_t *platforms, vox_error *err);
+
+/* Fills desc's numa_node, pci and locality. */
+void vox_locality_describe(cl_device_id id, vox_device_desc *desc);
+
+/* A program in memory; lives as long as its device. */
+typedef struct vox_program {
+    struct vox_program *next;
+    uint64_t hash;
+    char *key; /* everything that decides the binary */
+    cl_program program;
+    bool from_source; /* not yet in the cache on disk */
+} vox_program;
+
+typedef struct vox_launch_record {
+    cl_event event;
+    int label;
+} vox_launch_record;
+
+struct vox_device {
+    vox_found found;
+    cl_context context;
+    cl_command_queue queue;
+    vox_program *programs;
+    uint64_t bytes, peak_bytes;
+    bool profiling;
+    int label;
+    vox_launch_record *record; /* [records], launches not yet booked */
+    size_t records, record_capacity;
+    double *label_seconds;   /* [VOX_LABELS], made by the first vox_device_profile */
+    int64_t *label_launches; /* [VOX_LABELS] */
+};
+
+struct vox_buffer {
+    vox_device *dev;
+    cl_mem mem;
+    size_t bytes;
+    bool window; /* of another buffer */
+    void *host;  /* pinned: the mapped address */
+};
+
+struct vox_kernel {
+    vox_device *dev;
+    cl_kernel kernel;
+    cl_uint args;
+    char name[96]; /* "conv3d_naive.cl:conv3d_forward" */
+};
+
+/* "CL_OUT_OF_RESOURCES" */
+const char *vox_cl_name(cl_int code);
+
+/* An error of an OpenCL call on a device: message "<what> failed", detail the device and the
+ * code's name, with a hint where one is known. */
+vox_status vox_cl_fail(vox_error *err, const vox_device *dev, cl_int code, const char *what);
+
+/* The text of a kernel file with its #include lines replaced by the files, #line kept right.
+ * Caller frees. */
+vox_status vox_source_load(char **text, const char *file, vox_error *err);
+
+/* The program for (file, options) on dev, from memory, the cache or the compiler; borrowed. */
+vox_status vox_program_get(cl_program *out, vox_device *dev, const char *file, const char *options,
+                           vox_error *err);
+/* Writes what the quirk of late binaries held back, and releases all. */
+void vox_programs_release(vox_device *dev);
+
+/* Events for the next launch: NULL when not profiling. */
+cl_event *vox_profile_slot(vox_device *dev);
+void vox_profile_release(vox_device *dev);
+
+#endif

@@ -1,0 +1,27 @@
+/* quirks.c - every workaround for a vendor's implementation, each with its reason. */
+#include "ocl/quirks.h"
+
+#include <stddef.h>
+#include <string.h>
+
+static const struct {
+    const char *platform, *device; /* parts of the names; NULL matches any */
+    unsigned quirks;
+    const char *reason;
+} table[] = {
+    {"Portable Computing Language", NULL, VOX_QUIRK_LATE_BINARY,
+     "PoCL specialises kernels to their work-group size at the first launch; a binary taken "
+     "before holds only bitcode and saves almost nothing"},
+    {"Oclgrind", NULL, VOX_QUIRK_NO_BINARY,
+     "a simulator run to find errors: what it runs should be what is in the source now"},
+};
+
+unsigned vox_quirks_find(const char *platform, const char *device)
+{
+    unsigned quirks = 0;
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++)
+        if ((!table[i].platform || strstr(platform, table[i].platform)) &&
+            (!table[i].device || strstr(device, table[i].device)))
+            quirks |= table[i].quirks;
+    return quirks;
+}

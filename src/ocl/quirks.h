@@ -1,0 +1,14 @@
+/* quirks.h - every workaround for a vendor's implementation, each with its reason. */
+#ifndef VOX_OCL_QUIRKS_H
+#define VOX_OCL_QUIRKS_H
+
+/* A program's binary holds the compiled work-group functions only after they were launched, so it
+ * is kept when the device closes, not when it was built. */
+#define VOX_QUIRK_LATE_BINARY 1u
+/* Program binaries are not worth keeping or cannot be loaded again. */
+#define VOX_QUIRK_NO_BINARY 2u
+
+/* The quirks of a device by its platform's and its own name. */
+unsigned vox_quirks_find(const char *platform, const char *device);
+
+#endif
