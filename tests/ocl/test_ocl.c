@@ -115,6 +115,12 @@ static void the_generators_are_twins(void **state)
     on_every_device(twin);
 }
 
+/* The simulator ignores #line and keeps no binaries. */
+static bool is_simulator(vox_device *dev)
+{
+    return strstr(vox_device_get(dev)->platform, "Oclgrind") != NULL;
+}
+
 static void broken(vox_device *dev)
 {
     vox_error err = {0};
@@ -123,7 +129,7 @@ static void broken(vox_device *dev)
                             "    x[0] = nonsense;\n}\n");
     put_kernel("helper.h", "/* a\n b\n c */\n");
     assert_error(vox_kernel_open(&k, dev, "broken.cl", "f", "", &err), VOX_ERR_DEVICE,
-                 "broken.cl:4");
+                 is_simulator(dev) ? "nonsense" : "broken.cl:4");
     assert_error(vox_kernel_open(&k, dev, "absent.cl", "f", "", &err), VOX_ERR_IO, "absent.cl");
     put_kernel("loop.cl", "#include \"loop.cl\"\n");
     assert_error(vox_kernel_open(&k, dev, "loop.cl", "f", "", &err), VOX_ERR_DEVICE, "include");
@@ -167,16 +173,17 @@ static void run_constant_everywhere(void)
     vox_ctx_free(&ctx);
 }
 
-static void a_damaged_cache_entry_is_rebuilt(void **state)
+static void only_simulators(vox_device *dev)
 {
-    (void)state;
+    assert_true(is_simulator(dev));
+}
+
+static void damage_entries(const char *cache)
+{
     vox_error err = {0};
     vox_names names;
-    char *cache = vox_path_join(scratch, "cache/kernels", &err);
-    put_kernel("constant.cl", "__kernel void constant_value(__global int *x) { x[0] = V; }\n");
-    run_constant_everywhere();
-    run_constant_everywhere(); /* from the cache */
     assert_ok(vox_dir_list(&names, cache, &err));
+    assert_true(names.count > 0);
     for (size_t i = 0; i < names.count; i++) {
         char *path = vox_path_join(cache, names.name[i], &err), *data;
         size_t size;
@@ -187,6 +194,20 @@ static void a_damaged_cache_entry_is_rebuilt(void **state)
         free(path);
     }
     vox_names_release(&names);
+}
+
+static void a_damaged_cache_entry_is_rebuilt(void **state)
+{
+    (void)state;
+    vox_error err = {0};
+    char *cache = vox_path_join(scratch, "cache/kernels", &err);
+    put_kernel("constant.cl", "__kernel void constant_value(__global int *x) { x[0] = V; }\n");
+    run_constant_everywhere();
+    run_constant_everywhere(); /* from the cache */
+    if (!vox_path_exists(cache))
+        on_every_device(only_simulators);
+    else
+        damage_entries(cache);
     run_constant_everywhere();
     unsetenv("VOXCL_KERNEL_DIR");
     free(cache);
