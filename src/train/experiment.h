@@ -1,0 +1,81 @@
+/* experiment.h - a whole experiment file, parsed and checked: the network as a graph, the data
+ * section as nodes for src/data, the training section as numbers.
+ *
+ * Everything in it is owned by it; nodes are borrowed from its document. */
+#ifndef VOX_TRAIN_EXPERIMENT_H
+#define VOX_TRAIN_EXPERIMENT_H
+
+#include "base/yaml.h"
+#include "net/graph.h"
+
+/* `data:`; every node is NULL where the file does not have it. */
+typedef struct vox_data_spec {
+    const vox_yaml_node *node;          /* the section; NULL: none (bench and info need none) */
+    const vox_yaml_node *train, *valid; /* one of {manifest: F}, {folder: D}, {prostatex: {...}} */
+    const vox_yaml_node *prepare;       /* a list of steps */
+    const vox_yaml_node *augment;       /* a list of steps */
+    bool skip_bad;                      /* leave bad cases out; default false */
+    uint64_t cache_bytes;               /* host memory for prepared cases; 0 (default): no limit */
+} vox_data_spec;
+
+typedef enum vox_optimizer_kind { VOX_OPTIMIZER_SGD } vox_optimizer_kind;
+
+/* `optimizer: {sgd: {...}}`, PyTorch's meanings and defaults.  Without the key: sgd, lr 0.01. */
+typedef struct vox_optimizer_spec {
+    vox_optimizer_kind kind;
+    double lr;           /* 0.01 */
+    double momentum;     /* 0 */
+    double dampening;    /* 0 */
+    double weight_decay; /* 0 */
+    bool nesterov;       /* false; needs momentum > 0 and dampening 0 */
+} vox_optimizer_spec;
+
+typedef enum vox_schedule_kind {
+    VOX_SCHEDULE_CONSTANT,
+    VOX_SCHEDULE_STEP,        /* lr * gamma^floor(t / every) */
+    VOX_SCHEDULE_POLY,        /* lr * (1 - t / T)^power */
+    VOX_SCHEDULE_EXPONENTIAL, /* lr * gamma^(t / every) */
+    VOX_SCHEDULE_INVERSE      /* lr / (1 + gamma * t / every)^power */
+} vox_schedule_kind;
+
+/* `schedule: poly` or `{poly: {...}}`: the rate at step t (from 0) of T, never below the floor. */
+typedef struct vox_schedule_spec {
+    vox_schedule_kind kind;
+    double floor;  /* a learning rate; 0 */
+    double power;  /* poly 0.9, inverse 1 */
+    double gamma;  /* step 0.1; exponential and inverse: required */
+    int64_t every; /* steps; step: required, else 1 */
+} vox_schedule_spec;
+
+/* `train:`; without the section every value is its default. */
+typedef struct vox_train_spec {
+    const vox_yaml_node *node;  /* the section, for messages; may be NULL */
+    int64_t batch;              /* the GLOBAL batch; 1 */
+    int64_t iterations, epochs; /* at most one is not 0; both 0: not given (bench, info) */
+    vox_optimizer_spec optimizer;
+    vox_schedule_spec schedule;
+    int64_t warmup;           /* steps in which the rate climbs linearly to the schedule's; 0 */
+    double clip_norm;         /* of all gradients together; 0: none */
+    bool shuffle;             /* true */
+    uint64_t seed;            /* 1 */
+    int64_t validate_every;   /* steps; 0 (default): after every epoch */
+    int64_t checkpoint_every; /* steps; 0 (default): after every validation */
+    double max_minutes;       /* stops cleanly after these; 0: no limit */
+} vox_train_spec;
+
+struct vox_experiment {
+    char *name;     /* letters, digits, . _ - only; the file's own name where none is given */
+    char *path;     /* the file, or the name messages call the text by */
+    char *base_dir; /* relative data paths are relative to this */
+    char *text;     /* the document as run, overrides applied */
+    vox_yaml *doc;
+    vox_graph *graph;
+    vox_data_spec data;
+    vox_train_spec train;
+};
+
+/* Like vox_experiment_open, from a text (such as a checkpoint holds); messages call it `name`. */
+vox_status vox_experiment_parse(vox_experiment **out, const char *text, const char *name,
+                                const char *base_dir, vox_error *err);
+
+#endif
