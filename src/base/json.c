@@ -6,19 +6,36 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Bytes of the well-formed UTF-8 character at p (Unicode 15, table 3-7), 0 if there is none. */
+static size_t utf8_length(const unsigned char *p)
+{
+    size_t n = p[0] < 0x80 ? 1 : p[0] < 0xc2 ? 0 : p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : 4;
+    if (p[0] > 0xf4)
+        return 0;
+    for (size_t i = 1; i < n; i++)
+        if ((p[i] & 0xc0) != 0x80) /* the NUL at the end stops it too */
+            return 0;
+    bool bad = (p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) ||
+               (p[0] == 0xf0 && p[1] < 0x90) || (p[0] == 0xf4 && p[1] > 0x8f);
+    return bad ? 0 : n;
+}
+
 static void add_quoted(vox_str *s, const char *value)
 {
     vox_str_add(s, "\"");
-    for (const char *p = value; *p; p++) {
-        unsigned char c = (unsigned char)*p;
-        if (c == '"' || c == '\\')
-            vox_str_add(s, "\\%c", c);
-        else if (c == '\n')
+    for (const unsigned char *p = (const unsigned char *)value; *p;) {
+        size_t n = utf8_length(p);
+        if (n == 0) /* a name in some other encoding: show where it was */
+            vox_str_add(s, "\\ufffd");
+        else if (*p == '"' || *p == '\\')
+            vox_str_add(s, "\\%c", *p);
+        else if (*p == '\n')
             vox_str_add(s, "\\n");
-        else if (c < 0x20)
-            vox_str_add(s, "\\u%04x", c);
+        else if (*p < 0x20)
+            vox_str_add(s, "\\u%04x", *p);
         else
-            vox_str_add(s, "%c", c);
+            vox_str_add(s, "%.*s", (int)n, (const char *)p);
+        p += n ? n : 1;
     }
     vox_str_add(s, "\"");
 }

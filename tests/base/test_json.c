@@ -21,10 +21,14 @@ static void nesting_and_commas(void **state)
     vox_json_end(&j, ']');
     vox_json_bool(&j, "yes", true);
     vox_json_string(&j, "text", "a \"b\" \\ c\n\x01 \xc3\xa9");
+    vox_json_string(&j, "latin-1", "b\xf6se\xe4");
+    vox_json_string(&j, "surrogate", "\xed\xa0\x80.");
     vox_json_end(&j, '}');
     char *text = vox_json_take(&j, &err);
     assert_string_equal(text, "{\"a\": -3, \"list\": [0.1, null, null, {}], \"yes\": true, "
-                              "\"text\": \"a \\\"b\\\" \\\\ c\\n\\u0001 \xc3\xa9\"}");
+                              "\"text\": \"a \\\"b\\\" \\\\ c\\n\\u0001 \xc3\xa9\", "
+                              "\"latin-1\": \"b\\ufffdse\\ufffd\", "
+                              "\"surrogate\": \"\\ufffd\\ufffd\\ufffd.\"}");
     vox_string_free(&text);
 }
 

@@ -1,0 +1,50 @@
+/* metrics.h - how good a classifier is, from its class scores.
+ *
+ * Definitions (K classes, truth t_i, scores s_i[k]):
+ *  accuracy   share of samples whose highest score is at t_i; among equal scores the lowest class.
+ *  confusion  confusion[t * K + p]: samples of class t predicted as p.
+ *  auc        one class against the rest: the probability that a sample of the class has a higher
+ *             s[k] than one of another class, ties counting half (Mann-Whitney U by mid-ranks;
+ *             Hanley & McNeil, Radiology 143, 1982).  The mean over the classes that have both
+ *             (macro, unweighted); NaN if there is none.
+ *  kappa      quadratic-weighted: 1 - sum w O / sum w E with w = ((i-j)/(K-1))^2, O the confusion
+ *             matrix and E the outer product of its margins over the number of samples (Cohen,
+ *             Psychological Bulletin 70, 1968).  NaN where sum w E = 0 (one class only). */
+#ifndef VOX_TRAIN_METRICS_H
+#define VOX_TRAIN_METRICS_H
+
+#include "base/mem.h"
+
+#define VOX_CLASSES_MAX 64
+
+/* Collects samples; zero-initialise, set classes (2..64), release. */
+typedef struct vox_metrics {
+    int64_t classes;
+    size_t samples, room, score_room;
+    float *score;   /* [samples, classes] */
+    int32_t *truth; /* [samples] */
+    double loss_sum;
+} vox_metrics;
+
+typedef struct vox_metrics_result {
+    int64_t samples, classes;
+    double loss, accuracy, auc, kappa;
+    int64_t confusion[VOX_CLASSES_MAX * VOX_CLASSES_MAX]; /* classes*classes used */
+} vox_metrics_result;
+
+void vox_metrics_clear(vox_metrics *m); /* forgets the samples */
+void vox_metrics_release(vox_metrics *m);
+
+/* score[n, classes], truth[n] in [0, classes), loss[n]: one for each sample. */
+vox_status vox_metrics_add(vox_metrics *m, size_t n, const float *score, const int32_t *truth,
+                           const float *loss, vox_error *err);
+/* With no sample everything is NaN. */
+vox_status vox_metrics_get(const vox_metrics *m, vox_metrics_result *out, vox_error *err);
+
+/* The class with the highest score, the lowest among equals. */
+int64_t vox_metrics_argmax(const float *score, int64_t classes);
+
+/* p = softmax(x) over `classes` numbers, in double; x may be +-1e30. */
+void vox_metrics_softmax(const float *x, int64_t classes, float *p);
+
+#endif
