@@ -132,8 +132,8 @@ void cli_confusion_print(const int64_t *counts, int64_t classes);
 /* ---- the progress bar ---------------------------------------------------- */
 
 /* Draws or redraws the bar at the last line of standard output when that is a
- * terminal; else does nothing and returns false. */
-bool cli_bar(int64_t done, int64_t total, double elapsed_s, const char *text);
+ * terminal; else does nothing and returns false.  left_s: what is left, NaN if unknown. */
+bool cli_bar(int64_t done, int64_t total, double left_s, const char *text);
 /* Prints a line above the bar if there is one. */
 void cli_line(const char *fmt, ...) CLI_PRINTF(1, 2);
 /* Removes the bar. */
@@ -141,10 +141,10 @@ void cli_bar_end(void);
 
 /* ---- signals ------------------------------------------------------------ */
 
-/* From here on the first SIGINT or SIGTERM only asks to stop (cli_stopped) and the
+/* From here on the first SIGINT, SIGTERM or SIGHUP only asks to stop (cli_stopped) and the
  * second kills; a closed pipe on standard output no longer does. */
 void cli_catch_signals(void);
 bool cli_stopped(void *user); /* fits vox_train_options.should_stop */
-int cli_stop_code(void);      /* 130 for SIGINT, 143 for SIGTERM; CLI_FAILED if none came */
+int cli_stop_code(void);      /* 128 + the signal: 130, 143, 129; CLI_FAILED if none came */
 
 #endif

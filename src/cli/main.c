@@ -12,6 +12,7 @@ typedef struct command {
 } command;
 
 static const command commands[] = {
+    {"devices", cmd_devices, "list OpenCL platforms and devices"},
     {NULL, NULL, NULL},
 };
 

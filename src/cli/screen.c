@@ -6,6 +6,7 @@
 #include "cli.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -56,7 +57,7 @@ static size_t screen_width(void)
     return 79;
 }
 
-bool cli_bar(int64_t done, int64_t total, double elapsed_s, const char *text)
+bool cli_bar(int64_t done, int64_t total, double left_s, const char *text)
 {
     char left[CLI_TEXT], cells[25];
     if (!on_terminal())
@@ -65,11 +66,12 @@ bool cli_bar(int64_t done, int64_t total, double elapsed_s, const char *text)
     for (int i = 0; i < 24; i++)
         cells[i] = i < filled ? '#' : '.';
     cells[24] = '\0';
-    double eta = done > 0 ? elapsed_s / (double)done * (double)(total - done) : -1;
     pthread_mutex_lock(&lock);
     erase();
-    snprintf(bar, screen_width() + 1, "[%s] %" PRId64 "/%" PRId64 " %s, %s left", cells, done,
-             total, text, cli_duration(left, eta));
+    bool known = !isnan(left_s);
+    snprintf(bar, screen_width() + 1, "[%s] %" PRId64 "/%" PRId64 " %s%s%s%s", cells, done, total,
+             text, known ? ", " : "", known ? cli_duration(left, left_s) : "",
+             known ? " left" : "");
     cli_screen_unlock();
     return true;
 }
