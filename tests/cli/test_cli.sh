@@ -58,5 +58,13 @@ for command in $("$voxcl" help | sed -n '/^commands:/,/^$/s/^  \([a-z]*\) .*/\1/
     fi
 done
 
+# ---- devices ----
+expect 2 'devices has no place for "x"' devices x
+expect 2 'devices has no option --jsn +hint: did you mean --json' devices --jsn
+expect 2 '--json takes no value' devices --json=1
+expect 0 'platforms?, [0-9]+ devices? +\[0\] .*usable +(yes|no: )' devices
+expect 0 '^\{ +"platforms": [0-9]+, +"devices": \[ +\{ +"index": 0,' devices --json
+OCL_ICD_VENDORS=/nonexistent-folder expect 1 'error: no OpenCL device was found .*hint: install' devices
+
 echo "$checks checks, $failures failed"
 [ $failures = 0 ]
