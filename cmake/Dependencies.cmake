@@ -2,7 +2,7 @@
 # every other package can be switched off with -DVOXCL_WITH_<NAME>=OFF, and what
 # it served then says so at run time.  A missing one stops the configure with the
 # package to install.
-find_package(PkgConfig REQUIRED)
+find_package(PkgConfig QUIET)
 find_package(Threads REQUIRED)
 
 # voxcl_deps is what a program linking the static library must link too, so it is
@@ -39,11 +39,19 @@ function(voxcl_missing what option debian fedora)
     "  on Fedora:             dnf install ${fedora}${off}")
 endfunction()
 
+# pkg-config itself is needed by the first of those that it finds.
+macro(voxcl_find_module name module)
+  if(NOT PkgConfig_FOUND)
+    voxcl_missing("pkg-config" "" pkg-config pkgconf-pkg-config)
+  endif()
+  pkg_check_modules(${name} QUIET IMPORTED_TARGET ${module})
+endmacro()
+
 # A package that pkg-config knows.
 macro(voxcl_pkg name module what debian fedora)
   option(VOXCL_WITH_${name} "Build with ${what}" ON)
   if(VOXCL_WITH_${name})
-    pkg_check_modules(VOXCL_${name} IMPORTED_TARGET ${module})
+    voxcl_find_module(VOXCL_${name} ${module})
     if(NOT VOXCL_${name}_FOUND)
       voxcl_missing("${what}" VOXCL_WITH_${name} "${debian}" "${fedora}")
     endif()
