@@ -88,7 +88,7 @@ const char *cli_nearest(const char *word, const char *const *candidates);
  * for VOX_ERR_USAGE, else CLI_FAILED. */
 int cli_error(const vox_error *err);
 
-/* A complaint about the command line, with a pointer to `voxcl help COMMAND`
+/* A complaint about the command line, with a pointer to `voxcl COMMAND --help`
  * (command may be NULL) or the hint given; returns CLI_USAGE. */
 int cli_usage(const char *command, const char *hint, const char *fmt, ...) CLI_PRINTF(3, 4);
 

@@ -1,6 +1,9 @@
-/* json.h - what --json needs of jansson; without it --json says so. */
+/* json.h - JSON made and shown with jansson; without it they say so. */
 #ifndef VOX_CLI_JSON_H
 #define VOX_CLI_JSON_H
+
+/* A JSON document of the library's as text and tables; returns the exit code. */
+int cli_document_print(const char *text);
 
 /* The complaint of a build without jansson; returns the exit code. */
 int cli_no_json(void);

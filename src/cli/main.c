@@ -12,6 +12,7 @@ typedef struct command {
 } command;
 
 static const command commands[] = {
+    {"bench", cmd_bench, "measure: voxcl bench KIND"},
     {"devices", cmd_devices, "list OpenCL platforms and devices"},
     {NULL, NULL, NULL},
 };

@@ -44,8 +44,8 @@ int cli_usage(const char *command, const char *hint, const char *fmt, ...)
     if (hint)
         fprintf(stderr, "  hint: %s\n", hint);
     else
-        fprintf(stderr, "  hint: see \"voxcl help%s%s\"\n", command ? " " : "",
-                command ? command : "");
+        fprintf(stderr, "  hint: see \"voxcl %s%s--help\"\n", command ? command : "",
+                command ? " " : "");
     return CLI_USAGE;
 }
 

@@ -23,8 +23,8 @@ expect() {
 }
 
 # ---- the frame ----
-expect 2 'voxcl: error: a command is missing +hint: see "voxcl help"'
-expect 2 'error: there is no command "xyzzy" +hint: see "voxcl help"' xyzzy
+expect 2 'voxcl: error: a command is missing +hint: see "voxcl --help"'
+expect 2 'error: there is no command "xyzzy" +hint: see "voxcl --help"' xyzzy
 expect 2 'no command "hlp" +hint: did you mean "voxcl help"' hlp
 expect 2 'there is no option --jason before a command' --jason
 expect 2 'there is no command ""' ''
@@ -65,6 +65,18 @@ expect 2 '--json takes no value' devices --json=1
 expect 0 'platforms?, [0-9]+ devices? +\[0\] .*usable +(yes|no: )' devices
 expect 0 '^\{ +"platforms": [0-9]+, +"devices": \[ +\{ +"index": 0,' devices --json
 OCL_ICD_VENDORS=/nonexistent-folder expect 1 'error: no OpenCL device was found .*hint: install' devices
+
+# ---- bench ----
+expect 2 'bench needs KIND' bench
+expect 2 'no benchmark "redcue" +hint: did you mean "voxcl bench reduce"' bench redcue
+expect 2 'bench reduce has no option --bits +hint: .*--bytes' bench reduce --bits 3
+expect 2 '--devices takes a whole number from 1 to 1024, not "0"' bench reduce --devices 0
+expect 2 'takes a whole number .* not "4x"' bench reduce --devices 4x
+expect 2 'takes a whole number .* not "99999999999999999999"' bench reduce --bytes 99999999999999999999
+expect 2 '--bytes needs a value: --bytes N +hint: see "voxcl bench reduce --help"' bench reduce --bytes
+expect 2 '--bytes is given an empty value' bench reduce --bytes=
+expect 0 '^devices +3 .*reduce_gb_per_s +[0-9]' bench reduce --devices=3 --bytes 1000000
+expect 0 '^\{"devices": 2, "bytes": 1000000, .*\} $' bench reduce --json --devices 2 --bytes 1000000
 
 echo "$checks checks, $failures failed"
 [ $failures = 0 ]

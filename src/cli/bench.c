@@ -1,0 +1,91 @@
+/* bench.c - voxcl bench: measures, and shows the library's document of figures. */
+#include "cli.h"
+#include "json.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+/* Shows or prints the document and frees it. */
+static int show(char *document, bool json)
+{
+    int code = CLI_DONE;
+    if (json)
+        puts(document);
+    else
+        code = cli_document_print(document);
+    vox_string_free(&document);
+    return code;
+}
+
+static int bench_reduce(int argc, char **argv)
+{
+    bool json = false;
+    cli_number devices = {.value = 4, .min = 1, .max = 1024};
+    cli_number bytes = {.value = 50000000, .min = 4, .max = INT64_C(1) << 40};
+    const cli_option options[] = {
+        {.name = "devices", .value = "N", .number = &devices, .help = "leaves of the tree (4)"},
+        {.name = "bytes",
+         .value = "N",
+         .number = &bytes,
+         .help = "gradients of one device (50000000)"},
+        {.name = "json", .flag = &json, .help = "print JSON"},
+        {.name = NULL},
+    };
+    const cli_spec spec = {
+        .usage = "bench reduce [options]",
+        .about =
+            "Times the host's reduction tree over the gradients of several devices, and a plain\n"
+            "copy of as many bytes. No device is used.",
+        .operands = (const char *const[]){NULL},
+        .options = options,
+    };
+    vox_error err = {0};
+    char *document = NULL;
+    int code = cli_parse(&spec, argc, argv, NULL);
+    if (code != CLI_GO)
+        return code;
+    if (vox_bench_reduce(devices.value, (uint64_t)bytes.value, &document, &err) != VOX_OK)
+        return cli_error(&err);
+    return show(document, json);
+}
+
+static const struct {
+    const char *name;
+    char *full; /* argv[0] for run */
+    int (*run)(int argc, char **argv);
+    const char *about;
+} kinds[] = {
+    {"reduce", "bench reduce", bench_reduce, "the reduction tree over the devices' gradients"},
+    {NULL, NULL, NULL, NULL},
+};
+
+static int help(void)
+{
+    printf("usage: voxcl bench KIND [options]\n\nMeasures. Kinds:\n");
+    for (size_t i = 0; kinds[i].name; i++)
+        printf("  %-7s %s\n", kinds[i].name, kinds[i].about);
+    printf("\nEach takes --json for the figures as JSON, and --help.\n");
+    return CLI_DONE;
+}
+
+int cmd_bench(int argc, char **argv)
+{
+    const char *names[sizeof kinds / sizeof *kinds];
+    char hint[96];
+    if (argc < 2)
+        return cli_usage("bench", NULL, "bench needs KIND: voxcl bench KIND [options]");
+    if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))
+        return help();
+    size_t n = 0;
+    for (; kinds[n].name; n++) {
+        if (!strcmp(argv[1], kinds[n].name)) {
+            argv[1] = kinds[n].full;
+            return kinds[n].run(argc - 1, argv + 1);
+        }
+        names[n] = kinds[n].name;
+    }
+    names[n] = NULL;
+    const char *near = cli_nearest(argv[1], names);
+    snprintf(hint, sizeof hint, "did you mean \"voxcl bench %s\"?", near ? near : "");
+    return cli_usage("bench", near ? hint : NULL, "there is no benchmark \"%s\"", argv[1]);
+}
