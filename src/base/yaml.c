@@ -278,6 +278,31 @@ static vox_status set_value(vox_yaml *doc, const char *path, vox_yaml_node *valu
     return VOX_OK;
 }
 
+/* Takes the place a path names out of its map or list; what is not there is out already. */
+static vox_status remove_path(vox_yaml *doc, const char *path, const char *where, vox_error *err)
+{
+    char part[VOX_YAML_KEY_BYTES];
+    vox_yaml_node *parent = NULL, *node = doc->root;
+    vox_yaml_child *c = NULL;
+    while (path && node) {
+        vox_status s = next_part(part, &path, where, err);
+        if (s == VOX_OK)
+            s = find_part(&c, node, part, where, err);
+        if (s != VOX_OK)
+            return s;
+        parent = node;
+        node = c ? c->value : NULL;
+    }
+    if (!c)
+        return VOX_OK;
+    vox_yaml_node_free(c->value);
+    free(c->key);
+    size_t after = parent->count - (size_t)(c - parent->child) - 1;
+    memmove(c, c + 1, after * sizeof *c);
+    parent->count--;
+    return VOX_OK;
+}
+
 vox_status vox_yaml_set(vox_yaml *doc, const char *assignment, vox_error *err)
 {
     const char *equals = strchr(assignment, '=');
@@ -295,6 +320,8 @@ vox_status vox_yaml_set(vox_yaml *doc, const char *assignment, vox_error *err)
     doc->where[doc->wheres++] = where; /* kept even if this fails: nodes may point at it */
     vox_yaml_node *value;
     const char *text = equals + 1;
+    if (text[strspn(text, " ")] == '\0')
+        return remove_path(doc, where + strlen("--set "), where, err);
     vox_status s = vox_yaml_read(&value, text, strlen(text), where, false, err);
     if (s != VOX_OK)
         return s;

@@ -25,7 +25,8 @@ void vox_yaml_free(vox_yaml **doc);
 
 /* "train.batch=8": sets the value at the dotted path (list items by number), the
  * value being YAML itself; missing map keys on the way are made, the keys' spelling
- * is checked by whoever reads them.  Messages call such nodes "--set train.batch". */
+ * is checked by whoever reads them.  Nothing after the "=" takes the key (or list item) out.
+ * Messages call such nodes "--set train.batch". */
 vox_status vox_yaml_set(vox_yaml *doc, const char *assignment, vox_error *err);
 
 /* The document as YAML text, overrides applied, ending in a newline; parsing it again gives
@@ -62,9 +63,15 @@ vox_status vox_yaml_triple_double(const vox_yaml_node *node, double min, double 
 vox_status vox_yaml_word(const vox_yaml_node *node, const char *const *words, int *out,
                          vox_error *err);
 
+/* "file:line:column", or "--set train.batch" for what came from there; "" for NULL. */
+#define VOX_YAML_PLACE 400
+const char *vox_yaml_place(const vox_yaml_node *node, char out[VOX_YAML_PLACE]);
 /* An error at a node: message from fmt, detail "file:line:column". */
 vox_status vox_yaml_fail(vox_error *err, const vox_yaml_node *node, const char *fmt, ...)
     VOX_PRINTF(3, 4);
+/* The hint of an error already started: `did you mean "conv"? known: conv, relu`.  words ends
+ * with NULL. */
+void vox_yaml_suggest(vox_error *err, const char *word, const char *const *words);
 /* Fails if node is not a map or holds a key not in `keys` (ends with NULL), with
  * the nearest one as hint. */
 vox_status vox_yaml_keys(const vox_yaml_node *node, const char *what, const char *const *keys,

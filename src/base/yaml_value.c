@@ -9,25 +9,25 @@
 #include <stdio.h>
 #include <string.h>
 
-static void place(char out[400], const vox_yaml_node *node)
+const char *vox_yaml_place(const vox_yaml_node *node, char out[VOX_YAML_PLACE])
 {
     out[0] = '\0';
     if (node && node->line > 0)
-        snprintf(out, 400, "%s:%d:%d", node->where, node->line, node->column);
+        snprintf(out, VOX_YAML_PLACE, "%s:%d:%d", node->where, node->line, node->column);
     else if (node)
-        snprintf(out, 400, "%s", node->where);
+        snprintf(out, VOX_YAML_PLACE, "%s", node->where);
+    return out;
 }
 
 vox_status vox_yaml_fail(vox_error *err, const vox_yaml_node *node, const char *fmt, ...)
 {
-    char text[sizeof err->message], where[400];
+    char text[sizeof err->message], where[VOX_YAML_PLACE];
     va_list args;
     va_start(args, fmt);
     vsnprintf(text, sizeof text, fmt, args);
     va_end(args);
-    place(where, node);
     vox_fail(err, VOX_ERR_INPUT, "%s", text);
-    vox_detail(err, "%s", where);
+    vox_detail(err, "%s", vox_yaml_place(node, where));
     return VOX_ERR_INPUT;
 }
 
@@ -139,8 +139,7 @@ vox_status vox_yaml_triple_double(const vox_yaml_node *node, double min, double 
     return VOX_OK;
 }
 
-/* "known: a, b, c", led by the nearest one. */
-static void suggest(vox_error *err, const char *word, const char *const *words)
+void vox_yaml_suggest(vox_error *err, const char *word, const char *const *words)
 {
     char list[200];
     size_t used = 0;
@@ -164,7 +163,7 @@ vox_status vox_yaml_word(const vox_yaml_node *node, const char *const *words, in
             return VOX_OK;
         }
     vox_status s = expected(err, node, "a known word");
-    suggest(err, text ? text : "", words);
+    vox_yaml_suggest(err, text ? text : "", words);
     return s;
 }
 
@@ -187,7 +186,7 @@ vox_status vox_yaml_keys(const vox_yaml_node *node, const char *what, const char
         at.line = at.line > 0 ? c->key_line : 0; /* 0: the value came by --set */
         at.column = c->key_column;
         vox_status s = vox_yaml_fail(err, &at, "unknown key \"%.60s\" in %s", c->key, what);
-        suggest(err, c->key, keys);
+        vox_yaml_suggest(err, c->key, keys);
         return s;
     }
     return VOX_OK;

@@ -33,6 +33,10 @@ typedef struct vox_graph {
     vox_graph_layer loss; /* inputs: the last layer's output, the labels; node.op->loss */
 } vox_graph;
 
+/* A tensor of one sample, or a parameter, holds at most this many elements. */
+#define VOX_GRAPH_MAX_ELEMENTS ((int64_t)1 << 34)
+#define VOX_GRAPH_MAX_LAYERS   1000
+
 /* network: the `network:` map.  Errors carry file:line:column and, for shapes, the layer's name and
  * all the shapes involved. */
 vox_status vox_graph_open(vox_graph **out, const vox_yaml_node *network, vox_error *err);
@@ -40,6 +44,10 @@ void vox_graph_free(vox_graph **graph);
 
 int64_t vox_graph_parameters(const vox_graph *g, bool trainable_only); /* without padding */
 int vox_graph_find_param(const vox_graph *g, const char *name);        /* -1: none */
+
+/* The layer that writes an edge, or "input". */
+const char *vox_graph_edge_name(const vox_graph *g, int edge);
+const vox_shape *vox_graph_edge_shape(const vox_graph *g, int edge);
 
 /* Fills flat[flat_floats] with initial values: VOX_INIT_* drawn from (seed, VOX_RANDOM_INIT,
  * sample = index of the parameter); padding is 0. */

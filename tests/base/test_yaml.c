@@ -299,12 +299,18 @@ static void overrides_change_the_tree(void **state)
     set(doc, "train.text=a=b");
     set(doc, "train.schedule={poly: {power: 0.9}}");
     set(doc, "name=");
+    set(doc, "network.layers.2=");
+    set(doc, "train.absent.absent=");
+    set(doc, "train.nothing=null");
     assert_ok(vox_yaml_int(vox_yaml_find(vox_yaml_find(root, "train"), "batch"), 1, 9, &v, &err));
     assert_int_equal(v, 8);
     assert_string_equal(vox_yaml_text(vox_yaml_find(vox_yaml_find(root, "train"), "text")), "a=b");
-    assert_int_equal(vox_yaml_kind_of(vox_yaml_find(root, "name")), VOX_YAML_NULL);
+    assert_null(vox_yaml_find(root, "name"));
+    assert_non_null(vox_yaml_find(vox_yaml_find(root, "train"), "nothing"));
+    assert_null(vox_yaml_find(vox_yaml_find(root, "train"), "absent"));
     const vox_yaml_node *layers = vox_yaml_find(vox_yaml_find(root, "network"), "layers");
     const vox_yaml_node *conv = vox_yaml_find(vox_yaml_item(layers, 0), "conv");
+    assert_int_equal(vox_yaml_count(layers), 2);
     assert_error(vox_yaml_int(vox_yaml_find(conv, "out"), 1, 9, &v, &err), VOX_ERR_INPUT, "\"16\"");
     assert_string_equal(err.detail, "--set network.layers.0.conv.out");
     assert_ok(
@@ -331,6 +337,8 @@ static void bad_overrides_change_nothing(void **state)
         {"train..lr=3", "empty part"},
         {".train=3", "empty part"},
         {"train.=3", "empty part"},
+        {"name.x=", "a value and not a map"},
+        {"network.layers.3=", "no item"},
         {"name.x.y=3", "a value and not a map"},
         {"network.layers.9=x", "no item of a list of 3"},
         {"network.layers.-1=x", "no item"},

@@ -1,0 +1,299 @@
+/* experiment.c - experiment files: sections, defaults, overrides. */
+#include "train/experiment.h"
+
+#include "base/file.h"
+#include "ops/attr.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- train: ------------------------------------------------------------- */
+
+#define FIELD(type, name) offsetof(type, name)
+
+static const vox_attr train_attrs[] = {
+    {"batch", VOX_ATTR_INT, FIELD(vox_train_spec, batch), .dflt = 1, .min = 1, .max = 1 << 20},
+    {"iterations", VOX_ATTR_INT, FIELD(vox_train_spec, iterations), .min = 1, .max = 1e15},
+    {"epochs", VOX_ATTR_INT, FIELD(vox_train_spec, epochs), .min = 1, .max = 1e9},
+    {"warmup", VOX_ATTR_INT, FIELD(vox_train_spec, warmup), .min = 0, .max = 1e15},
+    {"clip_norm", VOX_ATTR_FLOAT, FIELD(vox_train_spec, clip_norm), .min = 0, .max = HUGE_VAL},
+    {"shuffle", VOX_ATTR_BOOL, FIELD(vox_train_spec, shuffle), .dflt = 1},
+    {"seed", VOX_ATTR_INT, FIELD(vox_train_spec, seed), .dflt = 1, .min = 0, .max = 1e19},
+    {"validate_every", VOX_ATTR_INT, FIELD(vox_train_spec, validate_every), .min = 0, .max = 1e15},
+    {"checkpoint_every", VOX_ATTR_INT, FIELD(vox_train_spec, checkpoint_every), .min = 0,
+     .max = 1e15},
+    {"max_minutes", VOX_ATTR_FLOAT, FIELD(vox_train_spec, max_minutes), .min = 0, .max = 1e9},
+    {0}};
+
+static const vox_attr sgd_attrs[] = {
+    {"lr", VOX_ATTR_FLOAT, FIELD(vox_optimizer_spec, lr), .dflt = 0.01, .min = 0, .max = 1e6},
+    {"momentum", VOX_ATTR_FLOAT, FIELD(vox_optimizer_spec, momentum), .min = 0, .max = 1},
+    {"dampening", VOX_ATTR_FLOAT, FIELD(vox_optimizer_spec, dampening), .min = 0, .max = 1},
+    {"weight_decay", VOX_ATTR_FLOAT, FIELD(vox_optimizer_spec, weight_decay), .min = 0, .max = 1e6},
+    {"nesterov", VOX_ATTR_BOOL, FIELD(vox_optimizer_spec, nesterov), .dflt = 0},
+    {0}};
+
+#define FLOOR                                                                                      \
+    {                                                                                              \
+        "floor", VOX_ATTR_FLOAT, FIELD(vox_schedule_spec, floor), .min = 0, .max = 1e6             \
+    }
+#define POWER(value)                                                                               \
+    {                                                                                              \
+        "power", VOX_ATTR_FLOAT, FIELD(vox_schedule_spec, power), .dflt = (value), .min = 0,       \
+                                                                  .max = 100                       \
+    }
+#define EVERY                                                                                      \
+    {                                                                                              \
+        "every", VOX_ATTR_INT, FIELD(vox_schedule_spec, every), .dflt = 1, .min = 1, .max = 1e15   \
+    }
+
+static const vox_attr constant_attrs[] = {FLOOR, {0}};
+static const vox_attr step_attrs[] = {
+    FLOOR,
+    {"gamma", VOX_ATTR_FLOAT, FIELD(vox_schedule_spec, gamma), .dflt = 0.1, .min = 0, .max = 1},
+    {"every", VOX_ATTR_INT, FIELD(vox_schedule_spec, every), .required = true, .min = 1,
+     .max = 1e15, .help = "the steps between two drops"},
+    {0}};
+static const vox_attr poly_attrs[] = {FLOOR, POWER(0.9), {0}};
+static const vox_attr exponential_attrs[] = {
+    FLOOR,
+    EVERY,
+    {"gamma", VOX_ATTR_FLOAT, FIELD(vox_schedule_spec, gamma), .required = true, .min = 0, .max = 1,
+     .help = "the factor of every step, such as 0.999"},
+    {0}};
+static const vox_attr inverse_attrs[] = {
+    FLOOR,
+    EVERY,
+    POWER(1),
+    {"gamma", VOX_ATTR_FLOAT, FIELD(vox_schedule_spec, gamma), .required = true, .min = 0,
+     .max = 1e6, .help = "how soon the rate falls: lr / (1 + gamma * t)^power"},
+    {0}};
+
+/* A word with keys of its own: "poly" or "{poly: {...}}", from a table of such words. */
+typedef struct choice {
+    const char *word;
+    const vox_attr *attrs;
+} choice;
+
+static const choice optimizers[] = {[VOX_OPTIMIZER_SGD] = {"sgd", sgd_attrs}};
+static const choice schedules[] = {[VOX_SCHEDULE_CONSTANT] = {"constant", constant_attrs},
+                                   [VOX_SCHEDULE_STEP] = {"step", step_attrs},
+                                   [VOX_SCHEDULE_POLY] = {"poly", poly_attrs},
+                                   [VOX_SCHEDULE_EXPONENTIAL] = {"exponential", exponential_attrs},
+                                   [VOX_SCHEDULE_INVERSE] = {"inverse", inverse_attrs}};
+
+/* node NULL chooses the first one with its defaults. */
+static vox_status read_choice(int *kind, void *out, const char *what, const choice *choices,
+                              size_t count, const vox_yaml_node *node, vox_error *err)
+{
+    const char *word = choices[0].word, *words[16];
+    const vox_yaml_node *value = NULL;
+    vox_status s = node ? vox_yaml_single(node, what, &word, &value, err) : VOX_OK;
+    if (s != VOX_OK)
+        return s;
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(word, choices[i].word) == 0) {
+            *kind = (int)i;
+            return vox_attr_read(choices[i].attrs, out, word, NULL, value, node, err);
+        }
+        words[i] = choices[i].word;
+    }
+    words[count] = NULL;
+    vox_yaml_fail(err, node, "unknown %s \"%.60s\"", what, word);
+    vox_yaml_suggest(err, word, words);
+    return VOX_ERR_INPUT;
+}
+
+static vox_status check_train(const vox_train_spec *t, vox_error *err)
+{
+    const vox_optimizer_spec *o = &t->optimizer;
+    if (t->iterations && t->epochs) {
+        vox_yaml_fail(err, vox_yaml_find(t->node, "epochs"),
+                      "both \"iterations\" and \"epochs\" are given");
+        vox_hint(err, "keep one of them; --set train.epochs= takes that key out");
+        return VOX_ERR_INPUT;
+    }
+    if (o->nesterov && (o->momentum <= 0 || o->dampening != 0)) {
+        vox_yaml_fail(err, vox_yaml_find(t->node, "optimizer"),
+                      "nesterov needs momentum above 0 and no dampening");
+        return VOX_ERR_INPUT;
+    }
+    return VOX_OK;
+}
+
+static vox_status read_train(vox_train_spec *t, const vox_yaml_node *node, vox_error *err)
+{
+    static const char *const more[] = {"optimizer", "schedule", NULL};
+    int optimizer = 0, schedule = 0;
+    t->node = vox_yaml_kind_of(node) == VOX_YAML_NULL ? NULL : node;
+    vox_status s = vox_attr_read(train_attrs, t, "train", more, node, node, err);
+    t->schedule = (vox_schedule_spec){.power = 1, .gamma = 1, .every = 1};
+    if (s == VOX_OK)
+        s = read_choice(&optimizer, &t->optimizer, "optimizer", optimizers, 1,
+                        vox_yaml_find(node, "optimizer"), err);
+    if (s == VOX_OK)
+        s = read_choice(&schedule, &t->schedule, "schedule", schedules,
+                        sizeof schedules / sizeof *schedules, vox_yaml_find(node, "schedule"), err);
+    t->optimizer.kind = (vox_optimizer_kind)optimizer;
+    t->schedule.kind = (vox_schedule_kind)schedule;
+    return s == VOX_OK ? check_train(t, err) : s;
+}
+
+/* ---- data: -------------------------------------------------------------- */
+
+static const vox_attr data_attrs[] = {
+    {"skip_bad", VOX_ATTR_BOOL, FIELD(vox_data_spec, skip_bad), .dflt = 0},
+    {"cache_bytes", VOX_ATTR_INT, FIELD(vox_data_spec, cache_bytes), .min = 0, .max = 1e18},
+    {0}};
+
+static vox_status want_list(const vox_yaml_node *node, const char *what, vox_error *err)
+{
+    if (!node || vox_yaml_kind_of(node) == VOX_YAML_LIST)
+        return VOX_OK;
+    vox_yaml_fail(err, node, "\"%s\" must be a list of steps", what);
+    vox_hint(err, "write %s: [{step: {key: value}}, ...]", what);
+    return VOX_ERR_INPUT;
+}
+
+/* A key written without a value counts as absent. */
+static const vox_yaml_node *find_given(const vox_yaml_node *map, const char *key)
+{
+    const vox_yaml_node *node = vox_yaml_find(map, key);
+    return vox_yaml_kind_of(node) == VOX_YAML_NULL ? NULL : node;
+}
+
+static vox_status read_data(vox_data_spec *d, const vox_yaml_node *node, vox_error *err)
+{
+    static const char *const more[] = {"train", "valid", "prepare", "augment", NULL};
+    d->node = vox_yaml_kind_of(node) == VOX_YAML_NULL ? NULL : node;
+    d->train = find_given(node, "train");
+    d->valid = find_given(node, "valid");
+    d->prepare = find_given(node, "prepare");
+    d->augment = find_given(node, "augment");
+    vox_status s = vox_attr_read(data_attrs, d, "data", more, node, node, err);
+    if (s == VOX_OK && d->node && !d->train)
+        s = vox_yaml_fail(err, node, "data needs the key \"train\"");
+    if (s == VOX_OK)
+        s = want_list(d->prepare, "prepare", err);
+    return s == VOX_OK ? want_list(d->augment, "augment", err) : s;
+}
+
+/* ---- the whole ---------------------------------------------------------- */
+
+/* The name becomes part of a run directory's path. */
+static vox_status read_name(vox_experiment *exp, const vox_yaml_node *node, vox_error *err)
+{
+    static const char fine[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+    const char *text = vox_yaml_text(node);
+    if (node && vox_yaml_kind_of(node) != VOX_YAML_NULL) {
+        if (!text || strspn(text, fine) != strlen(text) || strlen(text) > 100 || text[0] == '.' ||
+            text[0] == '\0') {
+            vox_yaml_fail(err, node, "an experiment's name is one word of letters, digits, . _ -");
+            return VOX_ERR_INPUT;
+        }
+        exp->name = vox_strdup(text, err);
+        return exp->name ? VOX_OK : VOX_ERR_MEMORY;
+    }
+    const char *base = vox_path_base(exp->path);
+    size_t n = strcspn(base, ".") > 100 ? 100 : strcspn(base, ".");
+    exp->name = vox_format(err, "%.*s", n ? (int)n : 10, n ? base : "experiment");
+    for (char *p = exp->name; p && *p; p++)
+        if (!strchr(fine, *p))
+            *p = '_';
+    return exp->name ? VOX_OK : VOX_ERR_MEMORY;
+}
+
+static vox_status read_sections(vox_experiment *exp, vox_error *err)
+{
+    static const char *const keys[] = {"name", "network", "data", "train", NULL};
+    const vox_yaml_node *root = vox_yaml_root(exp->doc);
+    if (vox_yaml_kind_of(root) == VOX_YAML_NULL) {
+        vox_yaml_fail(err, root, "the experiment is empty");
+        return vox_hint(err, "an experiment has the sections network, data and train");
+    }
+    vox_status s = vox_yaml_keys(root, "the experiment", keys, err);
+    if (s == VOX_OK)
+        s = read_name(exp, vox_yaml_find(root, "name"), err);
+    if (s == VOX_OK && !vox_yaml_find(root, "network"))
+        s = vox_yaml_fail(err, root, "the experiment has no section \"network\"");
+    if (s == VOX_OK)
+        s = vox_graph_open(&exp->graph, vox_yaml_find(root, "network"), err);
+    if (s == VOX_OK)
+        s = read_data(&exp->data, vox_yaml_find(root, "data"), err);
+    if (s == VOX_OK)
+        s = read_train(&exp->train, vox_yaml_find(root, "train"), err);
+    return s;
+}
+
+/* Takes doc, also on failure. */
+static vox_status open_document(vox_experiment **out, vox_yaml *doc, const char *base_dir,
+                                vox_error *err)
+{
+    vox_experiment *exp = vox_calloc(1, sizeof *exp, "an experiment", err);
+    if (!exp) {
+        vox_yaml_free(&doc);
+        return VOX_ERR_MEMORY;
+    }
+    exp->doc = doc;
+    exp->path = vox_strdup(vox_yaml_name(doc), err);
+    exp->base_dir = vox_strdup(base_dir ? base_dir : ".", err);
+    exp->text = exp->path && exp->base_dir ? vox_yaml_emit(doc, err) : NULL;
+    vox_status s = exp->text ? read_sections(exp, err) : VOX_ERR_MEMORY;
+    if (s == VOX_OK)
+        *out = exp;
+    else
+        vox_experiment_free(&exp);
+    return s;
+}
+
+vox_status vox_experiment_open(vox_experiment **out, const char *path, const char *const *overrides,
+                               size_t override_count, vox_error *err)
+{
+    vox_yaml *doc;
+    *out = NULL;
+    vox_status s = vox_yaml_open(&doc, path, err);
+    for (size_t i = 0; i < override_count && s == VOX_OK; i++)
+        s = vox_yaml_set(doc, overrides[i], err);
+    char *dir = s == VOX_OK ? vox_path_dir(path, err) : NULL;
+    if (!dir) {
+        vox_yaml_free(&doc);
+        return s == VOX_OK ? VOX_ERR_MEMORY : s;
+    }
+    s = open_document(out, doc, dir, err);
+    free(dir);
+    return s;
+}
+
+vox_status vox_experiment_parse(vox_experiment **out, const char *text, const char *name,
+                                const char *base_dir, vox_error *err)
+{
+    vox_yaml *doc;
+    *out = NULL;
+    vox_status s = vox_yaml_parse(&doc, text, name, err);
+    return s == VOX_OK ? open_document(out, doc, base_dir, err) : s;
+}
+
+void vox_experiment_free(vox_experiment **exp)
+{
+    if (!exp || !*exp)
+        return;
+    vox_graph_free(&(*exp)->graph);
+    vox_yaml_free(&(*exp)->doc);
+    free((*exp)->name);
+    free((*exp)->path);
+    free((*exp)->base_dir);
+    free((*exp)->text);
+    free(*exp);
+    *exp = NULL;
+}
+
+const char *vox_experiment_name(const vox_experiment *exp)
+{
+    return exp->name;
+}
+
+int64_t vox_experiment_batch(const vox_experiment *exp)
+{
+    return exp->train.batch;
+}
