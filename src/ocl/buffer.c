@@ -24,12 +24,12 @@ static vox_status check_size(const vox_device *dev, size_t bytes, const char *wh
     return vox_hint(err, "use a smaller train.batch or input size, or a device with more memory");
 }
 
-static vox_status map_pinned(vox_buffer *b, vox_error *err)
+static vox_status map(vox_buffer *b, const char *what, vox_error *err)
 {
     cl_int code;
     b->host = clEnqueueMapBuffer(b->dev->queue, b->mem, CL_TRUE, CL_MAP_READ | CL_MAP_WRITE, 0,
                                  b->bytes, 0, NULL, NULL, &code);
-    return b->host ? VOX_OK : vox_cl_fail(err, b->dev, code, "mapping pinned memory");
+    return b->host ? VOX_OK : vox_cl_fail(err, b->dev, code, what);
 }
 
 vox_status vox_buffer_open(vox_buffer **out, vox_device *dev, size_t bytes, vox_buffer_kind kind,
@@ -58,7 +58,7 @@ vox_status vox_buffer_open(vox_buffer **out, vox_device *dev, size_t bytes, vox_
     dev->bytes += bytes;
     if (dev->bytes > dev->peak_bytes)
         dev->peak_bytes = dev->bytes;
-    if (kind == VOX_BUFFER_PINNED && (s = map_pinned(b, err)) != VOX_OK)
+    if (kind == VOX_BUFFER_PINNED && (s = map(b, "mapping pinned memory", err)) != VOX_OK)
         vox_buffer_free(&b);
     *out = b;
     return s;
@@ -116,6 +116,28 @@ size_t vox_buffer_bytes(const vox_buffer *buf)
 void *vox_buffer_host(vox_buffer *buf)
 {
     return buf->host;
+}
+
+bool vox_device_has_host_memory(const vox_device *dev)
+{
+    return vox_device_is_cpu(dev) && dev->found.desc.unified_memory;
+}
+
+vox_status vox_buffer_map(vox_buffer *buf, void **host, vox_error *err)
+{
+    if (buf->window || buf->host)
+        return vox_fail(err, VOX_ERR_DEVICE, "mapping a buffer that is a window or mapped already");
+    vox_status s = map(buf, "mapping device memory", err);
+    if (s == VOX_OK)
+        *host = buf->host;
+    return s;
+}
+
+vox_status vox_buffer_unmap(vox_buffer *buf, vox_error *err)
+{
+    cl_int code = clEnqueueUnmapMemObject(buf->dev->queue, buf->mem, buf->host, 0, NULL, NULL);
+    buf->host = NULL;
+    return code == CL_SUCCESS ? VOX_OK : vox_cl_fail(err, buf->dev, code, "unmapping memory");
 }
 
 /* The range check is ours, because a driver's CL_INVALID_VALUE would say nothing. */

@@ -69,6 +69,14 @@ vox_status vox_buffer_fill(vox_buffer *buf, size_t offset, size_t bytes, uint32_
 /* The host address of a pinned buffer, valid while it lives; NULL for device buffers. */
 void *vox_buffer_host(vox_buffer *buf);
 
+/* Whether the device's memory is the host's (CPUs), so that vox_buffer_map copies nothing. */
+bool vox_device_has_host_memory(const vox_device *dev);
+/* The host address of a device buffer for reading and writing, after waiting for the work
+ * enqueued.  Nothing may be enqueued on the buffer until vox_buffer_unmap; not for windows or
+ * pinned buffers. */
+vox_status vox_buffer_map(vox_buffer *buf, void **host, vox_error *err);
+vox_status vox_buffer_unmap(vox_buffer *buf, vox_error *err);
+
 /* ---- profiling ---------------------------------------------------------- */
 
 /* Off by default, as it costs a little.  While on, every launch is timed by device events and

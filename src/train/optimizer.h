@@ -1,0 +1,31 @@
+/* optimizer.h - how gradients change the weights, on the device.
+ *
+ * One invariant: the update is a function of weights, gradients, state, rate and step alone, with a
+ * fixed order of summation in the gradients' norm. */
+#ifndef VOX_TRAIN_OPTIMIZER_H
+#define VOX_TRAIN_OPTIMIZER_H
+
+#include "train/experiment.h"
+
+typedef struct vox_optimizer vox_optimizer;
+
+/* For the flat parameter vector of graph (only its trainable parameters change, padding stays 0).
+ * State starts as zeros.  clip_norm: the gradients are scaled down so that their L2 norm over all
+ * trainable parameters is at most this (torch.nn.utils.clip_grad_norm_); 0: not.  graph and dev are
+ * borrowed and must outlive it. */
+vox_status vox_optimizer_open(vox_optimizer **out, vox_device *dev, const vox_graph *graph,
+                              const vox_optimizer_spec *spec, double clip_norm, vox_error *err);
+void vox_optimizer_free(vox_optimizer **optimizer);
+
+/* Enqueues update number `step` (from 0; PyTorch's first step takes no dampening) at rate lr.
+ * params and grads are flat; grads may be overwritten. */
+vox_status vox_optimizer_step(vox_optimizer *o, vox_buffer *params, vox_buffer *grads, double lr,
+                              int64_t step, vox_error *err);
+
+/* The state a checkpoint must keep: flat vectors laid out like the parameters, by name
+ * ("momentum"); borrowed. */
+size_t vox_optimizer_parts(const vox_optimizer *o);
+const char *vox_optimizer_part_name(const vox_optimizer *o, size_t i);
+vox_buffer *vox_optimizer_part(const vox_optimizer *o, size_t i);
+
+#endif
