@@ -125,7 +125,8 @@ if(VOXCL_WITH_GDCM)
   endforeach()
   list(APPEND VOXCL_PC_LIBS -lstdc++)
   target_include_directories(voxcl_deps SYSTEM INTERFACE $<BUILD_INTERFACE:${VOXCL_GDCM_INCLUDE}>)
-  target_link_libraries(voxcl_deps INTERFACE ${VOXCL_GDCM_LIBRARIES})
+  # The C++ library by name: a C project that links the static library needs it too.
+  target_link_libraries(voxcl_deps INTERFACE ${VOXCL_GDCM_LIBRARIES} $<INSTALL_INTERFACE:stdc++>)
   target_compile_definitions(voxcl_flags INTERFACE VOXCL_WITH_GDCM=1)
 endif()
 
