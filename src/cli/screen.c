@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <time.h>
 #include <unistd.h>
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -57,11 +58,26 @@ static size_t screen_width(void)
     return 79;
 }
 
+/* Not more than ten times a second: steps may take a millisecond. */
+static bool too_soon(void)
+{
+    static double last = -1;
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    double now = (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+    if (last >= 0 && now - last < 0.1)
+        return true;
+    last = now;
+    return false;
+}
+
 bool cli_bar(int64_t done, int64_t total, double left_s, const char *text)
 {
     char left[CLI_TEXT], cells[25];
     if (!on_terminal())
         return false;
+    if (done != total && too_soon())
+        return true;
     int filled = total > 0 ? (int)((double)done / (double)total * 24) : 0;
     for (int i = 0; i < 24; i++)
         cells[i] = i < filled ? '#' : '.';
