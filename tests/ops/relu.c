@@ -10,6 +10,7 @@ static const vt_case cases[] = {
     {"NaN and infinities pass", NULL, {2, 16, 2, 3, 3}, 1, VT_TINY, VT_SPECIAL},
     {"several work-groups, the last not full", NULL, {3, 20, 5, 11, 13}, 2, VT_ALWAYS, VT_UNIFORM},
     {"one element", NULL, {1, 1, 1, 1, 1}, 0, VT_ALWAYS, VT_UNIFORM},
+    {"64 MiB", NULL, {1, 16, 16, 256, 256}, 0, VT_BENCH, VT_UNIFORM},
     {"AlexNet after conv1", NULL, {4, 32, 13, 56, 56}, 0, VT_BENCH, VT_UNIFORM},
     {"AlexNet after conv2", NULL, {4, 64, 6, 19, 19}, 0, VT_BENCH, VT_UNIFORM},
     {0}};

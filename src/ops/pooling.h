@@ -1,0 +1,70 @@
+/* pooling.h - what max_pool and avg_pool share: attributes, shapes, kernel options, grids. */
+#ifndef VOX_OPS_POOLING_H
+#define VOX_OPS_POOLING_H
+
+#include "ops/op.h"
+
+typedef struct vox_pooling_attr {
+    int64_t kernel[3], stride[3], pad[3];
+    bool ceil;              /* round output sizes up */
+    bool count_include_pad; /* avg_pool: padding counts as elements of the mean */
+} vox_pooling_attr;
+
+/* The keys both have, for their tables. */
+#define VOX_POOLING_ATTRS                                                                          \
+    {"kernel", VOX_ATTR_TRIPLE, offsetof(vox_pooling_attr, kernel), true, 0, 1, 4096, NULL,        \
+     NULL,     "window size"},                                                                     \
+        {"stride",                                                                                 \
+         VOX_ATTR_TRIPLE,                                                                          \
+         offsetof(vox_pooling_attr, stride),                                                       \
+         false,                                                                                    \
+         0,                                                                                        \
+         1,                                                                                        \
+         4096,                                                                                     \
+         NULL,                                                                                     \
+         "kernel",                                                                                 \
+         "step between windows; the kernel's size unless given"},                                  \
+        {"pad",                                                                                    \
+         VOX_ATTR_TRIPLE,                                                                          \
+         offsetof(vox_pooling_attr, pad),                                                          \
+         false,                                                                                    \
+         0,                                                                                        \
+         0,                                                                                        \
+         2048,                                                                                     \
+         NULL,                                                                                     \
+         NULL,                                                                                     \
+         "padding on both sides, at most half the kernel"},                                        \
+    {                                                                                              \
+        "ceil", VOX_ATTR_BOOL, offsetof(vox_pooling_attr, ceil), false, 0, 0, 1, NULL, NULL,       \
+            "round output sizes up instead of down"                                                \
+    }
+
+/* PyTorch's shapes: out = floor or ceil((in + 2 pad - kernel) / stride) + 1, where with ceil the
+ * last window must start inside the input or its left padding. */
+vox_status vox_pooling_infer(const vox_node *node, const vox_shape *in, vox_shape *out,
+                             vox_error *err);
+
+/* How a kernel walks the tensors. */
+typedef enum vox_pooling_shape {
+    VOX_POOLING_ROWS, /* CPUs: work-group of one, a depth slice an item, float16 in BLOCK16 */
+    VOX_POOLING_ITEMS /* GPUs: an element an item, neighbours next to each other */
+} vox_pooling_shape;
+
+/* Builds w->kernel[slot] of `file` with the shapes, T, STEP and `more` as options. */
+vox_status vox_pooling_kernel(vox_work *w, int slot, const char *file, const char *entry,
+                              vox_pooling_shape shape, const char *more, vox_error *err);
+
+/* [n * channel blocks] (BLOCK16) or [n * channels] planes of a tensor. */
+int64_t vox_pooling_planes(const vox_tensor *t, int64_t n);
+
+/* Launches kernel[slot] over `slices` depth slices per plane (rows) or over the voxels of t
+ * (items); the last argument, the number of items, is added here. */
+vox_status vox_pooling_launch_rows(vox_work *w, int slot, const vox_tensor *t, int64_t n,
+                                   int64_t slices, const vox_arg *args, size_t count,
+                                   vox_error *err);
+vox_status vox_pooling_launch_items(vox_work *w, int slot, const vox_tensor *t, int64_t n,
+                                    const vox_arg *args, size_t count, vox_error *err);
+
+double vox_pooling_seconds(const vox_problem *p, vox_pooling_shape shape, vox_pass pass);
+
+#endif
