@@ -96,7 +96,7 @@ if(VOXCL_WITH_NIFTI)
   find_library(VOXCL_NIFTI_LIBRARY nifti2)
   find_library(VOXCL_ZNZ_LIBRARY znz)
   if(NOT VOXCL_NIFTI_INCLUDE OR NOT VOXCL_NIFTI_LIBRARY OR NOT VOXCL_ZNZ_LIBRARY)
-    voxcl_missing("nifticlib 3 (NIfTI images)" VOXCL_WITH_NIFTI "libnifti-dev libnifti2-dev"
+    voxcl_missing("nifticlib 3 (NIfTI images)" VOXCL_WITH_NIFTI libnifti2-dev
                   nifticlib-devel)
   endif()
   target_include_directories(voxcl_deps SYSTEM INTERFACE $<BUILD_INTERFACE:${VOXCL_NIFTI_INCLUDE}>)

@@ -59,7 +59,7 @@ hidden_module jansson VOXCL_WITH_JANSSON libjansson-dev jansson-devel
 hidden_module cmocka VOXCL_TESTS libcmocka-dev libcmocka-devel
 hidden_library OPENCL "ocl-icd-opencl-dev opencl-headers" "ocl-icd-devel opencl-headers"
 hidden_library CLBLAST libclblast-dev clblast-devel
-hidden_library NIFTI "libnifti-dev libnifti2-dev" nifticlib-devel
+hidden_library NIFTI libnifti2-dev nifticlib-devel
 hidden_library GDCM libgdcm-dev gdcm-devel
 check pkg-config "" pkg-config pkgconf-pkg-config -DPKG_CONFIG_EXECUTABLE="$PWD/none"
 
