@@ -1,0 +1,394 @@
+/* choose.c - layouts and algorithms of every layer, by least expected time.
+ *
+ * A layer computes all its passes in one pair of layouts (in, out); where a reader's `in` differs
+ * from the writer's `out` a reorder is paid for, and another one for the gradient.  Along a chain
+ * dynamic programming finds the best choice; where tensors have several readers, the layers are
+ * then improved one by one, in order, until none changes any more (at most SWEEPS times). */
+#include "net/plan_parts.h"
+
+#include "base/mem.h"
+#include "base/text.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SWEEPS     8
+#define MAX_FORCED 64
+
+typedef struct forced {
+    char op[48], algo[48];
+} forced;
+
+/* What one layer costs in each pair of layouts. */
+typedef struct option {
+    double seconds[VOX_LAYOUTS][VOX_LAYOUTS]; /* INFINITY: cannot */
+    const vox_algo *algo[VOX_LAYOUTS][VOX_LAYOUTS][VOX_PASSES];
+} option;
+
+typedef struct chooser {
+    const vox_wiring *w;
+    vox_device *dev;
+    int64_t n_max;
+    option *option;                 /* [layers + 1] */
+    double (*reorder)[VOX_LAYOUTS]; /* [edge][from]: seconds to the other layout */
+    forced forced[MAX_FORCED];
+    int forceds;
+} chooser;
+
+/* ---- internal operations ------------------------------------------------ */
+
+vox_status vox_internal_node(vox_node *node, const char *op, const vox_shape *shape, int inputs,
+                             vox_error *err)
+{
+    memset(node, 0, sizeof *node);
+    node->op = vox_op_find(op);
+    if (!node->op)
+        return vox_fail(err, VOX_ERR_UNSUPPORTED, "this build has no operation \"%s\"", op);
+    snprintf(node->name, sizeof node->name, "%s", op);
+    node->inputs = inputs;
+    for (int i = 0; i < inputs; i++)
+        node->in[i] = *shape;
+    node->out = *shape;
+    return VOX_OK;
+}
+
+static double seconds_of(const vox_algo *a, const vox_problem *p)
+{
+    return a->seconds ? a->seconds(p) : 0;
+}
+
+const vox_algo *vox_choose_internal(const vox_node *node, vox_device *dev, int64_t n_max,
+                                    vox_layout in, vox_layout out)
+{
+    const vox_problem p = {.node = node, .dev = dev, .n_max = n_max};
+    const vox_algo *best = NULL;
+    for (const vox_algo *a = node->op->algos; a && a->name; a++)
+        if (a->in == in && a->out == out && a->pass == VOX_FORWARD && (!a->fits || a->fits(&p)) &&
+            (!best || seconds_of(a, &p) < seconds_of(best, &p)))
+            best = a;
+    return best;
+}
+
+static void cost_reorders(chooser *c)
+{
+    for (int e = 0; e <= c->w->graph->layers; e++)
+        for (int from = 0; from < VOX_LAYOUTS; from++) {
+            vox_node node;
+            const vox_algo *a = NULL;
+            if (vox_internal_node(&node, "reorder", vox_graph_edge_shape(c->w->graph, e), 1,
+                                  NULL) == VOX_OK)
+                a = vox_choose_internal(&node, c->dev, c->n_max, (vox_layout)from,
+                                        (vox_layout)(1 - from));
+            const vox_problem p = {.node = &node, .dev = c->dev, .n_max = c->n_max};
+            c->reorder[e][from] = a ? seconds_of(a, &p) : INFINITY;
+        }
+}
+
+/* ---- forced algorithms: "conv=naive,dense=gemm" -------------------------- */
+
+static vox_status forced_fail(vox_error *err, const char *text, const char *why, const char *word)
+{
+    vox_fail(err, VOX_ERR_USAGE, "cannot force the algorithms \"%.80s\"", text);
+    vox_detail(err, "%s: \"%.100s\"", why, word);
+    vox_hint(err, "write operation=algorithm, separated by commas: conv=naive,dense=gemm");
+    return VOX_ERR_USAGE;
+}
+
+static vox_status unknown_algo(const vox_op *op, const char *algo, vox_error *err)
+{
+    const char *words[64];
+    size_t n = 0;
+    for (const vox_algo *a = op->algos; a && a->name && n + 1 < 64; a++) {
+        size_t k = 0;
+        while (k < n && strcmp(words[k], a->name) != 0)
+            k++;
+        if (k == n)
+            words[n++] = a->name;
+    }
+    words[n] = NULL;
+    vox_fail(err, VOX_ERR_USAGE, "operation %s has no algorithm \"%.40s\"", op->name, algo);
+    vox_yaml_suggest(err, algo, words);
+    return VOX_ERR_USAGE;
+}
+
+static vox_status check_forced(const forced *f, const char *text, vox_error *err)
+{
+    const vox_op *op = vox_op_find(f->op);
+    if (!op)
+        return forced_fail(err, text, "there is no such operation", f->op);
+    for (const vox_algo *a = op->algos; a && a->name; a++)
+        if (strcmp(a->name, f->algo) == 0)
+            return VOX_OK;
+    return unknown_algo(op, f->algo, err);
+}
+
+static vox_status read_forced(chooser *c, const char *text, vox_error *err)
+{
+    for (const char *p = text; p && *p;) {
+        size_t n = strcspn(p, ","), op = strcspn(p, "=");
+        if (c->forceds == MAX_FORCED)
+            return forced_fail(err, text, "more than 64 of them", p);
+        forced *f = &c->forced[c->forceds++];
+        if (op == 0 || op + 1 >= n || op >= sizeof f->op || n - op - 1 >= sizeof f->algo)
+            return forced_fail(err, text, "not operation=algorithm", p);
+        memcpy(f->op, p, op);
+        memcpy(f->algo, p + op + 1, n - op - 1);
+        vox_status s = check_forced(f, text, err);
+        if (s != VOX_OK)
+            return s;
+        p += n + (p[n] == ',');
+    }
+    return VOX_OK;
+}
+
+/* The algorithm this pass of an operation is forced to; passes that have none of that name are
+ * free. */
+static const char *forced_algo(const chooser *c, const vox_op *op, vox_pass pass)
+{
+    for (int i = 0; i < c->forceds; i++)
+        if (strcmp(c->forced[i].op, op->name) == 0)
+            for (const vox_algo *a = op->algos; a && a->name; a++)
+                if (a->pass == pass && strcmp(a->name, c->forced[i].algo) == 0)
+                    return a->name;
+    return NULL;
+}
+
+/* ---- what each layer offers --------------------------------------------- */
+
+static const vox_algo *best_algo(const chooser *c, const vox_problem *p, vox_pass pass,
+                                 vox_layout in, vox_layout out, double *seconds)
+{
+    const vox_op *op = p->node->op;
+    const char *name = forced_algo(c, op, pass);
+    const vox_algo *best = NULL;
+    *seconds = INFINITY;
+    for (const vox_algo *a = op->algos; a && a->name; a++) {
+        if (a->pass != pass || a->in != in || a->out != out || (name && strcmp(name, a->name) != 0))
+            continue;
+        if (a->fits && !a->fits(p))
+            continue;
+        double t = seconds_of(a, p);
+        if (!best || t < *seconds) {
+            best = a;
+            *seconds = t;
+        }
+    }
+    return best;
+}
+
+static vox_status no_algorithm(const chooser *c, const vox_node *node, vox_error *err)
+{
+    char in[96], out[96];
+    const vox_device_desc *d = vox_device_get(c->dev);
+    bool is_forced = false;
+    for (int pass = 0; pass < VOX_PASSES; pass++)
+        is_forced = is_forced || forced_algo(c, node->op, (vox_pass)pass);
+    vox_fail(err, VOX_ERR_UNSUPPORTED, "layer %s (%s) has no algorithm that fits", node->name,
+             node->op->name);
+    vox_detail(err, "%s to %s, batch %lld, on %s%s", vox_shape_text(&node->in[0], in),
+               vox_shape_text(&node->out, out), (long long)c->n_max, d->name,
+               is_forced ? ", algorithms forced" : "");
+    vox_hint(err, is_forced ? "do not force this operation's algorithm"
+                            : "this is a gap in voxcl: please report the layer and the device");
+    return VOX_ERR_UNSUPPORTED;
+}
+
+static vox_status list_options(chooser *c, int layer, vox_error *err)
+{
+    const vox_node *node = vox_wiring_node(c->w, layer);
+    const vox_problem p = {
+        .node = node, .dev = c->dev, .n_max = c->n_max, .training = c->w->training};
+    option *o = &c->option[layer];
+    bool any = false;
+    for (int in = 0; in < VOX_LAYOUTS; in++)
+        for (int out = 0; out < VOX_LAYOUTS; out++) {
+            double sum = 0;
+            for (int pass = 0; pass < VOX_PASSES; pass++) {
+                double t = 0;
+                if (vox_wiring_runs(c->w, layer, (vox_pass)pass))
+                    o->algo[in][out][pass] =
+                        best_algo(c, &p, (vox_pass)pass, (vox_layout)in, (vox_layout)out, &t);
+                sum += t;
+            }
+            o->seconds[in][out] = sum;
+            any = any || !isinf(sum);
+        }
+    return any || c->w->skip[layer] ? VOX_OK : no_algorithm(c, node, err);
+}
+
+/* ---- costs -------------------------------------------------------------- */
+
+static vox_layout layout_written(const vox_choice *choice, int edge)
+{
+    return edge == 0 ? VOX_LAYOUT_PLAIN : choice[edge - 1].out;
+}
+
+/* A reorder of the values there, and of their gradient back, if the layouts differ. */
+static double link_seconds(const chooser *c, int edge, vox_layout written, vox_layout wanted)
+{
+    if (written == wanted)
+        return 0;
+    return c->reorder[edge][written] + (c->w->needs[edge] ? c->reorder[edge][wanted] : 0);
+}
+
+static double total_seconds(const chooser *c, const vox_choice *choice)
+{
+    const vox_wiring *w = c->w;
+    double sum = 0;
+    for (int i = w->first; i <= w->last; i++)
+        if (!w->skip[i])
+            sum += c->option[i].seconds[choice[i].in][choice[i].out];
+    for (int e = 0; e <= w->graph->layers; e++) {
+        vox_layout written = layout_written(choice, e);
+        for (int r = w->reader_start[e]; r < w->reader_start[e + 1]; r++)
+            if (choice[w->reader[r].layer].in != written) {
+                sum += link_seconds(c, e, written, choice[w->reader[r].layer].in);
+                break; /* the other readers share it */
+            }
+    }
+    return sum;
+}
+
+/* ---- searching ---------------------------------------------------------- */
+
+/* Best time up to and with layer i for each layout of its output; `in` and `before` tell how. */
+typedef struct state {
+    double seconds[VOX_LAYOUTS];
+    vox_layout in[VOX_LAYOUTS], before[VOX_LAYOUTS];
+} state;
+
+/* Seconds from the tensors a layer reads to the layout it wants, if the layer before it in the
+ * chain wrote `before`.  Readers further off than the chain cost nothing yet. */
+static double chain_link(const chooser *c, int layer, int chain, vox_layout before, vox_layout in)
+{
+    double sum = 0;
+    for (int k = 0; k < vox_wiring_inputs(c->w, layer); k++) {
+        int e = vox_wiring_from(c->w, layer, k);
+        if (e == 0)
+            sum += link_seconds(c, e, VOX_LAYOUT_PLAIN, in);
+        else if (e == chain)
+            sum += link_seconds(c, e, before, in);
+    }
+    return sum;
+}
+
+static void extend_chain(const chooser *c, int layer, int chain, const state *last, state *next)
+{
+    for (int out = 0; out < VOX_LAYOUTS; out++) {
+        next->seconds[out] = INFINITY;
+        for (int in = 0; in < VOX_LAYOUTS; in++)
+            for (int before = 0; before < VOX_LAYOUTS; before++) {
+                double t = last->seconds[before] + c->option[layer].seconds[in][out] +
+                           chain_link(c, layer, chain, (vox_layout)before, (vox_layout)in);
+                if (t < next->seconds[out]) {
+                    next->seconds[out] = t;
+                    next->in[out] = (vox_layout)in;
+                    next->before[out] = (vox_layout)before;
+                }
+            }
+    }
+}
+
+static vox_status search_chain(const chooser *c, vox_choice *choice, vox_error *err)
+{
+    const vox_wiring *w = c->w;
+    state *best = vox_calloc((size_t)w->last + 2, sizeof *best, "a plan", err);
+    int chain = 0, before = w->first; /* best[i + 1] is layer i; best[first]: the input, PLAIN */
+    if (!best)
+        return VOX_ERR_MEMORY;
+    best[before].seconds[VOX_LAYOUT_BLOCK16] = INFINITY;
+    for (int i = w->first; i <= w->last; i++) {
+        if (w->skip[i])
+            continue;
+        extend_chain(c, i, chain, &best[before], &best[i + 1]);
+        chain = before = i + 1;
+    }
+    vox_layout out = VOX_LAYOUT_PLAIN; /* the loss is last: [N], layout of no matter */
+    if (best[w->last + 1].seconds[VOX_LAYOUT_BLOCK16] < best[w->last + 1].seconds[out])
+        out = VOX_LAYOUT_BLOCK16;
+    for (int i = w->last; i >= w->first; i--) {
+        if (w->skip[i])
+            continue;
+        choice[i].in = best[i + 1].in[out];
+        choice[i].out = out;
+        out = best[i + 1].before[out];
+    }
+    free(best);
+    return VOX_OK;
+}
+
+static bool improve_layer(const chooser *c, vox_choice *choice, int layer, double *total)
+{
+    vox_choice best = choice[layer];
+    bool better = false;
+    for (int in = 0; in < VOX_LAYOUTS; in++)
+        for (int out = 0; out < VOX_LAYOUTS; out++) {
+            choice[layer].in = (vox_layout)in;
+            choice[layer].out = (vox_layout)out;
+            double t = total_seconds(c, choice);
+            if (t < *total) {
+                *total = t;
+                best = choice[layer];
+                better = true;
+            }
+        }
+    choice[layer] = best;
+    return better;
+}
+
+static void improve(const chooser *c, vox_choice *choice)
+{
+    double total = total_seconds(c, choice);
+    bool better = true;
+    for (int sweep = 0; sweep < SWEEPS && better; sweep++) {
+        better = false;
+        for (int i = c->w->first; i <= c->w->last; i++)
+            better = (!c->w->skip[i] && improve_layer(c, choice, i, &total)) || better;
+    }
+}
+
+static vox_status search(chooser *c, vox_choice *choice, vox_error *err)
+{
+    vox_status s = search_chain(c, choice, err);
+    if (s != VOX_OK)
+        return s;
+    improve(c, choice);
+    if (isinf(total_seconds(c, choice)))
+        return vox_fail_full(err, VOX_ERR_UNSUPPORTED, "the layers' layouts do not fit together",
+                             "no reorder between the layouts of two neighbouring layers",
+                             "do not force their algorithms");
+    for (int i = c->w->first; i <= c->w->last; i++)
+        memcpy(choice[i].algo, c->option[i].algo[choice[i].in][choice[i].out],
+               sizeof choice[i].algo);
+    return VOX_OK;
+}
+
+vox_status vox_choose(vox_choice *choice, const vox_wiring *w, vox_device *dev, int64_t n_max,
+                      const char *algo, vox_error *err)
+{
+    const size_t n = (size_t)w->graph->layers + 1;
+    memset(choice, 0, n * sizeof *choice); /* PLAIN everywhere */
+    if (!dev)
+        return VOX_OK;
+    chooser *c = vox_calloc(1, sizeof *c, "a plan", err);
+    if (!c)
+        return VOX_ERR_MEMORY;
+    c->w = w;
+    c->dev = dev;
+    c->n_max = n_max;
+    c->option = vox_calloc(n, sizeof *c->option, "a plan", err);
+    c->reorder = vox_calloc(n, sizeof *c->reorder, "a plan", err);
+    vox_status s = c->option && c->reorder ? read_forced(c, algo, err) : VOX_ERR_MEMORY;
+    if (s == VOX_OK)
+        cost_reorders(c);
+    for (int i = w->first; i <= w->last && s == VOX_OK; i++)
+        s = list_options(c, i, err);
+    if (s == VOX_OK)
+        s = search(c, choice, err);
+    free(c->option);
+    free(c->reorder);
+    free(c);
+    return s;
+}

@@ -1,0 +1,396 @@
+/* plan.c - opening a plan (wiring, choice, steps, memory, kernels, buffers) and running it.
+ *
+ * A step is one launch of an operation's pass; running a plan is running its steps in order. */
+#include "net/plan_parts.h"
+
+#include "base/mem.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct vox_plan {
+    const vox_graph *graph;
+    vox_device *dev;
+    vox_plan_options opt; /* algo not kept */
+    vox_wiring wiring;
+    vox_choice *choice; /* [layers + 1] */
+    vox_steps steps;
+    vox_memory memory;
+    vox_buffer **slot;            /* [memory.slots] */
+    vox_buffer **own;             /* [values]: NULL for those in slots */
+    vox_buffer *params, *grads;   /* flat */
+    vox_buffer **param, **dparam; /* [graph->params]: windows; dparam NULL if not trainable */
+    int64_t ran_n;                /* of the last forward; 0: none yet */
+    bool ran_training;
+    vox_step ran_step;
+};
+
+/* ---- opening ------------------------------------------------------------ */
+
+static vox_status plan_layout(vox_plan *p, vox_error *err)
+{
+    const size_t layers = (size_t)p->graph->layers;
+    vox_status s = vox_wiring_init(&p->wiring, p->graph, p->opt.training, err);
+    if (s != VOX_OK)
+        return s;
+    p->choice = vox_calloc(layers + 1, sizeof *p->choice, "a plan", err);
+    if (!p->choice)
+        return VOX_ERR_MEMORY;
+    s = vox_choose(p->choice, &p->wiring, p->dev, p->opt.n_max, p->opt.algo, err);
+    if (s == VOX_OK)
+        s = vox_steps_init(&p->steps, &p->wiring, p->choice, p->dev, p->opt.n_max, err);
+    if (s == VOX_OK)
+        s = vox_memory_init(&p->memory, &p->steps, &p->wiring, err);
+    return s;
+}
+
+static const vox_node *step_node(const vox_plan *p, const vox_plan_step *step)
+{
+    return step->node ? step->node : vox_wiring_node(&p->wiring, step->layer);
+}
+
+static vox_status build_kernels(vox_plan *p, vox_error *err)
+{
+    for (int i = 0; i < p->steps.steps; i++) {
+        vox_plan_step *step = &p->steps.step[i];
+        const vox_problem problem = {.node = step_node(p, step),
+                                     .dev = p->dev,
+                                     .n_max = p->opt.n_max,
+                                     .training = p->opt.training};
+        vox_status s = vox_work_build(&step->work, &problem, step->algo, err);
+        if (s != VOX_OK)
+            return s;
+    }
+    return VOX_OK;
+}
+
+static vox_status open_values(vox_plan *p, vox_error *err)
+{
+    vox_steps *st = &p->steps;
+    p->slot = vox_calloc((size_t)p->memory.slots, sizeof *p->slot, "a plan", err);
+    p->own = vox_calloc((size_t)st->values, sizeof *p->own, "a plan", err);
+    if (!p->slot || !p->own)
+        return VOX_ERR_MEMORY;
+    for (int i = 0; i < p->memory.slots; i++) {
+        vox_status s = vox_buffer_open(&p->slot[i], p->dev, p->memory.slot[i], VOX_BUFFER_DEVICE,
+                                       "activations", err);
+        if (s != VOX_OK)
+            return s;
+    }
+    for (int v = 0; v < st->values; v++) {
+        vox_value *value = &st->value[v];
+        vox_status s = VOX_OK;
+        if (value->slot < 0)
+            s = vox_buffer_open(&p->own[v], p->dev, value->bytes, VOX_BUFFER_DEVICE, value->what,
+                                err);
+        if (s != VOX_OK)
+            return s;
+        value->tensor.buf = value->slot < 0 ? p->own[v] : p->slot[value->slot];
+    }
+    return VOX_OK;
+}
+
+/* A flat vector, zeroed so that its padding is 0 for ever, and a window on each tensor in it. */
+static vox_status open_flat(vox_plan *p, vox_buffer **flat, vox_buffer ***window, bool gradients,
+                            vox_error *err)
+{
+    const vox_graph *g = p->graph;
+    const size_t bytes = g->flat_floats * sizeof(float);
+    *window = vox_calloc((size_t)g->params, sizeof **window, "a plan", err);
+    if (!*window)
+        return VOX_ERR_MEMORY;
+    /* A network without parameters still has a vector, of one float. */
+    vox_status s = vox_buffer_open(flat, p->dev, bytes ? bytes : sizeof(float), VOX_BUFFER_DEVICE,
+                                   gradients ? "gradients of the parameters" : "parameters", err);
+    if (s == VOX_OK)
+        s = vox_buffer_fill(*flat, 0, vox_buffer_bytes(*flat), 0, err);
+    for (int i = 0; i < g->params && s == VOX_OK; i++)
+        if (!gradients || g->param[i].desc.trainable)
+            s = vox_buffer_sub(&(*window)[i], *flat, g->param[i].offset * sizeof(float),
+                               g->param[i].count * sizeof(float), err);
+    return s;
+}
+
+static vox_status check_options(const vox_plan_options *opt, vox_error *err)
+{
+    if (opt->n_max >= 1 && opt->n_max <= INT32_MAX)
+        return VOX_OK;
+    vox_fail(err, VOX_ERR_USAGE, "a plan's batch must be 1 or more");
+    vox_detail(err, "%lld", (long long)opt->n_max);
+    return VOX_ERR_USAGE;
+}
+
+vox_status vox_plan_open(vox_plan **out, const vox_graph *graph, vox_device *dev,
+                         const vox_plan_options *opt, vox_error *err)
+{
+    *out = NULL;
+    vox_status s = check_options(opt, err);
+    vox_plan *p = s == VOX_OK ? vox_calloc(1, sizeof *p, "a plan", err) : NULL;
+    if (!p)
+        return s == VOX_OK ? VOX_ERR_MEMORY : s;
+    p->graph = graph;
+    p->dev = dev;
+    p->opt = *opt;
+    s = plan_layout(p, err);
+    p->opt.algo = NULL; /* the caller's text; not needed any more */
+    if (s == VOX_OK)
+        s = vox_memory_check(&p->memory, &p->steps, dev, opt->n_max, err);
+    if (s == VOX_OK)
+        s = open_values(p, err);
+    if (s == VOX_OK)
+        s = open_flat(p, &p->params, &p->param, false, err);
+    if (s == VOX_OK && opt->training)
+        s = open_flat(p, &p->grads, &p->dparam, true, err);
+    if (s == VOX_OK)
+        s = build_kernels(p, err);
+    if (s == VOX_OK)
+        *out = p;
+    else
+        vox_plan_free(&p);
+    return s;
+}
+
+static void free_buffers(vox_buffer ***list, int count)
+{
+    for (int i = 0; *list && i < count; i++)
+        vox_buffer_free(&(*list)[i]);
+    free(*list);
+    *list = NULL;
+}
+
+void vox_plan_free(vox_plan **plan)
+{
+    if (!plan || !*plan)
+        return;
+    vox_plan *p = *plan;
+    vox_device_finish(p->dev, NULL); /* nothing may still run on what is freed */
+    free_buffers(&p->param, p->graph->params);
+    free_buffers(&p->dparam, p->graph->params);
+    vox_buffer_free(&p->params);
+    vox_buffer_free(&p->grads);
+    free_buffers(&p->slot, p->memory.slots);
+    free_buffers(&p->own, p->steps.values);
+    vox_memory_release(&p->memory);
+    vox_steps_release(&p->steps);
+    free(p->choice);
+    vox_wiring_release(&p->wiring);
+    free(p);
+    *plan = NULL;
+}
+
+vox_status vox_plan_estimate(const vox_graph *graph, vox_device *dev, const vox_plan_options *opt,
+                             uint64_t *activation_bytes, uint64_t *total_bytes, vox_error *err)
+{
+    vox_plan p = {.graph = graph, .dev = dev, .opt = *opt};
+    vox_status s = check_options(opt, err);
+    if (s == VOX_OK)
+        s = plan_layout(&p, err);
+    if (s == VOX_OK) {
+        *activation_bytes = p.memory.activation_bytes;
+        *total_bytes = p.memory.activation_bytes + p.memory.parameter_bytes;
+    }
+    vox_memory_release(&p.memory);
+    vox_steps_release(&p.steps);
+    free(p.choice);
+    vox_wiring_release(&p.wiring);
+    return s;
+}
+
+/* ---- its buffers -------------------------------------------------------- */
+
+vox_buffer *vox_plan_params(vox_plan *plan)
+{
+    return plan->params;
+}
+
+vox_buffer *vox_plan_grads(vox_plan *plan)
+{
+    return plan->grads;
+}
+
+const vox_tensor *vox_plan_input(vox_plan *plan)
+{
+    return &plan->steps.value[plan->steps.input].tensor;
+}
+
+const vox_tensor *vox_plan_labels(vox_plan *plan)
+{
+    return &plan->steps.value[plan->steps.labels].tensor;
+}
+
+const vox_tensor *vox_plan_output(vox_plan *plan)
+{
+    return &plan->steps.value[plan->steps.output].tensor;
+}
+
+const vox_tensor *vox_plan_loss(vox_plan *plan)
+{
+    return &plan->steps.value[plan->steps.loss].tensor;
+}
+
+/* ---- running ------------------------------------------------------------ */
+
+static const vox_tensor *tensor_of(const vox_plan *p, int value)
+{
+    return value < 0 ? NULL : &p->steps.value[value].tensor;
+}
+
+static void set_params(const vox_plan *p, const vox_plan_step *step, vox_io *io)
+{
+    if (step->node || step->layer >= p->graph->layers)
+        return;
+    const vox_graph_layer *l = &p->graph->layer[step->layer];
+    for (int k = 0; k < l->params; k++) {
+        io->param[k] = p->param[l->first_param + k];
+        if (step->pass == VOX_BACKWARD_WEIGHTS)
+            io->dparam[k] = p->dparam[l->first_param + k];
+    }
+}
+
+static int label_of(int step)
+{
+    return step + 1 < VOX_LABELS ? step + 1 : VOX_LABELS - 1; /* 0 is for what is no step */
+}
+
+/* io: n, training, scale, accumulate, step set. */
+static vox_status run_step(vox_plan *p, int number, const vox_io *base, vox_error *err)
+{
+    static const char *const pass_name[] = {"forward", "backward-data", "backward-weights"};
+    vox_plan_step *step = &p->steps.step[number];
+    vox_io io = *base;
+    for (int k = 0; k < VOX_MAX_INPUTS; k++) {
+        io.x[k] = tensor_of(p, step->x[k]);
+        io.dx[k] = tensor_of(p, step->dx[k]);
+    }
+    io.y = tensor_of(p, step->y);
+    io.dy = tensor_of(p, step->dy);
+    set_params(p, step, &io);
+    vox_device_label(p->dev, label_of(number));
+    vox_status s = step->algo->run(&step->work, &io, err);
+    if (s != VOX_OK)
+        vox_error_at(err, "layer %s, %s", step_node(p, step)->name, pass_name[step->pass]);
+    return s;
+}
+
+static vox_status run_steps(vox_plan *p, int first, int end, const vox_io *io, vox_error *err)
+{
+    vox_status s = VOX_OK;
+    for (int i = first; i < end && s == VOX_OK; i++)
+        s = run_step(p, i, io, err);
+    vox_device_label(p->dev, 0);
+    return s;
+}
+
+static vox_status misuse(vox_error *err, const char *what, int64_t n, int64_t there)
+{
+    vox_fail(err, VOX_ERR_USAGE, "a plan cannot run like that");
+    vox_detail(err, "%s: %lld samples, %lld", what, (long long)n, (long long)there);
+    return VOX_ERR_USAGE;
+}
+
+vox_status vox_plan_forward(vox_plan *plan, int64_t n, bool training, const vox_step *step,
+                            vox_error *err)
+{
+    const vox_step none = {0};
+    if (n < 1 || n > plan->opt.n_max)
+        return misuse(err, "the plan was made for fewer", n, plan->opt.n_max);
+    if (training && !plan->opt.training)
+        return misuse(err, "the plan was made without training", n, plan->opt.n_max);
+    const vox_io io = {.n = n, .training = training, .step = step ? *step : none};
+    plan->ran_n = 0;
+    vox_status s = run_steps(plan, 0, plan->steps.forward_end, &io, err);
+    if (s != VOX_OK)
+        return s;
+    plan->ran_n = n;
+    plan->ran_training = training;
+    plan->ran_step = io.step;
+    return VOX_OK;
+}
+
+vox_status vox_plan_run_loss(vox_plan *plan, int64_t n, vox_error *err)
+{
+    if (n < 1 || n > plan->ran_n)
+        return misuse(err, "no forward pass with as many ran before the loss", n, plan->ran_n);
+    const vox_io io = {.n = n, .training = plan->ran_training, .scale = 1, .step = plan->ran_step};
+    return run_steps(plan, plan->steps.forward_end, plan->steps.loss_end, &io, err);
+}
+
+vox_status vox_plan_backward(vox_plan *plan, int64_t n, float scale, bool accumulate,
+                             const vox_step *step, vox_error *err)
+{
+    if (n < 1 || n != plan->ran_n || !plan->ran_training)
+        return misuse(err, "no training forward pass of just as many ran before", n, plan->ran_n);
+    const vox_io io = {.n = n,
+                       .training = true,
+                       .scale = scale,
+                       .accumulate = accumulate,
+                       .step = step ? *step : plan->ran_step};
+    return run_steps(plan, plan->steps.loss_end, plan->steps.steps, &io, err);
+}
+
+/* ---- rows --------------------------------------------------------------- */
+
+size_t vox_plan_rows(const vox_plan *plan)
+{
+    return (size_t)plan->steps.steps;
+}
+
+vox_plan_row vox_plan_row_get(const vox_plan *plan, size_t i)
+{
+    const vox_plan_step *step = &plan->steps.step[i];
+    const vox_node *node = step_node(plan, step);
+    const char *layer = step->node ? vox_graph_edge_name(plan->graph, step->layer + 1) : node->name;
+    return (vox_plan_row){.layer = layer,
+                          .op = node->op->name,
+                          .algo = step->algo->name,
+                          .pass = step->pass,
+                          .out = node->out,
+                          .flops = node->op->flops ? node->op->flops(node, step->pass) : 0,
+                          .label = label_of((int)i)};
+}
+
+/* ---- where the NaN came from -------------------------------------------- */
+
+static vox_status all_finite(vox_plan *p, int value, int64_t n, bool *finite, vox_error *err)
+{
+    enum { CHUNK = 1 << 18 };
+    const vox_tensor *t = tensor_of(p, value);
+    const size_t total = (size_t)n * (size_t)vox_sample_floats(&t->shape, t->layout);
+    float *host = vox_calloc(CHUNK, sizeof *host, "a look at activations", err);
+    vox_status s = host ? VOX_OK : VOX_ERR_MEMORY;
+    *finite = true;
+    for (size_t at = 0; at < total && s == VOX_OK && *finite; at += CHUNK) {
+        const size_t count = total - at < CHUNK ? total - at : CHUNK;
+        s = vox_buffer_read(t->buf, at * sizeof *host, host, count * sizeof *host, true, err);
+        for (size_t i = 0; i < count && s == VOX_OK; i++)
+            *finite = *finite && isfinite(host[i]);
+    }
+    free(host);
+    return s;
+}
+
+/* Activations are gone by the time somebody asks (their buffers are reused), so the forward pass
+ * is run again, step by step. */
+vox_status vox_plan_find_nonfinite(vox_plan *plan, int64_t n, const char **layer, vox_error *err)
+{
+    *layer = NULL;
+    if (n < 1 || n > plan->ran_n)
+        return misuse(err, "no forward pass with as many ran before", n, plan->ran_n);
+    const vox_io io = {.n = n, .training = plan->ran_training, .scale = 1, .step = plan->ran_step};
+    bool finite;
+    vox_status s = all_finite(plan, plan->steps.input, n, &finite, err);
+    if (s == VOX_OK && !finite)
+        *layer = "input";
+    for (int i = 0; i < plan->steps.loss_end && s == VOX_OK && !*layer; i++) {
+        const vox_plan_step *step = &plan->steps.step[i];
+        s = run_steps(plan, i, i + 1, &io, err);
+        if (s == VOX_OK && !step->node)
+            s = all_finite(plan, step->y, n, &finite, err);
+        if (s == VOX_OK && !step->node && !finite)
+            *layer = step_node(plan, step)->name;
+    }
+    if (s != VOX_OK || *layer)
+        plan->ran_n = 0; /* stopped half-way: what a backward pass would read is gone */
+    return s;
+}

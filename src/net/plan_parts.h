@@ -1,0 +1,114 @@
+/* plan_parts.h - what a plan is made of; for src/net only.
+ *
+ *   wiring (who reads what, what needs gradients) -> choose.c (layouts, algorithms)
+ *   -> steps.c (values and steps in order, reorders and sums put in) -> memory.c (slots by
+ *   liveness) -> plan.c (kernels, buffers, running)
+ *
+ * Layer number graph->layers stands for the loss.  All loops run over the layers [first, last) of
+ * the plan, so that a later plan may cover a part of the graph. */
+#ifndef VOX_NET_PLAN_PARTS_H
+#define VOX_NET_PLAN_PARTS_H
+
+#include "net/plan.h"
+
+/* ---- wiring ------------------------------------------------------------- */
+
+typedef struct vox_reader {
+    int layer, slot; /* input number `slot` of the layer */
+} vox_reader;
+
+typedef struct vox_wiring {
+    const vox_graph *graph;
+    int first, last;
+    bool training;
+    int *edge;   /* [layers + 1]: where an edge's values are: itself, or what it is a copy of */
+    bool *skip;  /* [layers + 1]: the layer does nothing (dropout in a plan without training) */
+    bool *needs; /* [layers + 1]: the edge's gradient is wanted */
+    int *reader_start; /* [layers + 2]: readers of edge e are reader[start[e] .. start[e + 1]) */
+    vox_reader *reader;
+} vox_wiring;
+
+vox_status vox_wiring_init(vox_wiring *w, const vox_graph *graph, bool training, vox_error *err);
+void vox_wiring_release(vox_wiring *w);
+const vox_node *vox_wiring_node(const vox_wiring *w, int layer);
+/* The edge that input `slot` of a layer reads, copies followed. */
+int vox_wiring_from(const vox_wiring *w, int layer, int slot);
+/* The inputs of a layer that are activations: all but the loss's labels. */
+int vox_wiring_inputs(const vox_wiring *w, int layer);
+/* The layer runs this pass in a plan. */
+bool vox_wiring_runs(const vox_wiring *w, int layer, vox_pass pass);
+
+/* ---- choose.c ----------------------------------------------------------- */
+
+typedef struct vox_choice {
+    vox_layout in, out;
+    const vox_algo *algo[VOX_PASSES]; /* NULL: the pass does not run, or no device is given */
+} vox_choice;
+
+/* choice[layers + 1], the loss last.  dev NULL: everything PLAIN, no algorithms. */
+vox_status vox_choose(vox_choice *choice, const vox_wiring *w, vox_device *dev, int64_t n_max,
+                      const char *algo, vox_error *err);
+/* The cheapest algorithm of an internal operation ("reorder", "sum") between two layouts; NULL:
+ * there is none. */
+const vox_algo *vox_choose_internal(const vox_node *node, vox_device *dev, int64_t n_max,
+                                    vox_layout in, vox_layout out);
+/* A node of an internal operation over `inputs` tensors of one shape. */
+vox_status vox_internal_node(vox_node *node, const char *op, const vox_shape *shape, int inputs,
+                             vox_error *err);
+
+/* ---- steps.c ------------------------------------------------------------ */
+
+/* A tensor that some step writes (or the caller: input, labels). */
+typedef struct vox_value {
+    vox_tensor tensor; /* buf set once there is memory */
+    size_t bytes;
+    int first, last; /* steps that write it first and read it last */
+    int slot;        /* of the shared buffers; -1: a buffer of its own */
+    bool gradient;
+    char what[96]; /* "output of conv1" */
+} vox_value;
+
+typedef struct vox_plan_step {
+    int layer;      /* of the graph; internal steps: the layer whose output it is about, or -1 */
+    vox_node *node; /* internal steps: owned */
+    vox_pass pass;
+    const vox_algo *algo;
+    int x[VOX_MAX_INPUTS], y, dy, dx[VOX_MAX_INPUTS]; /* values; -1: none */
+    vox_work work;
+} vox_plan_step;
+
+typedef struct vox_steps {
+    vox_value *value;
+    int values;
+    vox_plan_step *step;
+    int steps;
+    int forward_end; /* steps [0, forward_end) are the forward pass ... */
+    int loss_end;    /* ... [forward_end, loss_end) the losses, the rest the backward pass */
+    int input, labels, output,
+        loss; /* values with buffers of their own; labels, loss: -1 if none */
+    size_t value_capacity, step_capacity;
+} vox_steps;
+
+/* Values have their sizes for n_max samples and their lifetimes. */
+vox_status vox_steps_init(vox_steps *s, const vox_wiring *w, const vox_choice *choice,
+                          vox_device *dev, int64_t n_max, vox_error *err);
+void vox_steps_release(vox_steps *s); /* works too */
+
+/* ---- memory.c ----------------------------------------------------------- */
+
+typedef struct vox_memory {
+    size_t *slot; /* bytes of each shared buffer */
+    int slots;
+    uint64_t activation_bytes; /* slots and the values with buffers of their own */
+    uint64_t flat_bytes;       /* of the flat parameter vector */
+    uint64_t parameter_bytes;  /* parameters and, for training, gradients */
+} vox_memory;
+
+/* Gives each value its slot. */
+vox_status vox_memory_init(vox_memory *m, vox_steps *s, const vox_wiring *w, vox_error *err);
+void vox_memory_release(vox_memory *m);
+/* VOX_ERR_DEVICE if that cannot fit the device as it is now. */
+vox_status vox_memory_check(const vox_memory *m, const vox_steps *s, const vox_device *dev,
+                            int64_t n_max, vox_error *err);
+
+#endif
