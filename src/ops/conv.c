@@ -1,0 +1,226 @@
+/* conv.c - 3D convolution as PyTorch has it:
+ *
+ *   y[n,o,p] = bias[o] + sum_{c,k} x[n,c,p*stride - pad + k*dilation] * weight[o,c,k]
+ *
+ * where c runs over the channels of o's group.  weight [out, in/groups, kd, kh, kw], bias [out];
+ * both start uniform in +-1/sqrt(in/groups * kd*kh*kw). */
+#include "ops/conv.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+static const vox_attr attrs[] = {{.key = "out",
+                                  .kind = VOX_ATTR_INT,
+                                  .offset = offsetof(vox_conv_attr, out),
+                                  .required = true,
+                                  .min = 1,
+                                  .max = 1 << 20,
+                                  .help = "output channels"},
+                                 {.key = "kernel",
+                                  .kind = VOX_ATTR_TRIPLE,
+                                  .offset = offsetof(vox_conv_attr, kernel),
+                                  .required = true,
+                                  .min = 1,
+                                  .max = 4096,
+                                  .help = "size of the kernel"},
+                                 {.key = "stride",
+                                  .kind = VOX_ATTR_TRIPLE,
+                                  .offset = offsetof(vox_conv_attr, stride),
+                                  .dflt = 1,
+                                  .min = 1,
+                                  .max = 4096,
+                                  .help = "step of the kernel"},
+                                 {.key = "pad",
+                                  .kind = VOX_ATTR_TRIPLE,
+                                  .offset = offsetof(vox_conv_attr, pad),
+                                  .dflt = 0,
+                                  .min = 0,
+                                  .max = 4096,
+                                  .help = "zeros around the input, on each side"},
+                                 {.key = "dilation",
+                                  .kind = VOX_ATTR_TRIPLE,
+                                  .offset = offsetof(vox_conv_attr, dilation),
+                                  .dflt = 1,
+                                  .min = 1,
+                                  .max = 4096,
+                                  .help = "distance of the kernel's taps"},
+                                 {.key = "groups",
+                                  .kind = VOX_ATTR_INT,
+                                  .offset = offsetof(vox_conv_attr, groups),
+                                  .dflt = 1,
+                                  .min = 1,
+                                  .max = 1 << 20,
+                                  .help = "groups of channels convolved apart"},
+                                 {.key = "bias",
+                                  .kind = VOX_ATTR_BOOL,
+                                  .offset = offsetof(vox_conv_attr, bias),
+                                  .dflt = 1,
+                                  .help = "whether a bias is added"},
+                                 {0}};
+
+static vox_status fail_groups(const vox_conv_attr *a, int64_t channels, vox_error *err)
+{
+    vox_fail(err, VOX_ERR_INPUT, "channels cannot be shared out over the groups");
+    vox_detail(err, "%" PRId64 " input channels, %" PRId64 " output channels, groups %" PRId64,
+               channels, a->out, a->groups);
+    vox_hint(err, "groups must divide both the input and the output channels");
+    return VOX_ERR_INPUT;
+}
+
+static vox_status fail_kernel(const vox_conv_attr *a, const vox_shape *in, vox_error *err)
+{
+    char shape[96];
+    vox_fail(err, VOX_ERR_INPUT, "the kernel is larger than the padded input");
+    vox_detail(err,
+               "input %s, kernel %" PRId64 ",%" PRId64 ",%" PRId64 ", pad %" PRId64 ",%" PRId64
+               ",%" PRId64 ", dilation %" PRId64 ",%" PRId64 ",%" PRId64,
+               vox_shape_text(in, shape), a->kernel[0], a->kernel[1], a->kernel[2], a->pad[0],
+               a->pad[1], a->pad[2], a->dilation[0], a->dilation[1], a->dilation[2]);
+    vox_hint(err, "each axis needs dilation*(kernel-1)+1 <= input + 2*pad (axes are d,h,w)");
+    return VOX_ERR_INPUT;
+}
+
+static vox_status infer(const vox_node *node, const vox_shape *in, vox_shape *out, vox_error *err)
+{
+    const vox_conv_attr *a = node->attr;
+    if (in->dim[1] % a->groups != 0 || a->out % a->groups != 0)
+        return fail_groups(a, in->dim[1], err);
+    *out = (vox_shape){5, {in->dim[0], a->out}};
+    for (int i = 0; i < 3; i++) {
+        const int64_t room =
+            in->dim[2 + i] + 2 * a->pad[i] - a->dilation[i] * (a->kernel[i] - 1) - 1;
+        if (room < 0)
+            return fail_kernel(a, in, err);
+        out->dim[2 + i] = room / a->stride[i] + 1;
+    }
+    return VOX_OK;
+}
+
+static int params(const vox_node *node, vox_param out[VOX_MAX_PARAMS])
+{
+    const vox_conv_attr *a = node->attr;
+    const int64_t in = node->in[0].dim[1] / a->groups;
+    const int64_t fan_in = in * a->kernel[0] * a->kernel[1] * a->kernel[2];
+    const double bound = 1 / sqrt((double)fan_in);
+    out[0] = (vox_param){"weight",
+                         {5, {a->out, in, a->kernel[0], a->kernel[1], a->kernel[2]}},
+                         VOX_INIT_UNIFORM,
+                         bound,
+                         true};
+    if (a->bias)
+        out[1] = (vox_param){"bias", {1, {a->out}}, VOX_INIT_UNIFORM, bound, true};
+    return a->bias ? 2 : 1;
+}
+
+static double flops(const vox_node *node, vox_pass pass)
+{
+    (void)pass; /* each pass multiplies and adds every (output, weight) pair once */
+    const vox_conv_shape s = vox_conv_shape_get(node);
+    return vox_conv_flops(&s);
+}
+
+vox_conv_shape vox_conv_shape_get(const vox_node *node)
+{
+    const vox_conv_attr *a = node->attr;
+    vox_conv_shape s = {.ci = node->in[0].dim[1],
+                        .co = a->out,
+                        .groups = a->groups,
+                        .taps = a->kernel[0] * a->kernel[1] * a->kernel[2],
+                        .bias = a->bias};
+    s.ib = (s.ci + 15) / 16;
+    s.ob = (s.co + 15) / 16;
+    for (int i = 0; i < 3; i++) {
+        s.in[i] = node->in[0].dim[2 + i];
+        s.out[i] = node->out.dim[2 + i];
+    }
+    memcpy(s.kernel, a->kernel, sizeof s.kernel);
+    memcpy(s.stride, a->stride, sizeof s.stride);
+    memcpy(s.pad, a->pad, sizeof s.pad);
+    memcpy(s.dilation, a->dilation, sizeof s.dilation);
+    return s;
+}
+
+double vox_conv_flops(const vox_conv_shape *s)
+{
+    const double voxels = (double)s->out[0] * (double)s->out[1] * (double)s->out[2];
+    return 2 * voxels * (double)s->co * (double)(s->ci / s->groups) * (double)s->taps;
+}
+
+void vox_conv_options(vox_str *str, const vox_conv_shape *s)
+{
+    static const char axis[] = "DHW";
+    vox_str_add(str, "-DCI=%" PRId64 " -DCO=%" PRId64 " -DGROUPS=%" PRId64, s->ci, s->co,
+                s->groups);
+    for (int i = 0; i < 3; i++)
+        vox_str_add(str,
+                    " -DI%c=%" PRId64 " -DO%c=%" PRId64 " -DK%c=%" PRId64 " -DS%c=%" PRId64
+                    " -DP%c=%" PRId64 " -DL%c=%" PRId64,
+                    axis[i], s->in[i], axis[i], s->out[i], axis[i], s->kernel[i], axis[i],
+                    s->stride[i], axis[i], s->pad[i], axis[i], s->dilation[i]);
+}
+
+vox_status vox_conv_kernel(vox_work *w, int i, const char *file, const char *entry,
+                           const vox_conv_shape *s, const char *more, vox_error *err)
+{
+    vox_str options = {0};
+    vox_conv_options(&options, s);
+    vox_str_add(&options, " %s", more);
+    vox_status status = options.failed ? vox_fail_memory(err, "kernel options", options.capacity)
+                                       : vox_kernel_open(&w->kernel[i], w->problem.dev, file, entry,
+                                                         options.text, err);
+    vox_str_release(&options);
+    return status;
+}
+
+vox_status vox_conv_scratch(vox_work *w, int i, int64_t floats, const char *what, vox_error *err)
+{
+    size_t bytes;
+    if (!vox_mul((size_t)floats, sizeof(float), &bytes))
+        return vox_fail_memory(err, what, SIZE_MAX);
+    return vox_buffer_open(&w->scratch[i], w->problem.dev, bytes, VOX_BUFFER_DEVICE, what, err);
+}
+
+vox_buffer *vox_conv_bias(const vox_conv_shape *s, vox_buffer *const param[VOX_MAX_PARAMS])
+{
+    return s->bias ? param[1] : NULL;
+}
+
+#define PLAIN   VOX_LAYOUT_PLAIN, VOX_LAYOUT_PLAIN
+#define BLOCK16 VOX_LAYOUT_BLOCK16, VOX_LAYOUT_BLOCK16
+#define FIRST   VOX_LAYOUT_PLAIN, VOX_LAYOUT_BLOCK16
+
+static const vox_algo algos[] = {
+    {"direct16", VOX_FORWARD, BLOCK16, vox_conv_direct16_fits, vox_conv_direct16_seconds,
+     vox_conv_direct16_build, vox_conv_direct16_run},
+    {"direct16", VOX_BACKWARD_DATA, BLOCK16, vox_conv_direct16_fits, vox_conv_direct16_seconds,
+     vox_conv_direct16_build, vox_conv_direct16_run},
+    {"direct16", VOX_BACKWARD_WEIGHTS, BLOCK16, vox_conv_direct16_fits,
+     vox_conv_direct16_weights_seconds, vox_conv_direct16_weights_build,
+     vox_conv_direct16_weights_run},
+    {"first16", VOX_FORWARD, FIRST, vox_conv_first16_fits, vox_conv_first16_seconds,
+     vox_conv_first16_build, vox_conv_first16_run},
+    {"first16", VOX_BACKWARD_DATA, FIRST, vox_conv_first16_fits, vox_conv_first16_data_seconds,
+     vox_conv_first16_build, vox_conv_first16_run},
+    {"first16", VOX_BACKWARD_WEIGHTS, FIRST, vox_conv_first16_fits, vox_conv_first16_seconds,
+     vox_conv_first16_weights_build, vox_conv_first16_weights_run},
+    {"naive", VOX_FORWARD, PLAIN, NULL, vox_conv_naive_seconds, vox_conv_naive_build,
+     vox_conv_naive_run},
+    {"naive", VOX_BACKWARD_DATA, PLAIN, NULL, vox_conv_naive_seconds, vox_conv_naive_build,
+     vox_conv_naive_run},
+    {"naive", VOX_BACKWARD_WEIGHTS, PLAIN, NULL, vox_conv_naive_seconds, vox_conv_naive_build,
+     vox_conv_naive_run},
+    {0}};
+
+const vox_op vox_op_conv = {.name = "conv",
+                            .attr_bytes = sizeof(vox_conv_attr),
+                            .attrs = attrs,
+                            .min_inputs = 1,
+                            .max_inputs = 1,
+                            .infer = infer,
+                            .params = params,
+                            .flops = flops,
+                            .algos = algos,
+                            .backward_reads_x = true};

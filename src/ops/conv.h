@@ -1,0 +1,88 @@
+/* conv.h - what the convolution's algorithms share: its numbers and the kernels' options.
+ *
+ * One file per method: conv_naive.c, conv_direct16.c, conv_first16.c, conv_tiled.c; conv.c holds
+ * the operation itself and the table of algorithms. */
+#ifndef VOX_OPS_CONV_H
+#define VOX_OPS_CONV_H
+
+#include "base/mem.h"
+#include "ops/op.h"
+
+typedef struct vox_conv_attr {
+    int64_t out, groups;
+    int64_t kernel[3], stride[3], pad[3], dilation[3];
+    bool bias;
+} vox_conv_attr;
+
+/* A convolution in numbers; triples are (d, h, w). */
+typedef struct vox_conv_shape {
+    int64_t ci, co, groups;
+    int64_t in[3], out[3]; /* voxels */
+    int64_t kernel[3], stride[3], pad[3], dilation[3];
+    int64_t ib, ob; /* blocks of 16 channels */
+    int64_t taps;   /* of a kernel */
+    bool bias;
+} vox_conv_shape;
+
+vox_conv_shape vox_conv_shape_get(const vox_node *node);
+/* Multiplications and additions of one pass over one sample, padding counted as if it were data. */
+double vox_conv_flops(const vox_conv_shape *s);
+/* "-DCI=1 -DCO=32 ..." into str: all of the shape, under the names of cl/conv.h. */
+void vox_conv_options(vox_str *str, const vox_conv_shape *s);
+
+/* Opens w->kernel[i] from the shape's options and `more`. */
+vox_status vox_conv_kernel(vox_work *w, int i, const char *file, const char *entry,
+                           const vox_conv_shape *s, const char *more, vox_error *err);
+/* Opens w->scratch[i] with room for `floats`. */
+vox_status vox_conv_scratch(vox_work *w, int i, int64_t floats, const char *what, vox_error *err);
+/* The buffer of the bias (or of its gradient): NULL without one. */
+vox_buffer *vox_conv_bias(const vox_conv_shape *s, vox_buffer *const param[VOX_MAX_PARAMS]);
+
+/* ---- pack16: weights in the order that 16-wide kernels stream (cl/conv3d_pack16.cl) ---- */
+
+typedef struct vox_pack16 {
+    int64_t groups;   /* G: groups of q * 16 "out" channels */
+    int64_t blocks;   /* B: blocks of bi "in" channels */
+    int64_t bi, q;    /* BI, Q */
+    bool swap;        /* backward-data: out = ci, in = co */
+    int first_kernel; /* its place among w->kernel */
+} vox_pack16;
+
+int64_t vox_pack16_floats(const vox_pack16 *p, const vox_conv_shape *s); /* of packed weights */
+
+/* Kernel and scratch[0] (weights), scratch[1] (bias) for packing before each run. */
+vox_status vox_pack16_build(vox_work *w, const vox_pack16 *p, const vox_conv_shape *s,
+                            vox_error *err);
+/* bias may be NULL. */
+vox_status vox_pack16_run(vox_work *w, const vox_pack16 *p, const vox_conv_shape *s,
+                          vox_buffer *weight, vox_buffer *bias, vox_error *err);
+
+/* Kernels and scratch[0], scratch[1] for `parts` partial gradients, then their sum. */
+vox_status vox_unpack16_build(vox_work *w, const vox_pack16 *p, const vox_conv_shape *s,
+                              int64_t parts, vox_error *err);
+vox_status vox_unpack16_run(vox_work *w, const vox_pack16 *p, const vox_conv_shape *s,
+                            int64_t parts, const vox_io *io, vox_error *err);
+
+/* ---- the methods ---- */
+
+double vox_conv_naive_seconds(const vox_problem *p);
+vox_status vox_conv_naive_build(vox_work *w, vox_error *err);
+vox_status vox_conv_naive_run(vox_work *w, const vox_io *io, vox_error *err);
+
+bool vox_conv_direct16_fits(const vox_problem *p);
+double vox_conv_direct16_seconds(const vox_problem *p);
+vox_status vox_conv_direct16_build(vox_work *w, vox_error *err);
+vox_status vox_conv_direct16_run(vox_work *w, const vox_io *io, vox_error *err);
+double vox_conv_direct16_weights_seconds(const vox_problem *p);
+vox_status vox_conv_direct16_weights_build(vox_work *w, vox_error *err);
+vox_status vox_conv_direct16_weights_run(vox_work *w, const vox_io *io, vox_error *err);
+
+bool vox_conv_first16_fits(const vox_problem *p);
+double vox_conv_first16_seconds(const vox_problem *p);
+double vox_conv_first16_data_seconds(const vox_problem *p);
+vox_status vox_conv_first16_build(vox_work *w, vox_error *err);
+vox_status vox_conv_first16_run(vox_work *w, const vox_io *io, vox_error *err);
+vox_status vox_conv_first16_weights_build(vox_work *w, vox_error *err);
+vox_status vox_conv_first16_weights_run(vox_work *w, const vox_io *io, vox_error *err);
+
+#endif

@@ -1,0 +1,205 @@
+/* conv_direct16.c - the CPU's method: register tiles of float16, channels in blocks of 16.
+ *
+ * Chooses the register tile for the shape at hand; the kernels are cl/conv3d_direct16*.cl. */
+#include "ops/conv.h"
+
+#include <inttypes.h>
+
+#define REGISTERS 28 /* of 32, as accumulators; the rest hold weights and a broadcast */
+#define GROUPS    64 /* work-groups wanted at least: several times the cores of a CPU */
+#define L1_BYTES  32768
+
+/* A register tile: r positions x q blocks of output channels. */
+typedef struct tile {
+    int64_t r, q;
+    double cycles; /* of one step over all output channels of one row, by the model below */
+} tile;
+
+/* Cycles of one step (one input channel and tap): two multiply-adds and two loads start in a
+ * cycle, and a multiply-add takes four, so that fewer than eight wait for themselves. */
+static double step_cycles(int64_t r, int64_t q)
+{
+    const double work = (double)(r * q) / 2, loads = (double)(r + q) / 2;
+    const double busy = work > loads ? work : loads;
+    return 0.5 + (busy > 4 ? busy : 4);
+}
+
+/* The tile that makes a row of `width` outputs x `blocks` cheapest. */
+static tile choose_tile(int64_t width, int64_t blocks)
+{
+    tile best = {0};
+    for (int64_t q = 1; q <= 4 && q <= blocks; q++)
+        for (int64_t r = 1; r * q <= REGISTERS && r <= width; r++) {
+            const double tiles = (double)((width + r - 1) / r) * (double)((blocks + q - 1) / q);
+            const double cycles = tiles * step_cycles(r, q);
+            if (!best.r || cycles < best.cycles)
+                best = (tile){r, q, cycles};
+        }
+    return best;
+}
+
+/* The problem of one pass: rows of outputs ("to") gathered from inputs ("from"). */
+typedef struct rows {
+    vox_conv_shape s;
+    tile tile;
+    int64_t depth, height, width; /* of "to" */
+    int64_t groups;               /* of tile.q blocks */
+    int64_t parts;                /* work-groups that share a row */
+} rows;
+
+/* A 1x1x1 kernel does not care for axes: planes become rows, which longer tiles fill. */
+static void flatten_pointwise(vox_conv_shape *s)
+{
+    if (s->taps != 1 || s->pad[0] || s->pad[1] || s->pad[2] ||
+        s->stride[0] * s->stride[1] * s->stride[2] != 1)
+        return;
+    s->in[2] = s->out[2] = s->in[1] * s->in[2];
+    s->in[1] = s->out[1] = 1;
+}
+
+static rows rows_of(const vox_problem *p, vox_pass pass)
+{
+    rows k = {.s = vox_conv_shape_get(p->node)};
+    flatten_pointwise(&k.s);
+    const bool back = pass == VOX_BACKWARD_DATA;
+    const int64_t *to = back ? k.s.in : k.s.out;
+    const int64_t blocks = back ? k.s.ib : k.s.ob, phases = back ? k.s.stride[2] : 1;
+    const int64_t width = (to[2] + phases - 1) / phases;
+    k.depth = to[0];
+    k.height = to[1];
+    k.width = to[2];
+    k.tile = choose_tile(width, blocks);
+    k.groups = (blocks + k.tile.q - 1) / k.tile.q;
+    const int64_t tiles = (width + k.tile.r - 1) / k.tile.r;
+    const int64_t work_groups = k.depth * k.height * k.groups * p->n_max;
+    k.parts = (GROUPS + work_groups - 1) / work_groups;
+    k.parts = k.parts > tiles ? tiles : k.parts;
+    return k;
+}
+
+/* The kernels index a plane and the packed weights with int. */
+bool vox_conv_direct16_fits(const vox_problem *p)
+{
+    const vox_conv_shape s = vox_conv_shape_get(p->node);
+    const int64_t most = INT32_MAX / 16;
+    return s.groups == 1 && s.in[1] * s.in[2] < most && s.out[1] * s.out[2] < most &&
+           s.in[2] * s.stride[2] < most && s.taps < most / 16 && s.ib * s.ob * s.taps < most / 16;
+}
+
+double vox_conv_direct16_seconds(const vox_problem *p)
+{
+    const rows k = rows_of(p, VOX_FORWARD);
+    const vox_conv_shape *s = &k.s;
+    const double steps = (double)(k.depth * k.height * s->ib * 16 * s->taps) * (double)p->n_max;
+    /* 32 multiply-adds of 2 flops in a cycle */
+    const double flops = steps * k.tile.cycles * 64;
+    return vox_rule_seconds(p->dev, flops, vox_device_is_cpu(p->dev) ? 0.8 : 0.002, 0, 1);
+}
+
+static vox_pack16 pack_of(const rows *k, vox_pass pass)
+{
+    const bool back = pass == VOX_BACKWARD_DATA;
+    return (vox_pack16){.groups = k->groups,
+                        .blocks = back ? k->s.ob : k->s.ib,
+                        .bi = 16,
+                        .q = k->tile.q,
+                        .swap = back,
+                        .first_kernel = 1};
+}
+
+vox_status vox_conv_direct16_build(vox_work *w, vox_error *err)
+{
+    const rows k = rows_of(&w->problem, w->algo->pass);
+    const vox_pack16 pack = pack_of(&k, w->algo->pass);
+    vox_str more = {0};
+    vox_str_add(&more, "-DR=%" PRId64 " -DQ=%" PRId64 " -DPARTS=%" PRId64 "%s", k.tile.r, k.tile.q,
+                k.parts, w->algo->pass == VOX_BACKWARD_DATA ? " -DBACKWARD" : "");
+    vox_status status = more.failed ? vox_fail_memory(err, "kernel options", more.capacity)
+                                    : vox_conv_kernel(w, 0, "conv3d_direct16.cl", "conv3d_direct16",
+                                                      &k.s, more.text, err);
+    vox_str_release(&more);
+    return status == VOX_OK ? vox_pack16_build(w, &pack, &k.s, err) : status;
+}
+
+vox_status vox_conv_direct16_run(vox_work *w, const vox_io *io, vox_error *err)
+{
+    const vox_pass pass = w->algo->pass;
+    const rows k = rows_of(&w->problem, pass);
+    const vox_pack16 pack = pack_of(&k, pass);
+    const bool forward = pass == VOX_FORWARD;
+    vox_buffer *bias = forward ? vox_conv_bias(&k.s, io->param) : NULL;
+    vox_status status = vox_pack16_run(w, &pack, &k.s, io->param[0], bias, err);
+    if (status != VOX_OK)
+        return status;
+    const vox_grid grid = {
+        {(size_t)(k.height * k.parts), (size_t)(io->n * k.depth), (size_t)k.groups}, {1, 1, 1}};
+    const vox_arg args[] = {vox_arg_buffer(forward ? io->x[0]->buf : io->dy->buf),
+                            vox_arg_buffer(w->scratch[0]), vox_arg_buffer(w->scratch[1]),
+                            vox_arg_buffer(forward ? io->y->buf : io->dx[0]->buf)};
+    return vox_kernel_launch(w->kernel[0], &grid, args, 4, err);
+}
+
+/* ---- the weights' gradient ---- */
+
+#define CR                                                                                         \
+    16 /* input channels of its register tile, by one block of output channels: measured           \
+          against 8 x 2, which loads less but left the loop shorter */
+
+typedef struct sums {
+    vox_conv_shape s;
+    int64_t chunk;  /* rows of dy summed at a time */
+    int64_t splits; /* of the planes (n, od) */
+    vox_pack16 pack;
+} sums;
+
+static sums sums_of(const vox_problem *p)
+{
+    sums k = {.s = vox_conv_shape_get(p->node)};
+    flatten_pointwise(&k.s);
+    const vox_conv_shape *s = &k.s;
+    k.pack = (vox_pack16){
+        .groups = s->ob, .blocks = s->ib * 16 / CR, .bi = CR, .q = 1, .first_kernel = 1};
+    const int64_t row_bytes = s->out[2] * (16 + 16) * (int64_t)sizeof(float);
+    k.chunk = L1_BYTES / row_bytes < 1 ? 1 : L1_BYTES / row_bytes;
+    k.chunk = k.chunk > s->out[1] ? s->out[1] : k.chunk;
+    const int64_t tiles = s->kernel[0] * s->kernel[1] * k.pack.blocks * k.pack.groups;
+    const int64_t planes = p->n_max * s->out[0];
+    k.splits = (GROUPS + tiles - 1) / tiles;
+    k.splits = k.splits > planes ? planes : k.splits;
+    return k;
+}
+
+double vox_conv_direct16_weights_seconds(const vox_problem *p)
+{
+    const vox_conv_shape s = vox_conv_shape_get(p->node);
+    const double padded = (double)(s.ib * s.ob * 256) / (double)(s.ci * s.co);
+    const double flops = vox_conv_flops(&s) * padded * (double)p->n_max;
+    return vox_rule_seconds(p->dev, flops, vox_device_is_cpu(p->dev) ? 0.7 : 0.002, 0, 1);
+}
+
+vox_status vox_conv_direct16_weights_build(vox_work *w, vox_error *err)
+{
+    const sums k = sums_of(&w->problem);
+    vox_str more = {0};
+    vox_str_add(&more, "-DCR=%d -DQ=%" PRId64 " -DG=%" PRId64 " -DCHUNK=%" PRId64, CR, k.pack.q,
+                k.pack.groups, k.chunk);
+    vox_status status = more.failed
+                            ? vox_fail_memory(err, "kernel options", more.capacity)
+                            : vox_conv_kernel(w, 0, "conv3d_direct16_weights.cl",
+                                              "conv3d_direct16_weights", &k.s, more.text, err);
+    vox_str_release(&more);
+    return status == VOX_OK ? vox_unpack16_build(w, &k.pack, &k.s, k.splits, err) : status;
+}
+
+vox_status vox_conv_direct16_weights_run(vox_work *w, const vox_io *io, vox_error *err)
+{
+    const sums k = sums_of(&w->problem);
+    const vox_grid grid = {{(size_t)(k.s.kernel[0] * k.s.kernel[1]), (size_t)k.pack.blocks,
+                            (size_t)(k.pack.groups * k.splits)},
+                           {1, 1, 1}};
+    const vox_arg args[] = {vox_arg_buffer(io->x[0]->buf), vox_arg_buffer(io->dy->buf),
+                            vox_arg_buffer(w->scratch[0]), vox_arg_buffer(w->scratch[1]),
+                            vox_arg_i32((int32_t)io->n),   vox_arg_i32((int32_t)k.splits)};
+    vox_status status = vox_kernel_launch(w->kernel[0], &grid, args, 6, err);
+    return status == VOX_OK ? vox_unpack16_run(w, &k.pack, &k.s, k.splits, io, err) : status;
+}
