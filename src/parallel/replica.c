@@ -1,0 +1,266 @@
+/* replica.c - the network on one device, with the host thread that drives it. */
+#include "parallel/replica.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct vox_replica {
+    vox_device *dev;
+    vox_replica_options opt;
+    vox_plan *plan;
+    vox_augment *augment; /* NULL: none */
+    vox_buffer *stage;    /* pinned, flat_floats; NULL where device memory is host memory */
+    size_t sample_floats; /* of one input */
+    char title[160];
+
+    pthread_t thread;
+    bool running; /* the thread was started */
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    vox_replica_fn work; /* NULL: nothing to do */
+    void *arg;
+    bool quit;
+    vox_status status; /* of the last work */
+    vox_error err;
+};
+
+/* ---- the thread ---------------------------------------------------------- */
+
+static void *replica_main(void *user)
+{
+    vox_replica *r = user;
+    vox_device_bind_thread(r->dev);
+    pthread_mutex_lock(&r->lock);
+    for (;;) {
+        while (!r->work && !r->quit)
+            pthread_cond_wait(&r->changed, &r->lock);
+        if (!r->work)
+            break;
+        vox_replica_fn work = r->work;
+        pthread_mutex_unlock(&r->lock);
+        vox_error err = {0};
+        vox_status status = work(r, r->arg, &err);
+        pthread_mutex_lock(&r->lock);
+        r->status = status;
+        r->err = err;
+        r->work = NULL;
+        pthread_cond_broadcast(&r->changed);
+    }
+    pthread_mutex_unlock(&r->lock);
+    return NULL;
+}
+
+void vox_replica_post(vox_replica *r, vox_replica_fn fn, void *arg)
+{
+    pthread_mutex_lock(&r->lock);
+    r->work = fn;
+    r->arg = arg;
+    pthread_cond_broadcast(&r->changed);
+    pthread_mutex_unlock(&r->lock);
+}
+
+vox_status vox_replica_wait(vox_replica *r, vox_error *err)
+{
+    pthread_mutex_lock(&r->lock);
+    while (r->work)
+        pthread_cond_wait(&r->changed, &r->lock);
+    vox_status s = r->status;
+    if (s != VOX_OK && err) {
+        *err = r->err;
+        if (!strstr(err->detail, r->title))
+            vox_error_at(err, "device %s", r->title);
+    }
+    pthread_mutex_unlock(&r->lock);
+    return s;
+}
+
+/* ---- building ------------------------------------------------------------ */
+
+static vox_status build(vox_replica *r, void *arg, vox_error *err)
+{
+    (void)arg;
+    const vox_graph *g = r->opt.graph;
+    const vox_plan_options plan = {
+        .n_max = r->opt.n_max, .training = r->opt.training, .algo = r->opt.algo};
+    vox_status s = vox_plan_open(&r->plan, g, r->dev, &plan, err);
+    if (s == VOX_OK && r->opt.augment && r->opt.training)
+        s = vox_augment_open(&r->augment, r->opt.augment, r->dev, &g->input, r->opt.n_max, err);
+    if (s == VOX_OK && !vox_device_has_host_memory(r->dev))
+        r->opt.copy = true;
+    if (s == VOX_OK && r->opt.copy)
+        s = vox_buffer_open(&r->stage, r->dev, g->flat_floats * sizeof(float), VOX_BUFFER_PINNED,
+                            "the host's copy of the gradients", err);
+    r->sample_floats = (size_t)vox_sample_floats(&g->input, VOX_LAYOUT_PLAIN);
+    return s;
+}
+
+static vox_status release(vox_replica *r, void *arg, vox_error *err)
+{
+    (void)arg;
+    (void)err;
+    vox_buffer_free(&r->stage);
+    vox_augment_free(&r->augment);
+    vox_plan_free(&r->plan);
+    return VOX_OK;
+}
+
+vox_status vox_replica_open(vox_replica **out, size_t index, vox_device *dev,
+                            const vox_replica_options *opt, vox_error *err)
+{
+    *out = NULL;
+    vox_replica *r = vox_calloc(1, sizeof *r, "a replica", err);
+    if (!r)
+        return VOX_ERR_MEMORY;
+    r->dev = dev;
+    r->opt = *opt;
+    snprintf(r->title, sizeof r->title, "%zu %s", index, vox_device_get(dev)->name);
+    pthread_mutex_init(&r->lock, NULL);
+    pthread_cond_init(&r->changed, NULL);
+    r->running = pthread_create(&r->thread, NULL, replica_main, r) == 0;
+    if (!r->running) {
+        vox_replica_free(&r);
+        return vox_fail(err, VOX_ERR_MEMORY, "cannot start a thread for device %zu", index);
+    }
+    vox_replica_post(r, build, NULL);
+    *out = r;
+    return VOX_OK;
+}
+
+void vox_replica_free(vox_replica **rp)
+{
+    vox_replica *r = rp ? *rp : NULL;
+    if (!r)
+        return;
+    if (r->running) {
+        vox_replica_wait(r, NULL);
+        vox_replica_post(r, release, NULL);
+        vox_replica_wait(r, NULL);
+        pthread_mutex_lock(&r->lock);
+        r->quit = true;
+        pthread_cond_broadcast(&r->changed);
+        pthread_mutex_unlock(&r->lock);
+        pthread_join(r->thread, NULL);
+    }
+    pthread_cond_destroy(&r->changed);
+    pthread_mutex_destroy(&r->lock);
+    free(r);
+    *rp = NULL;
+}
+
+vox_device *vox_replica_device(const vox_replica *r)
+{
+    return r->dev;
+}
+
+vox_plan *vox_replica_plan(const vox_replica *r)
+{
+    return r->plan;
+}
+
+const char *vox_replica_title(const vox_replica *r)
+{
+    return r->title;
+}
+
+/* ---- work ---------------------------------------------------------------- */
+
+/* The copies read the caller's memory directly: it stays as it is until the step is done. */
+static vox_status upload(vox_replica *r, const vox_share *share, vox_error *err)
+{
+    size_t n = (size_t)share->n;
+    vox_device_label(r->dev, VOX_LABEL_TRANSFER);
+    vox_status s = vox_buffer_write(vox_plan_input(r->plan)->buf, 0, share->voxel,
+                                    n * r->sample_floats * sizeof(float), false, err);
+    if (s == VOX_OK && share->label)
+        s = vox_buffer_write(vox_plan_labels(r->plan)->buf, 0, share->label, n * sizeof(int32_t),
+                             false, err);
+    return s;
+}
+
+static vox_status read_losses(vox_replica *r, const vox_share *share, vox_error *err)
+{
+    vox_device_label(r->dev, VOX_LABEL_TRANSFER);
+    return vox_buffer_read(vox_plan_loss(r->plan)->buf, 0, share->loss,
+                           (size_t)share->n * sizeof(float), false, err);
+}
+
+vox_status vox_replica_gradients(vox_replica *r, const vox_share *share, vox_error *err)
+{
+    const vox_step step = {
+        .seed = r->opt.seed, .step = share->step, .first = (uint64_t)share->first};
+    vox_status s = upload(r, share, err);
+    vox_device_label(r->dev, VOX_LABEL_AUGMENT);
+    if (s == VOX_OK && r->augment)
+        s = vox_augment_run(r->augment, vox_plan_input(r->plan), share->n, &step, err);
+    if (s == VOX_OK)
+        s = vox_plan_forward(r->plan, share->n, true, &step, err);
+    if (s == VOX_OK)
+        s = vox_plan_run_loss(r->plan, share->n, err);
+    if (s == VOX_OK)
+        s = vox_plan_backward(r->plan, share->n, share->scale, false, &step, err);
+    if (s == VOX_OK)
+        s = read_losses(r, share, err);
+    vox_status done = vox_device_finish(r->dev, s == VOX_OK ? err : NULL);
+    return s == VOX_OK ? done : s;
+}
+
+vox_status vox_replica_forward(vox_replica *r, const vox_share *share, float *output,
+                               vox_error *err)
+{
+    const vox_step step = {.seed = r->opt.seed};
+    const vox_tensor *y = vox_plan_output(r->plan);
+    size_t floats = (size_t)vox_sample_floats(&y->shape, VOX_LAYOUT_PLAIN);
+    vox_status s = upload(r, share, err);
+    if (s == VOX_OK)
+        s = vox_plan_forward(r->plan, share->n, false, &step, err);
+    if (s == VOX_OK && share->label)
+        s = vox_plan_run_loss(r->plan, share->n, err);
+    if (s == VOX_OK)
+        s = vox_buffer_read(y->buf, 0, output, (size_t)share->n * floats * sizeof(float), false,
+                            err);
+    if (s == VOX_OK && share->label)
+        s = read_losses(r, share, err);
+    vox_status done = vox_device_finish(r->dev, s == VOX_OK ? err : NULL);
+    return s == VOX_OK ? done : s;
+}
+
+static vox_buffer *flat_buffer(vox_replica *r, vox_flat which)
+{
+    return which == VOX_FLAT_PARAMS ? vox_plan_params(r->plan) : vox_plan_grads(r->plan);
+}
+
+vox_status vox_replica_take(vox_replica *r, vox_flat which, float **host, vox_error *err)
+{
+    vox_buffer *buf = flat_buffer(r, which);
+    vox_device_label(r->dev, VOX_LABEL_TRANSFER);
+    if (!r->stage) {
+        void *address;
+        vox_status s = vox_buffer_map(buf, &address, err);
+        if (s == VOX_OK)
+            *host = address;
+        return s;
+    }
+    *host = vox_buffer_host(r->stage);
+    return vox_buffer_read(buf, 0, *host, r->opt.graph->flat_floats * sizeof(float), true, err);
+}
+
+vox_status vox_replica_give(vox_replica *r, vox_flat which, bool changed, vox_error *err)
+{
+    vox_buffer *buf = flat_buffer(r, which);
+    vox_device_label(r->dev, VOX_LABEL_TRANSFER);
+    if (!r->stage)
+        return vox_buffer_unmap(buf, err);
+    if (!changed)
+        return VOX_OK;
+    /* Enqueued only: the pinned buffer is next written to by a read in the same queue. */
+    return vox_buffer_write(buf, 0, vox_buffer_host(r->stage),
+                            r->opt.graph->flat_floats * sizeof(float), false, err);
+}
+
+vox_status vox_replica_set_params(vox_replica *r, const float *flat, vox_error *err)
+{
+    return vox_buffer_write(vox_plan_params(r->plan), 0, flat,
+                            r->opt.graph->flat_floats * sizeof(float), true, err);
+}

@@ -1,0 +1,78 @@
+/* replica.h - the network on one device, with the host thread that drives it.
+ *
+ * One invariant: between vox_replica_post and vox_replica_wait the device and all that lives on it
+ * belong to the replica's thread; at all other times to the caller's. */
+#ifndef VOX_PARALLEL_REPLICA_H
+#define VOX_PARALLEL_REPLICA_H
+
+#include "base/mem.h"
+#include "data/augment.h"
+#include "net/plan.h"
+
+typedef struct vox_replica vox_replica;
+
+/* Work for a replica's thread. */
+typedef vox_status (*vox_replica_fn)(vox_replica *r, void *arg, vox_error *err);
+
+typedef struct vox_replica_options {
+    const vox_graph *graph; /* borrowed */
+    int64_t n_max;          /* most samples it will be given at once, >= 1 */
+    bool training;
+    const vox_yaml_node *augment; /* list of steps, borrowed; NULL: none */
+    uint64_t seed;
+    const char *algo; /* methods forced by name (vox_plan_options), or NULL */
+    bool copy;        /* go through pinned buffers even where device memory is host memory */
+} vox_replica_options;
+
+/* Starts a thread bound near dev, which builds the plan: wait for it before anything else.  dev is
+ * borrowed; index counts the job's devices. */
+vox_status vox_replica_open(vox_replica **out, size_t index, vox_device *dev,
+                            const vox_replica_options *opt, vox_error *err);
+/* Ends the thread (after the work it has) and releases the plan. */
+void vox_replica_free(vox_replica **r);
+
+/* Hands the thread one piece of work; arg is borrowed until vox_replica_wait, which gives the
+ * work's status.  Errors say which device. */
+void vox_replica_post(vox_replica *r, vox_replica_fn fn, void *arg);
+vox_status vox_replica_wait(vox_replica *r, vox_error *err);
+
+vox_device *vox_replica_device(const vox_replica *r);
+vox_plan *vox_replica_plan(const vox_replica *r);
+const char *vox_replica_title(const vox_replica *r); /* "0 pthread-AVX512" */
+
+/* Profiling labels (vox_device_label) of what no layer does; those of layers are the plan's. */
+enum {
+    VOX_LABEL_TRANSFER = VOX_LABELS - 1, /* between host and device */
+    VOX_LABEL_UPDATE = VOX_LABELS - 2,   /* the optimiser */
+    VOX_LABEL_AUGMENT = VOX_LABELS - 3
+};
+
+/* ---- for work: called on the replica's thread ---- */
+
+/* One share of a batch; pointers stay valid until the work is done. */
+typedef struct vox_share {
+    const float *voxel;   /* [n, C, D, H, W] */
+    const int32_t *label; /* [n]; NULL: no losses wanted (only vox_replica_forward) */
+    int64_t n, first;     /* samples, and the global index of the first */
+    uint64_t step;
+    float scale; /* of the losses' gradient: 1 / samples of the whole batch */
+    float *loss; /* [n], written */
+} vox_share;
+
+/* Augments, runs forward and backward; the gradients stay on the device, share->loss is read. */
+vox_status vox_replica_gradients(vox_replica *r, const vox_share *share, vox_error *err);
+/* Evaluation: output[n, ...] is read, and loss if there are labels. */
+vox_status vox_replica_forward(vox_replica *r, const vox_share *share, float *output,
+                               vox_error *err);
+
+/* The gradients or the parameters (flat, graph->flat_floats) in host memory: the device's own
+ * memory where the host sees it, else the pinned buffer.  They are the host's until given back,
+ * changed or not; at most one of the two at a time. */
+typedef enum vox_flat { VOX_FLAT_PARAMS, VOX_FLAT_GRADS } vox_flat;
+vox_status vox_replica_take(vox_replica *r, vox_flat which, float **host, vox_error *err);
+vox_status vox_replica_give(vox_replica *r, vox_flat which, bool changed, vox_error *err);
+
+/* Overwrites the parameters. */
+vox_status vox_replica_set_params(vox_replica *r, const float *flat, vox_error *err);
+
+#endif

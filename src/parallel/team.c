@@ -1,0 +1,377 @@
+/* team.c - the replicas of a job working together on one batch after the other. */
+#include "parallel/team.h"
+
+#include "parallel/shard.h"
+#include "parallel/tree.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* One replica's part in the work under way. */
+typedef struct member {
+    vox_replica *replica;
+    vox_share share;
+    float *output; /* vox_team_eval: where its samples' outputs go */
+    float *host;   /* its gradients while they are summed; NULL: it had no sample */
+} member;
+
+struct vox_team {
+    const vox_graph *graph;
+    int64_t batch;
+    size_t size;
+    member *member; /* [size] */
+    int64_t *count, *first;
+    const float **in; /* [size], the tree's inputs */
+    vox_tree tree;
+    vox_pool *pool;        /* sums; NULL with one device */
+    size_t sample_floats;  /* of one input */
+    const float *weights;  /* replica 0's, while the others copy them */
+    vox_replica_fn update; /* the caller's */
+    void *update_arg;
+};
+
+/* ---- work on all ---------------------------------------------------------- */
+
+/* Runs fn on the replicas from `from` on that have samples (or on all), each with its member as
+ * argument; waits for all of them and gives the first error in the order of the devices. */
+static vox_status run_all(vox_team *team, size_t from, bool idle_too, vox_replica_fn fn,
+                          vox_error *err)
+{
+    vox_status first = VOX_OK;
+    for (size_t i = from; i < team->size; i++)
+        if (idle_too || team->count[i] > 0)
+            vox_replica_post(team->member[i].replica, fn, &team->member[i]);
+    for (size_t i = from; i < team->size; i++) {
+        if (!idle_too && team->count[i] == 0)
+            continue;
+        vox_status s = vox_replica_wait(team->member[i].replica, first == VOX_OK ? err : NULL);
+        if (first == VOX_OK)
+            first = s;
+    }
+    return first;
+}
+
+static vox_status run_first(vox_team *team, vox_replica_fn fn, void *arg, vox_error *err)
+{
+    vox_replica_post(team->member[0].replica, fn, arg);
+    return vox_replica_wait(team->member[0].replica, err);
+}
+
+/* ---- open and free -------------------------------------------------------- */
+
+static vox_status make_lists(vox_team *team, vox_error *err)
+{
+    team->member = vox_calloc(team->size, sizeof *team->member, "the replicas", err);
+    team->count = vox_calloc(team->size, sizeof *team->count, "the replicas", err);
+    team->first = vox_calloc(team->size, sizeof *team->first, "the replicas", err);
+    team->in = vox_calloc(team->size, sizeof *team->in, "the replicas", err);
+    if (!team->member || !team->count || !team->first || !team->in)
+        return VOX_ERR_MEMORY;
+    vox_status s = vox_tree_init(&team->tree, team->size, err);
+    if (s == VOX_OK && team->size > 1)
+        s = vox_pool_open(&team->pool, 0, err);
+    return s;
+}
+
+static vox_status open_replicas(vox_team *team, const vox_ctx *ctx, const vox_team_options *opt,
+                                vox_error *err)
+{
+    vox_status first = VOX_OK;
+    vox_shards_make(opt->batch, team->size, NULL, team->count, team->first);
+    for (size_t i = 0; first == VOX_OK && i < team->size; i++) {
+        const vox_replica_options r = {.graph = opt->graph,
+                                       .n_max = team->count[i] > 0 ? team->count[i] : 1,
+                                       .training = opt->training,
+                                       .augment = opt->augment,
+                                       .seed = opt->seed,
+                                       .algo = opt->algo,
+                                       .copy = opt->copy};
+        first = vox_replica_open(&team->member[i].replica, i, vox_ctx_get(ctx, i), &r, err);
+    }
+    for (size_t i = 0; i < team->size && team->member[i].replica; i++) {
+        vox_status s = vox_replica_wait(team->member[i].replica, first == VOX_OK ? err : NULL);
+        if (first == VOX_OK)
+            first = s;
+    }
+    return first;
+}
+
+vox_status vox_team_open(vox_team **out, const vox_ctx *ctx, const vox_team_options *opt,
+                         vox_error *err)
+{
+    *out = NULL;
+    vox_team *team = vox_calloc(1, sizeof *team, "the replicas", err);
+    if (!team)
+        return VOX_ERR_MEMORY;
+    team->graph = opt->graph;
+    team->batch = opt->batch;
+    team->size = vox_ctx_device_count(ctx);
+    team->sample_floats = (size_t)vox_sample_floats(&opt->graph->input, VOX_LAYOUT_PLAIN);
+    vox_status s = make_lists(team, err);
+    if (s == VOX_OK)
+        s = open_replicas(team, ctx, opt, err);
+    if (s != VOX_OK)
+        vox_team_free(&team);
+    *out = team;
+    return s;
+}
+
+void vox_team_free(vox_team **teamp)
+{
+    vox_team *team = teamp ? *teamp : NULL;
+    if (!team)
+        return;
+    for (size_t i = 0; team->member && i < team->size; i++)
+        vox_replica_free(&team->member[i].replica);
+    vox_pool_free(&team->pool);
+    vox_tree_release(&team->tree);
+    free(team->member);
+    free(team->count);
+    free(team->first);
+    free(team->in);
+    free(team);
+    *teamp = NULL;
+}
+
+size_t vox_team_size(const vox_team *team)
+{
+    return team->size;
+}
+
+vox_replica *vox_team_replica(vox_team *team, size_t i)
+{
+    return team->member[i].replica;
+}
+
+void vox_team_describe(const vox_team *team, vox_str *text)
+{
+    char(*line)[200] = vox_calloc(team->size, sizeof *line, "a drawing", NULL);
+    const char **label = vox_calloc(team->size, sizeof *label, "a drawing", NULL);
+    int64_t *count = vox_calloc(team->size, sizeof *count, "a drawing", NULL);
+    int64_t *first = vox_calloc(team->size, sizeof *first, "a drawing", NULL);
+    if (line && label && count && first) {
+        vox_shards_make(team->batch, team->size, NULL, count, first);
+        for (size_t i = 0; i < team->size; i++) {
+            snprintf(line[i], sizeof line[i], "%s: %lld of %lld samples",
+                     vox_replica_title(team->member[i].replica), (long long)count[i],
+                     (long long)team->batch);
+            label[i] = line[i];
+        }
+        if (team->size == 1)
+            vox_str_add(text, "one device, no reduction\n  %s\n", label[0]);
+        else
+            vox_str_add(text, "reduction tree over %zu devices, %u level%s\n", team->size,
+                        team->tree.levels, team->tree.levels == 1 ? "" : "s");
+        if (team->size > 1)
+            vox_tree_draw(&team->tree, "  ", label, text);
+    } else {
+        text->failed = true;
+    }
+    free(first);
+    free(count);
+    free(label);
+    free(line);
+}
+
+/* ---- weights -------------------------------------------------------------- */
+
+static vox_status set_job(vox_replica *r, void *arg, vox_error *err)
+{
+    return vox_replica_set_params(r, arg, err);
+}
+
+vox_status vox_team_set_params(vox_team *team, const float *flat, vox_error *err)
+{
+    vox_status s = VOX_OK;
+    for (size_t i = 0; s == VOX_OK && i < team->size; i++) {
+        vox_replica_post(team->member[i].replica, set_job, (void *)(uintptr_t)flat);
+        s = vox_replica_wait(team->member[i].replica, err);
+    }
+    return s;
+}
+
+typedef struct get_arg {
+    float *flat;
+    size_t bytes;
+} get_arg;
+
+static vox_status get_job(vox_replica *r, void *arg, vox_error *err)
+{
+    const get_arg *g = arg;
+    return vox_buffer_read(vox_plan_params(vox_replica_plan(r)), 0, g->flat, g->bytes, true, err);
+}
+
+vox_status vox_team_get_params(vox_team *team, float *flat, vox_error *err)
+{
+    get_arg arg = {flat, team->graph->flat_floats * sizeof(float)};
+    return run_first(team, get_job, &arg, err);
+}
+
+/* ---- a step --------------------------------------------------------------- */
+
+/* Sets everyone's share of the batch. */
+static vox_status share_out(vox_team *team, const vox_team_batch *batch, float *loss,
+                            vox_error *err)
+{
+    if (batch->n < 1 || batch->n > team->batch) {
+        vox_fail(err, VOX_ERR_USAGE, "a batch of %lld samples", (long long)batch->n);
+        return vox_detail(err, "the devices were set up for 1 to %lld", (long long)team->batch);
+    }
+    vox_shards_make(batch->n, team->size, NULL, team->count, team->first);
+    for (size_t i = 0; i < team->size; i++) {
+        int64_t first = team->first[i];
+        team->member[i].host = NULL;
+        team->member[i].share = (vox_share){
+            .voxel = batch->voxel + (size_t)first * team->sample_floats,
+            .label = batch->label ? batch->label + first : NULL,
+            .n = team->count[i],
+            .first = first,
+            .step = batch->step,
+            .scale = 1.0f / (float)batch->n,
+            .loss = loss ? loss + first : NULL,
+        };
+    }
+    return VOX_OK;
+}
+
+static vox_status gradients_job(vox_replica *r, void *arg, vox_error *err)
+{
+    return vox_replica_gradients(r, &((member *)arg)->share, err);
+}
+
+vox_status vox_team_gradients(vox_team *team, const vox_team_batch *batch, float *loss,
+                              vox_error *err)
+{
+    vox_status s = share_out(team, batch, loss, err);
+    return s == VOX_OK ? run_all(team, 0, false, gradients_job, err) : s;
+}
+
+static vox_status take_job(vox_replica *r, void *arg, vox_error *err)
+{
+    return vox_replica_take(r, VOX_FLAT_GRADS, &((member *)arg)->host, err);
+}
+
+static vox_status give_job(vox_replica *r, void *arg, vox_error *err)
+{
+    (void)arg;
+    return vox_replica_give(r, VOX_FLAT_GRADS, false, err);
+}
+
+/* Replica 0: the sum goes in, the weights change and come out. */
+static vox_status update_job(vox_replica *r, void *arg, vox_error *err)
+{
+    vox_team *team = arg;
+    vox_status s = VOX_OK;
+    float *weights = NULL;
+    if (team->size > 1)
+        s = vox_replica_give(r, VOX_FLAT_GRADS, true, err);
+    vox_device_label(vox_replica_device(r), VOX_LABEL_UPDATE);
+    if (s == VOX_OK)
+        s = team->update(r, team->update_arg, err);
+    if (s == VOX_OK && team->size > 1)
+        s = vox_replica_take(r, VOX_FLAT_PARAMS, &weights, err);
+    team->weights = weights;
+    if (s == VOX_OK && team->size == 1)
+        s = vox_device_finish(vox_replica_device(r), err);
+    return s;
+}
+
+static vox_status weights_back_job(vox_replica *r, void *arg, vox_error *err)
+{
+    (void)arg;
+    return vox_replica_give(r, VOX_FLAT_PARAMS, false, err);
+}
+
+static void sum_gradients(vox_team *team)
+{
+    for (size_t i = 0; i < team->size; i++)
+        team->in[i] = team->count[i] > 0 ? team->member[i].host : NULL;
+    vox_tree_sum(&team->tree, team->in, team->member[0].host, team->graph->flat_floats, team->pool);
+}
+
+/* The others overwrite their weights at once, each on its own thread. */
+static vox_status broadcast(vox_team *team, vox_error *err)
+{
+    vox_status first = VOX_OK;
+    for (size_t i = 1; i < team->size; i++)
+        vox_replica_post(team->member[i].replica, set_job, (void *)(uintptr_t)team->weights);
+    for (size_t i = 1; i < team->size; i++) {
+        vox_status s = vox_replica_wait(team->member[i].replica, first == VOX_OK ? err : NULL);
+        if (first == VOX_OK)
+            first = s;
+    }
+    vox_status s = run_first(team, weights_back_job, NULL, first == VOX_OK ? err : NULL);
+    return first == VOX_OK ? s : first;
+}
+
+vox_status vox_team_update(vox_team *team, vox_replica_fn update, void *arg, vox_error *err)
+{
+    team->update = update;
+    team->update_arg = arg;
+    if (team->size == 1)
+        return run_first(team, update_job, team, err);
+    vox_status s = run_all(team, 0, true, take_job, err);
+    if (s != VOX_OK)
+        return s;
+    sum_gradients(team);
+    s = run_all(team, 1, true, give_job, err);
+    if (s == VOX_OK)
+        s = run_first(team, update_job, team, err);
+    return s == VOX_OK ? broadcast(team, err) : s;
+}
+
+/* ---- evaluation ----------------------------------------------------------- */
+
+static vox_status eval_job(vox_replica *r, void *arg, vox_error *err)
+{
+    member *m = arg;
+    return vox_replica_forward(r, &m->share, m->output, err);
+}
+
+vox_status vox_team_eval(vox_team *team, const vox_team_batch *batch, float *output, float *loss,
+                         vox_error *err)
+{
+    vox_status s = share_out(team, batch, loss, err);
+    if (s != VOX_OK)
+        return s;
+    for (size_t i = 0; i < team->size; i++) {
+        const vox_tensor *y = vox_plan_output(vox_replica_plan(team->member[i].replica));
+        size_t floats = (size_t)vox_sample_floats(&y->shape, VOX_LAYOUT_PLAIN);
+        team->member[i].output = output + (size_t)team->first[i] * floats;
+    }
+    return run_all(team, 0, false, eval_job, err);
+}
+
+typedef struct find_arg {
+    int64_t n;
+    const char *layer;
+} find_arg;
+
+static vox_status find_job(vox_replica *r, void *arg, vox_error *err)
+{
+    find_arg *find = arg;
+    return vox_plan_find_nonfinite(vox_replica_plan(r), find->n, &find->layer, err);
+}
+
+vox_status vox_team_find_nonfinite(vox_team *team, char layer[64], vox_error *err)
+{
+    layer[0] = '\0';
+    for (size_t i = 0; i < team->size && !layer[0]; i++) {
+        const vox_share *share = &team->member[i].share;
+        bool finite = true;
+        for (int64_t k = 0; k < share->n; k++)
+            finite = finite && isfinite(share->loss[k]);
+        if (finite)
+            continue;
+        find_arg arg = {share->n, NULL};
+        vox_replica_post(team->member[i].replica, find_job, &arg);
+        vox_status s = vox_replica_wait(team->member[i].replica, err);
+        if (s != VOX_OK)
+            return s;
+        if (arg.layer)
+            snprintf(layer, 64, "%s", arg.layer);
+    }
+    return VOX_OK;
+}
