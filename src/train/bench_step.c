@@ -1,0 +1,283 @@
+/* bench_step.c - vox_bench_step: how long a training step takes, and which layers take it.
+ *
+ * The input is made up, so no data is needed; augmentation is left out.  The step is timed without
+ * profiling; the layers' times come from device events in steps of their own. */
+#include "base/json.h"
+#include "base/philox.h"
+#include "parallel/shard.h"
+#include "train/cases.h"
+#include "train/optimizer.h"
+#include "tune/peak.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#define WARM_UP  3
+#define PROFILED 3
+
+typedef struct step_bench {
+    const vox_experiment *exp;
+    vox_team *team;
+    vox_optimizer *optimizer;
+    int64_t batch, steps, done, classes;
+    float *voxel, *loss, *output, *flat;
+    int32_t *label;
+    double *step_s, *forward_s; /* [steps], sorted in the end */
+    double peak;                /* flop/s of the first device */
+} step_bench;
+
+static vox_status make_input(step_bench *b, vox_error *err)
+{
+    const char *what = "synthetic input";
+    size_t n = (size_t)b->batch, steps = (size_t)b->steps;
+    size_t sample = (size_t)vox_sample_floats(&b->exp->graph->input, VOX_LAYOUT_PLAIN);
+    b->voxel = vox_calloc(n, sample * sizeof(float), what, err);
+    b->label = vox_calloc(n, sizeof *b->label, what, err);
+    b->loss = vox_calloc(n, sizeof *b->loss, what, err);
+    b->output = vox_calloc(n, (size_t)b->classes * sizeof(float), what, err);
+    b->flat = vox_calloc(b->exp->graph->flat_floats, sizeof(float), "weights", err);
+    b->step_s = vox_calloc(steps, sizeof(double), what, err);
+    b->forward_s = vox_calloc(steps, sizeof(double), what, err);
+    if (!b->voxel || !b->label || !b->loss || !b->output || !b->flat || !b->step_s || !b->forward_s)
+        return VOX_ERR_MEMORY;
+    vox_random r;
+    vox_random_init(&r, 1, VOX_RANDOM_SYNTH, 0, 0, 0);
+    for (size_t i = 0; i < n * sample; i++)
+        b->voxel[i] = 2 * vox_random_uniform(&r) - 1;
+    for (size_t i = 0; i < n; i++)
+        b->label[i] = (int32_t)((int64_t)i % b->classes);
+    return VOX_OK;
+}
+
+static vox_status bench_open(step_bench *b, vox_ctx *ctx, vox_error *err)
+{
+    const vox_train_spec *train = &b->exp->train;
+    const vox_team_options opt = {
+        .graph = b->exp->graph, .batch = b->batch, .training = true, .seed = train->seed};
+    vox_status s = vox_cases_classes(b->exp->graph, &b->classes, err);
+    if (s == VOX_OK)
+        s = make_input(b, err);
+    if (s == VOX_OK)
+        s = vox_team_open(&b->team, ctx, &opt, err);
+    if (s == VOX_OK)
+        s = vox_optimizer_open(&b->optimizer, vox_replica_device(vox_team_replica(b->team, 0)),
+                               b->exp->graph, &train->optimizer, train->clip_norm, err);
+    if (s != VOX_OK)
+        return s;
+    vox_graph_init_params(b->exp->graph, train->seed, b->flat);
+    return vox_team_set_params(b->team, b->flat, err);
+}
+
+static void bench_close(step_bench *b)
+{
+    vox_optimizer_free(&b->optimizer);
+    vox_team_free(&b->team);
+    free(b->voxel);
+    free(b->label);
+    free(b->loss);
+    free(b->output);
+    free(b->flat);
+    free(b->step_s);
+    free(b->forward_s);
+}
+
+/* The rate is tiny: made-up data must not drive the weights to infinity. */
+static vox_status update_job(vox_replica *r, void *arg, vox_error *err)
+{
+    step_bench *b = arg;
+    vox_plan *plan = vox_replica_plan(r);
+    return vox_optimizer_step(b->optimizer, vox_plan_params(plan), vox_plan_grads(plan), 1e-6,
+                              b->done, err);
+}
+
+static vox_status one_step(step_bench *b, vox_error *err)
+{
+    const vox_team_batch batch = {b->voxel, b->label, b->batch, (uint64_t)b->done};
+    vox_status s = vox_team_gradients(b->team, &batch, b->loss, err);
+    if (s == VOX_OK)
+        s = vox_team_update(b->team, update_job, b, err);
+    b->done++;
+    return s;
+}
+
+static int by_value(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static vox_status time_steps(step_bench *b, vox_error *err)
+{
+    const vox_team_batch batch = {b->voxel, NULL, b->batch, 0};
+    vox_status s = VOX_OK;
+    for (int i = 0; s == VOX_OK && i < WARM_UP; i++)
+        s = one_step(b, err);
+    for (int64_t i = 0; s == VOX_OK && i < b->steps; i++) {
+        double start = vox_now();
+        s = one_step(b, err);
+        b->step_s[i] = vox_now() - start;
+    }
+    for (int64_t i = -1; s == VOX_OK && i < b->steps; i++) {
+        double start = vox_now();
+        s = vox_team_eval(b->team, &batch, b->output, NULL, err);
+        if (i >= 0)
+            b->forward_s[i] = vox_now() - start;
+    }
+    qsort(b->step_s, (size_t)b->steps, sizeof(double), by_value);
+    qsort(b->forward_s, (size_t)b->steps, sizeof(double), by_value);
+    return s;
+}
+
+/* ---- the layers ------------------------------------------------------------------ */
+
+static void put_times(vox_json *j, const char *key, const double *sorted, int64_t n)
+{
+    vox_json_begin(j, key, '{');
+    vox_json_number(j, "median", (sorted[(n - 1) / 2] + sorted[n / 2]) / 2);
+    vox_json_number(j, "min", sorted[0]);
+    vox_json_number(j, "max", sorted[n - 1]);
+    vox_json_end(j, '}');
+}
+
+typedef struct layer_row {
+    const char *layer, *op, *pass, *algo;
+    double flops; /* 0: not counted */
+    int label;
+} layer_row;
+
+/* Books a label's time since the last call as one row of the document. */
+static vox_status put_row(step_bench *b, vox_json *j, const layer_row *row, double *sum,
+                          vox_error *err)
+{
+    double seconds = 0, median = b->step_s[b->steps / 2];
+    int64_t launches = 0;
+    vox_status s = vox_device_profile_take(vox_replica_device(vox_team_replica(b->team, 0)),
+                                           row->label, &seconds, &launches, err);
+    if (s != VOX_OK || launches == 0)
+        return s;
+    seconds /= PROFILED;
+    *sum += seconds;
+    vox_json_begin(j, NULL, '{');
+    vox_json_string(j, "layer", row->layer);
+    vox_json_string(j, "op", row->op);
+    vox_json_string(j, "pass", row->pass);
+    vox_json_string(j, "algorithm", row->algo);
+    vox_json_number(j, "time_s", seconds);
+    if (row->flops > 0 && seconds > 0) {
+        vox_json_number(j, "gflops", row->flops / seconds / 1e9);
+        vox_json_number(j, "peak_share", row->flops / seconds / b->peak);
+    }
+    vox_json_number(j, "share_of_step", seconds / median);
+    vox_json_end(j, '}');
+    return s;
+}
+
+static vox_status put_layers(step_bench *b, vox_json *j, int64_t samples, vox_error *err)
+{
+    static const char *const pass[] = {"forward", "backward_data", "backward_weights"};
+    static const layer_row others[] = {
+        {"(update)", "optimizer", "update", "", 0, VOX_LABEL_UPDATE},
+        {"(transfer)", "copy", "transfer", "", 0, VOX_LABEL_TRANSFER},
+    };
+    const vox_plan *plan = vox_replica_plan(vox_team_replica(b->team, 0));
+    double sum = 0;
+    vox_status s = VOX_OK;
+    vox_json_begin(j, "layers", '[');
+    for (size_t i = 0; s == VOX_OK && i < vox_plan_rows(plan); i++) {
+        vox_plan_row r = vox_plan_row_get(plan, i);
+        const layer_row row = {r.layer, r.op, pass[r.pass], r.algo, r.flops * (double)samples,
+                               r.label};
+        s = put_row(b, j, &row, &sum, err);
+    }
+    for (size_t i = 0; s == VOX_OK && i < sizeof others / sizeof *others; i++)
+        s = put_row(b, j, &others[i], &sum, err);
+    vox_json_end(j, ']');
+    vox_json_number(j, "profile_share", sum / b->step_s[b->steps / 2]);
+    return s;
+}
+
+static vox_status profile(step_bench *b, vox_json *j, int64_t samples, vox_error *err)
+{
+    vox_device *dev = vox_replica_device(vox_team_replica(b->team, 0));
+    vox_status s = vox_device_profile(dev, true, err);
+    for (int i = 0; s == VOX_OK && i < PROFILED; i++)
+        s = one_step(b, err);
+    if (s == VOX_OK)
+        s = put_layers(b, j, samples, err);
+    vox_status off = vox_device_profile(dev, false, s == VOX_OK ? err : NULL);
+    return s == VOX_OK ? off : s;
+}
+
+/* ---- the document ---------------------------------------------------------------- */
+
+static vox_status put_devices(const step_bench *b, vox_json *j, const vox_ctx *ctx, int64_t *first,
+                              vox_error *err)
+{
+    size_t n = vox_ctx_device_count(ctx);
+    int64_t *count = vox_calloc(2 * n, sizeof *count, "the shares", err);
+    if (!count)
+        return VOX_ERR_MEMORY;
+    vox_shards_make(b->batch, n, NULL, count, count + n);
+    vox_json_begin(j, "devices", '[');
+    for (size_t i = 0; i < n; i++) {
+        vox_json_begin(j, NULL, '{');
+        vox_json_int(j, "index", vox_ctx_device(ctx, i)->index);
+        vox_json_string(j, "name", vox_ctx_device(ctx, i)->name);
+        vox_json_int(j, "samples", count[i]);
+        vox_json_int(j, "peak_device_bytes", (int64_t)vox_device_peak_bytes(vox_ctx_get(ctx, i)));
+        vox_json_end(j, '}');
+    }
+    vox_json_end(j, ']');
+    *first = count[0];
+    free(count);
+    return VOX_OK;
+}
+
+static vox_status report(step_bench *b, vox_ctx *ctx, vox_json *j, vox_error *err)
+{
+    struct rusage usage;
+    int64_t samples;
+    getrusage(RUSAGE_SELF, &usage);
+    vox_json_begin(j, NULL, '{');
+    vox_json_string(j, "experiment", b->exp->name);
+    vox_json_int(j, "batch", b->batch);
+    vox_json_int(j, "steps", b->steps);
+    vox_status s = put_devices(b, j, ctx, &samples, err);
+    put_times(j, "step_s", b->step_s, b->steps);
+    put_times(j, "forward_s", b->forward_s, b->steps);
+    vox_json_number(j, "samples_per_s", (double)b->batch / b->step_s[b->steps / 2]);
+    vox_json_int(j, "peak_rss_bytes", (int64_t)usage.ru_maxrss * 1024);
+    vox_json_begin(j, "peak", '{');
+    vox_json_number(j, "gflops", b->peak / 1e9);
+    vox_json_end(j, '}');
+    if (s == VOX_OK)
+        s = profile(b, j, samples, err);
+    vox_json_end(j, '}');
+    return s;
+}
+
+vox_status vox_bench_step(const vox_experiment *exp, vox_ctx *ctx, int64_t steps, char **json,
+                          vox_error *err)
+{
+    step_bench b = {.exp = exp, .batch = exp->train.batch, .steps = steps};
+    vox_json j = {0};
+    *json = NULL;
+    if (steps < 1 || steps > 1000000)
+        return vox_fail(err, VOX_ERR_USAGE, "cannot time %lld steps", (long long)steps);
+    vox_status s = bench_open(&b, ctx, err);
+    if (s == VOX_OK)
+        s = vox_peak_flops(vox_replica_device(vox_team_replica(b.team, 0)), &b.peak, err);
+    if (s == VOX_OK)
+        s = time_steps(&b, err);
+    if (s == VOX_OK)
+        s = report(&b, ctx, &j, err);
+    if (s == VOX_OK) {
+        *json = vox_json_take(&j, err);
+        s = *json ? VOX_OK : VOX_ERR_MEMORY;
+    } else {
+        vox_str_release(&j.text);
+    }
+    bench_close(&b);
+    return s;
+}

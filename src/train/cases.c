@@ -1,0 +1,220 @@
+/* cases.c - the labelled cases of a training or an evaluation. */
+#include "train/cases.h"
+
+#include "base/hash.h"
+#include "base/log.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+vox_status vox_cases_classes(const vox_graph *graph, int64_t *classes, vox_error *err)
+{
+    const vox_shape *out = &graph->layer[graph->layers - 1].node.out;
+    char text[96];
+    *classes = out->dim[1];
+    if (out->dim[2] * out->dim[3] * out->dim[4] != 1) {
+        vox_fail(err, VOX_ERR_UNSUPPORTED, "only classifiers can be trained and evaluated yet");
+        vox_detail(err, "the network's output is %s, not one number for each class",
+                   vox_shape_text(out, text));
+        return vox_hint(err, "end the network with flatten and dense");
+    }
+    if (*classes < 2 || *classes > VOX_CLASSES_MAX) {
+        vox_fail(err, VOX_ERR_INPUT, "a classifier needs 2 to %d outputs", VOX_CLASSES_MAX);
+        return vox_detail(err, "the last layer \"%s\" has %lld",
+                          graph->layer[graph->layers - 1].node.name, (long long)*classes);
+    }
+    return VOX_OK;
+}
+
+/* ---- classes ---------------------------------------------------------------- */
+
+/* The first case of a class, for messages. */
+static const char *case_of(const vox_dataset *set, int32_t label)
+{
+    for (size_t i = 0; i < vox_dataset_count(set); i++)
+        if (vox_dataset_label(set, i) == label)
+            return vox_dataset_case(set, i);
+    return "no case";
+}
+
+static vox_status name_classes(vox_cases *c, int64_t classes, vox_class_names *names,
+                               vox_error *err)
+{
+    size_t count = vox_dataset_classes(c->set);
+    if (count > (size_t)classes) {
+        vox_fail(err, VOX_ERR_INPUT, "the data has %zu classes, the network %lld", count,
+                 (long long)classes);
+        vox_detail(err, "class \"%s\" (number %lld) of %s has no output",
+                   vox_dataset_class(c->set, (size_t)classes), (long long)classes,
+                   case_of(c->set, (int32_t)classes));
+        return vox_hint(err, "set `out` of the last layer to %zu", count);
+    }
+    if (count < (size_t)classes)
+        vox_log(VOX_LOG_WARN, "the network has %lld outputs, the training data %zu classes",
+                (long long)classes, count);
+    names->name = vox_calloc(count, sizeof *names->name, "class names", err);
+    if (!names->name)
+        return VOX_ERR_MEMORY;
+    for (size_t i = 0; i < count; i++) {
+        names->name[i] = vox_strdup(vox_dataset_class(c->set, i), err);
+        if (!names->name[i])
+            return VOX_ERR_MEMORY;
+        names->count = i + 1;
+    }
+    return VOX_OK;
+}
+
+static vox_status match_classes(vox_cases *c, const vox_class_names *names, vox_error *err)
+{
+    for (size_t i = 0; i < vox_dataset_classes(c->set); i++) {
+        const char *name = vox_dataset_class(c->set, i);
+        c->class_of[i] = -1;
+        for (size_t k = 0; k < names->count; k++)
+            if (strcmp(names->name[k], name) == 0)
+                c->class_of[i] = (int32_t)k;
+    }
+    for (size_t i = 0; i < vox_dataset_count(c->set); i++) {
+        int32_t label = vox_dataset_label(c->set, i);
+        if (label >= 0 && (size_t)label < vox_dataset_classes(c->set) && c->class_of[label] >= 0)
+            continue;
+        vox_fail(err, VOX_ERR_INPUT, "the %s data has a class that the training data has not",
+                 c->what);
+        return vox_detail(err, "%s: class \"%s\"", vox_dataset_case(c->set, i),
+                          label >= 0 ? vox_dataset_class(c->set, (size_t)label) : "(none)");
+    }
+    return VOX_OK;
+}
+
+vox_status vox_cases_open(vox_cases *c, const vox_experiment *exp, const vox_yaml_node *spec,
+                          const char *data_dir, const char *what, int64_t classes,
+                          vox_class_names *names, vox_pool *pool, vox_error *err)
+{
+    vox_dataset_options opt = {
+        .base_dir = data_dir, .skip_bad = exp->data.skip_bad, .cache_bytes = exp->data.cache_bytes};
+    memset(c, 0, sizeof *c);
+    c->what = what;
+    memcpy(opt.sample_shape, exp->graph->input.dim + 1, sizeof opt.sample_shape);
+    vox_status s = vox_dataset_open(&c->set, spec, exp->data.prepare, &opt, err);
+    if (s == VOX_OK && names->count == 0)
+        s = name_classes(c, classes, names, err);
+    if (s == VOX_OK) {
+        c->class_of =
+            vox_calloc(vox_dataset_classes(c->set), sizeof *c->class_of, "class numbers", err);
+        s = c->class_of ? match_classes(c, names, err) : VOX_ERR_MEMORY;
+    }
+    if (s == VOX_OK)
+        s = vox_dataset_load(c->set, pool, err);
+    if (s == VOX_OK && vox_dataset_count(c->set) == 0) {
+        s = vox_fail(err, VOX_ERR_INPUT, "there is no %s case", what);
+        if (vox_dataset_bad_count(c->set) > 0)
+            vox_detail(err, "all %zu cases are bad; the first: %s", vox_dataset_bad_count(c->set),
+                       vox_dataset_bad(c->set, 0));
+    }
+    return s;
+}
+
+void vox_cases_release(vox_cases *c)
+{
+    vox_dataset_free(&c->set);
+    free(c->class_of);
+    memset(c, 0, sizeof *c);
+}
+
+void vox_cases_labels(const vox_cases *c, const vox_batch *batch, int32_t *out)
+{
+    for (size_t i = 0; i < batch->n; i++)
+        out[i] = c->class_of[batch->label[i]];
+}
+
+vox_data_mark vox_cases_mark(const vox_cases *c)
+{
+    vox_data_mark mark = {(int64_t)vox_dataset_count(c->set), VOX_HASH_START};
+    for (size_t i = 0; i < vox_dataset_count(c->set); i++) {
+        int32_t label = c->class_of[vox_dataset_label(c->set, i)];
+        mark.labels = vox_hash(mark.labels, &label, sizeof label);
+    }
+    return mark;
+}
+
+size_t vox_cases_report_bad(const vox_cases *c)
+{
+    size_t bad = c->set ? vox_dataset_bad_count(c->set) : 0;
+    if (bad)
+        vox_log(VOX_LOG_WARN, "%zu bad %s case%s left out:", bad, c->what, bad == 1 ? "" : "s");
+    for (size_t i = 0; i < bad; i++)
+        vox_log(VOX_LOG_WARN, "  %s", vox_dataset_bad(c->set, i));
+    return bad;
+}
+
+/* ---- evaluation --------------------------------------------------------------- */
+
+typedef struct eval_room {
+    float *output, *score, *loss; /* of one batch */
+    int32_t *label;
+    vox_metrics metrics;
+} eval_room;
+
+static vox_status room_open(eval_room *r, int64_t batch, int64_t classes, vox_error *err)
+{
+    const char *what = "an evaluation's results";
+    size_t n = (size_t)batch, k = (size_t)classes;
+    r->output = vox_calloc(n * k, sizeof(float), what, err);
+    r->score = vox_calloc(n * k, sizeof(float), what, err);
+    r->loss = vox_calloc(n, sizeof(float), what, err);
+    r->label = vox_calloc(n, sizeof(int32_t), what, err);
+    r->metrics.classes = classes;
+    return r->output && r->score && r->loss && r->label ? VOX_OK : VOX_ERR_MEMORY;
+}
+
+static void room_release(eval_room *r)
+{
+    free(r->output);
+    free(r->score);
+    free(r->loss);
+    free(r->label);
+    vox_metrics_release(&r->metrics);
+}
+
+static vox_status evaluate_batch(vox_cases *c, vox_team *team, const vox_batch *batch, eval_room *r,
+                                 vox_error *err)
+{
+    size_t classes = (size_t)r->metrics.classes;
+    vox_cases_labels(c, batch, r->label);
+    const vox_team_batch b = {.voxel = batch->voxel, .label = r->label, .n = (int64_t)batch->n};
+    vox_status s = vox_team_eval(team, &b, r->output, r->loss, err);
+    if (s != VOX_OK)
+        return s;
+    for (size_t i = 0; i < batch->n; i++) {
+        if (!isfinite(r->loss[i])) {
+            vox_fail(err, VOX_ERR_NONFINITE, "the %s loss is not finite", c->what);
+            vox_detail(err, "%s: loss %g", vox_dataset_case(c->set, batch->case_index[i]),
+                       (double)r->loss[i]);
+            return vox_hint(err, "lower the learning rate, add train.warmup or train.clip_norm");
+        }
+        vox_metrics_softmax(r->output + i * classes, (int64_t)classes, r->score + i * classes);
+    }
+    return vox_metrics_add(&r->metrics, batch->n, r->score, r->label, r->loss, err);
+}
+
+vox_status vox_cases_evaluate(vox_cases *c, vox_team *team, int64_t batch, int64_t classes,
+                              vox_metrics_result *out, vox_error *err)
+{
+    const vox_loader_options opt = {.batch = (size_t)batch, .ahead = 1};
+    eval_room room = {0};
+    vox_loader *loader = NULL;
+    vox_status s = room_open(&room, batch, classes, err);
+    if (s == VOX_OK)
+        s = vox_loader_open(&loader, c->set, &opt, err);
+    while (s == VOX_OK && room.metrics.samples < vox_dataset_count(c->set)) {
+        const vox_batch *b;
+        s = vox_loader_next(loader, &b, err);
+        if (s == VOX_OK)
+            s = evaluate_batch(c, team, b, &room, err);
+    }
+    vox_loader_free(&loader);
+    if (s == VOX_OK)
+        s = vox_metrics_get(&room.metrics, out, err);
+    room_release(&room);
+    return s;
+}

@@ -1,0 +1,305 @@
+/* loop.c - vox_train: one step after the other, with what comes between them.
+ *
+ * The order within a step is fixed, so that a checkpoint knows everything up to its step: compute,
+ * log, validate if due, save if due, then ask whether to stop. */
+#include "train/loop.h"
+
+#include "base/log.h"
+#include "train/schedule.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void tell(vox_trainer *t, vox_event event)
+{
+    event.step = t->state.progress.step;
+    event.steps = t->steps;
+    event.time_s = t->state.progress.time_s;
+    if (t->opt->on_event)
+        t->opt->on_event(t->opt->user, &event);
+}
+
+/* ---- a step ------------------------------------------------------------------ */
+
+static vox_status nonfinite(vox_trainer *t, double loss, vox_error *err)
+{
+    char layer[64];
+    long long step = (long long)t->state.progress.step + 1;
+    vox_status s = vox_team_find_nonfinite(t->team, layer, err);
+    if (s != VOX_OK)
+        return s;
+    vox_fail(err, VOX_ERR_NONFINITE, "the loss of step %lld is not finite", step);
+    vox_detail(err, "loss %g; the first output that is not finite is that of %s%s%s; %s%s", loss,
+               layer[0] ? "layer \"" : "the loss", layer, layer[0] ? "\"" : " itself",
+               t->saved_step >= 0 ? "the last good checkpoint is " : "no checkpoint was made yet",
+               t->saved_step >= 0 ? t->run.last : "");
+    return vox_hint(err, "lower train.optimizer's lr, add train.warmup or train.clip_norm, and "
+                         "look at the prepared voxels (data.prepare: normalize)");
+}
+
+typedef struct update_arg {
+    vox_trainer *t;
+    double lr;
+} update_arg;
+
+static vox_status update_job(vox_replica *r, void *arg, vox_error *err)
+{
+    const update_arg *u = arg;
+    vox_plan *plan = vox_replica_plan(r);
+    return vox_optimizer_step(u->t->optimizer, vox_plan_params(plan), vox_plan_grads(plan), u->lr,
+                              u->t->state.progress.step, err);
+}
+
+static double mean_loss(const float *loss, int64_t n)
+{
+    double sum = 0;
+    for (int64_t i = 0; i < n; i++)
+        sum += (double)loss[i];
+    return sum / (double)n;
+}
+
+static void advance(vox_trainer *t, const vox_batch *batch, double loss)
+{
+    vox_progress *p = &t->state.progress;
+    p->step++;
+    p->loss = loss;
+    p->epoch = (int64_t)batch->epoch;
+    p->position = (int64_t)(batch->first + batch->n);
+    if (p->position == t->state.data.cases) {
+        p->position = 0;
+        p->epoch++;
+    }
+    p->time_s = vox_now() - t->began;
+}
+
+static vox_status log_step(vox_trainer *t, const vox_event *event, vox_error *err)
+{
+    vox_json j = {0};
+    vox_json_begin(&j, NULL, '{');
+    vox_json_int(&j, "step", t->state.progress.step); /* first: see run_dir.c */
+    vox_json_int(&j, "epoch", event->epoch);
+    vox_json_number(&j, "loss", event->loss);
+    vox_json_number(&j, "lr", event->lr);
+    vox_json_number(&j, "time_s", t->state.progress.time_s);
+    vox_json_number(&j, "samples_per_s", event->samples_per_s);
+    vox_json_end(&j, '}');
+    return vox_run_dir_log(&t->run, &j, err);
+}
+
+static vox_status step(vox_trainer *t, vox_error *err)
+{
+    const vox_train_spec *spec = &t->exp->train;
+    const vox_progress *p = &t->state.progress;
+    const vox_batch *batch;
+    double start = vox_now();
+    vox_status s = vox_loader_next(t->loader, &batch, err);
+    if (s != VOX_OK)
+        return s;
+    const vox_team_batch b = {batch->voxel, t->label, (int64_t)batch->n, (uint64_t)p->step};
+    vox_cases_labels(&t->train, batch, t->label);
+    if ((s = vox_team_gradients(t->team, &b, t->loss, err)) != VOX_OK)
+        return s;
+    double loss = mean_loss(t->loss, b.n);
+    if (!isfinite(loss))
+        return nonfinite(t, loss, err);
+    update_arg u = {
+        t, vox_schedule_rate(&spec->schedule, spec->optimizer.lr, spec->warmup, p->step, t->steps)};
+    if ((s = vox_team_update(t->team, update_job, &u, err)) != VOX_OK)
+        return s;
+    vox_event event = {.kind = VOX_EVENT_STEP,
+                       .epoch = (int64_t)batch->epoch,
+                       .loss = loss,
+                       .lr = u.lr,
+                       .samples_per_s = (double)batch->n / (vox_now() - start)};
+    advance(t, batch, loss);
+    if ((s = log_step(t, &event, err)) == VOX_OK)
+        tell(t, event);
+    return s;
+}
+
+/* ---- checkpoints -------------------------------------------------------------- */
+
+static vox_status fetch_state(vox_trainer *t, vox_error *err)
+{
+    size_t bytes = t->exp->graph->flat_floats * sizeof(float);
+    vox_status s = vox_team_get_params(t->team, t->state.params, err);
+    for (size_t i = 0; s == VOX_OK && i < t->state.parts; i++)
+        s = vox_buffer_read(vox_optimizer_part(t->optimizer, i), 0, t->state.part[i], bytes, true,
+                            err);
+    return s;
+}
+
+static vox_status save(vox_trainer *t, const char *path, vox_error *err)
+{
+    vox_status s = fetch_state(t, err);
+    if (s == VOX_OK)
+        s = vox_run_dir_sync(&t->run, err);
+    if (s == VOX_OK)
+        s = vox_checkpoint_save(&t->state, t->exp->graph, path, err);
+    if (s == VOX_OK)
+        tell(t, (vox_event){.kind = VOX_EVENT_CHECKPOINT, .text = path});
+    return s;
+}
+
+static vox_status save_last(vox_trainer *t, vox_error *err)
+{
+    if (t->saved_step == t->state.progress.step)
+        return VOX_OK;
+    vox_status s = save(t, t->run.last, err);
+    if (s == VOX_OK)
+        t->saved_step = t->state.progress.step;
+    return s;
+}
+
+/* ---- validation ---------------------------------------------------------------- */
+
+static vox_status log_valid(vox_trainer *t, const vox_metrics_result *r, vox_error *err)
+{
+    vox_json j = {0};
+    vox_json_begin(&j, NULL, '{');
+    vox_json_int(&j, "step", t->state.progress.step);
+    vox_json_string(&j, "split", "valid");
+    vox_json_number(&j, "loss", r->loss);
+    vox_json_number(&j, "accuracy", r->accuracy);
+    vox_json_number(&j, "auc", r->auc);
+    vox_json_number(&j, "kappa", r->kappa);
+    vox_json_int(&j, "samples", r->samples);
+    vox_json_begin(&j, "confusion", '[');
+    for (int64_t i = 0; i < r->classes; i++) {
+        vox_json_begin(&j, NULL, '[');
+        for (int64_t k = 0; k < r->classes; k++)
+            vox_json_int(&j, NULL, r->confusion[i * r->classes + k]);
+        vox_json_end(&j, ']');
+    }
+    vox_json_end(&j, ']');
+    vox_json_end(&j, '}');
+    return vox_run_dir_log(&t->run, &j, err);
+}
+
+/* Higher accuracy; between equals the lower loss. */
+static bool better(const vox_metrics_result *a, const vox_progress *p)
+{
+    if (p->best_step == 0 || a->accuracy != p->best.accuracy)
+        return p->best_step == 0 || a->accuracy > p->best.accuracy;
+    return a->loss < p->best.loss;
+}
+
+static vox_status validate(vox_trainer *t, vox_error *err)
+{
+    vox_progress *p = &t->state.progress;
+    vox_metrics_result *r = &t->valid_last;
+    if (!t->valid.set || t->valid_step == p->step)
+        return VOX_OK;
+    vox_status s = vox_cases_evaluate(&t->valid, t->team, t->exp->train.batch, t->classes, r, err);
+    if (s != VOX_OK)
+        return s;
+    t->valid_step = p->step;
+    p->time_s = vox_now() - t->began;
+    if ((s = log_valid(t, r, err)) != VOX_OK)
+        return s;
+    tell(t, (vox_event){.kind = VOX_EVENT_VALID,
+                        .epoch = p->epoch,
+                        .loss = r->loss,
+                        .accuracy = r->accuracy,
+                        .auc = r->auc,
+                        .kappa = r->kappa});
+    if (!better(r, p))
+        return VOX_OK;
+    p->best = *r;
+    p->best_step = p->step;
+    return save(t, t->run.best, err);
+}
+
+/* ---- the loop -------------------------------------------------------------------- */
+
+/* every steps; 0: whenever `otherwise`. */
+static bool due(int64_t step, int64_t every, bool otherwise)
+{
+    return every ? step % every == 0 : otherwise;
+}
+
+static vox_status between_steps(vox_trainer *t, vox_error *err)
+{
+    const vox_train_spec *spec = &t->exp->train;
+    int64_t done = t->state.progress.step;
+    bool epoch_end = t->state.progress.position == 0;
+    bool valid_due = due(done, spec->validate_every, epoch_end) || done == t->steps;
+    bool save_due = due(done, spec->checkpoint_every, valid_due) || done == t->steps;
+    vox_status s = valid_due ? validate(t, err) : VOX_OK;
+    return s == VOX_OK && save_due ? save_last(t, err) : s;
+}
+
+static vox_status interrupted(vox_trainer *t, vox_error *err)
+{
+    vox_status s = save_last(t, err);
+    if (s != VOX_OK)
+        return s;
+    vox_fail(err, VOX_ERR_INTERRUPTED, "stopped after step %lld of %lld",
+             (long long)t->state.progress.step, (long long)t->steps);
+    vox_detail(err, "everything is in %s", t->run.last);
+    return vox_hint(err, "go on with --resume --run %s", t->run.path);
+}
+
+static vox_status train(vox_trainer *t, vox_error *err)
+{
+    vox_status s = VOX_OK;
+    double limit = t->exp->train.max_minutes * 60;
+    int64_t first = t->state.progress.step;
+    while (t->state.progress.step < t->steps) {
+        if (limit > 0 && vox_now() - t->started >= limit)
+            break;
+        if ((s = step(t, err)) != VOX_OK || (s = between_steps(t, err)) != VOX_OK)
+            return s;
+        bool more = t->state.progress.step < t->steps;
+        if (more && t->opt->should_stop && t->opt->should_stop(t->opt->user))
+            return interrupted(t, err);
+    }
+    if (t->state.progress.step > first) /* out of time: as if these had been all steps */
+        s = validate(t, err);
+    return s == VOX_OK ? save_last(t, err) : s;
+}
+
+static void fill_result(const vox_trainer *t, vox_train_result *r)
+{
+    const vox_progress *p = &t->state.progress;
+    snprintf(r->run_dir, sizeof r->run_dir, "%s", t->run.path ? t->run.path : "");
+    r->steps = p->step;
+    r->time_s = p->time_s;
+    r->train_loss = p->loss;
+    r->validated = p->best_step > 0;
+    r->valid_loss = r->validated ? p->best.loss : NAN;
+    r->accuracy = r->validated ? p->best.accuracy : NAN;
+    r->auc = r->validated ? p->best.auc : NAN;
+    r->kappa = r->validated ? p->best.kappa : NAN;
+    r->last_accuracy = t->valid_step >= 0 ? t->valid_last.accuracy : r->accuracy;
+    r->classes = t->classes;
+    memcpy(r->confusion, p->best.confusion, sizeof r->confusion);
+    r->bad_cases = vox_cases_report_bad(&t->train) + vox_cases_report_bad(&t->valid);
+}
+
+vox_status vox_train(const vox_experiment *exp, vox_ctx *ctx, const vox_train_options *opt,
+                     vox_train_result *result, vox_error *err)
+{
+    vox_trainer *t = vox_calloc(1, sizeof *t, "a training", err); /* too large for a small stack */
+    if (!t)
+        return VOX_ERR_MEMORY;
+    vox_status s = vox_trainer_open(t, exp, ctx, opt, err);
+    if (s == VOX_OK) {
+        vox_str text = {0};
+        vox_team_describe(t->team, &text);
+        tell(t, (vox_event){.kind = VOX_EVENT_START,
+                            .epoch = t->state.progress.epoch,
+                            .text = text.text ? text.text : ""});
+        vox_str_release(&text);
+        s = train(t, err);
+    }
+    if (result && t->team) {
+        memset(result, 0, sizeof *result);
+        fill_result(t, result);
+    }
+    vox_trainer_close(t);
+    free(t);
+    return s;
+}

@@ -1,0 +1,33 @@
+/* loop.h - a training under way: what its parts share. */
+#ifndef VOX_TRAIN_LOOP_H
+#define VOX_TRAIN_LOOP_H
+
+#include "train/cases.h"
+#include "train/optimizer.h"
+#include "train/run_dir.h"
+
+typedef struct vox_trainer {
+    const vox_experiment *exp;
+    const vox_train_options *opt;
+    vox_cases train, valid; /* valid.set NULL: none */
+    vox_team *team;
+    vox_optimizer *optimizer; /* on replica 0's device */
+    vox_loader *loader;
+    vox_run_dir run;
+    vox_checkpoint state; /* params and parts are filled when it is saved */
+    int64_t classes, steps;
+    int64_t saved_step; /* of the last checkpoint written or read; -1: none */
+    int64_t valid_step; /* of the last validation; -1: none */
+    vox_metrics_result valid_last;
+    float *loss;    /* [batch] */
+    int32_t *label; /* [batch] */
+    double began;   /* vox_now() - seconds trained before */
+    double started; /* vox_now() of this call */
+} vox_trainer;
+
+/* Fills a zeroed trainer, ready for its next step; on failure vox_trainer_close cleans up. */
+vox_status vox_trainer_open(vox_trainer *t, const vox_experiment *exp, vox_ctx *ctx,
+                            const vox_train_options *opt, vox_error *err);
+void vox_trainer_close(vox_trainer *t);
+
+#endif

@@ -1,0 +1,224 @@
+/* trainer.c - setting a training up: data, devices, weights, and where it goes on from. */
+#include "train/loop.h"
+
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+static vox_status check_spec(const vox_experiment *exp, vox_error *err)
+{
+    if (!exp->data.train) {
+        vox_fail(err, VOX_ERR_INPUT, "the experiment has no training data");
+        vox_detail(err, "%s has no data.train", exp->path);
+        return vox_hint(err, "add data: {train: {manifest: train.csv}}");
+    }
+    if (exp->train.iterations == 0 && exp->train.epochs == 0) {
+        vox_fail(err, VOX_ERR_INPUT, "how long to train is not said");
+        vox_detail(err, "%s has neither train.iterations nor train.epochs", exp->path);
+        return vox_hint(err, "add one of them, or give --set train.epochs=10");
+    }
+    return VOX_OK;
+}
+
+/* ---- data -------------------------------------------------------------------- */
+
+static vox_status open_data(vox_trainer *t, const char *dir, vox_error *err)
+{
+    vox_pool *pool = NULL;
+    const vox_data_spec *data = &t->exp->data;
+    vox_class_names *names = &t->state.classes;
+    vox_status s = vox_cases_classes(t->exp->graph, &t->classes, err);
+    if (s == VOX_OK)
+        s = vox_pool_open(&pool, 0, err);
+    if (s == VOX_OK)
+        s = vox_cases_open(&t->train, t->exp, data->train, dir, "training", t->classes, names, pool,
+                           err);
+    if (s == VOX_OK && data->valid)
+        s = vox_cases_open(&t->valid, t->exp, data->valid, dir, "validation", t->classes, names,
+                           pool, err);
+    vox_pool_free(&pool);
+    return s;
+}
+
+/* ---- devices and weights ------------------------------------------------------ */
+
+static vox_status open_team(vox_trainer *t, vox_ctx *ctx, vox_error *err)
+{
+    const vox_train_spec *train = &t->exp->train;
+    const vox_team_options opt = {.graph = t->exp->graph,
+                                  .batch = train->batch,
+                                  .training = true,
+                                  .augment = t->exp->data.augment,
+                                  .seed = train->seed};
+    vox_status s = vox_team_open(&t->team, ctx, &opt, err);
+    if (s == VOX_OK)
+        s = vox_optimizer_open(&t->optimizer, vox_replica_device(vox_team_replica(t->team, 0)),
+                               t->exp->graph, &train->optimizer, train->clip_norm, err);
+    return s;
+}
+
+static vox_status make_state(vox_trainer *t, const char *dir, vox_error *err)
+{
+    size_t parts = vox_optimizer_parts(t->optimizer);
+    const char **name = vox_calloc(parts, sizeof *name, "the optimiser's state", err);
+    if (!name)
+        return VOX_ERR_MEMORY;
+    for (size_t i = 0; i < parts; i++)
+        name[i] = vox_optimizer_part_name(t->optimizer, i);
+    vox_status s = vox_checkpoint_make(&t->state, t->exp->graph, name, parts, err);
+    free(name);
+    t->state.experiment = vox_strdup(t->exp->text, err);
+    t->state.data_dir = realpath(dir, NULL);
+    if (!t->state.data_dir)
+        t->state.data_dir = vox_strdup(dir, err);
+    t->state.seed = t->exp->train.seed;
+    t->state.data = vox_cases_mark(&t->train);
+    t->loss = vox_calloc((size_t)t->exp->train.batch, sizeof *t->loss, "losses", err);
+    t->label = vox_calloc((size_t)t->exp->train.batch, sizeof *t->label, "labels", err);
+    if (s == VOX_OK && (!t->state.experiment || !t->state.data_dir || !t->loss || !t->label))
+        s = VOX_ERR_MEMORY;
+    return s;
+}
+
+/* Initial weights: drawn from the seed, or from the file of --init. */
+static vox_status start_weights(vox_trainer *t, vox_error *err)
+{
+    const vox_graph *graph = t->exp->graph;
+    vox_graph_init_params(graph, t->exp->train.seed, t->state.params);
+    if (!t->opt->init)
+        return VOX_OK;
+    vox_safetensors *file;
+    vox_status s = vox_safetensors_open(&file, t->opt->init, err);
+    if (s == VOX_OK)
+        s = vox_checkpoint_read_flat(file, "", graph, false, t->state.params, err);
+    vox_safetensors_free(&file);
+    return s;
+}
+
+/* ---- going on from a checkpoint ------------------------------------------------ */
+
+static vox_status check_resume(const vox_trainer *t, const vox_checkpoint *saved, vox_error *err)
+{
+    const vox_data_mark *was = &saved->data, *is = &t->state.data;
+    vox_status s = vox_checkpoint_same_experiment(saved->experiment, t->exp->text, err);
+    if (s != VOX_OK)
+        return s;
+    if (was->cases != is->cases || was->labels != is->labels) {
+        vox_fail(err, VOX_ERR_INPUT, "the training data is not what the run was started with");
+        vox_detail(err, "%lld cases then, %lld now%s", (long long)was->cases, (long long)is->cases,
+                   was->cases == is->cases ? ", with other labels" : "");
+        return vox_hint(err, "give the same data (--data), or start anew with --init %s",
+                        t->run.last);
+    }
+    bool same = saved->classes.count == t->state.classes.count;
+    for (size_t i = 0; same && i < saved->classes.count; i++)
+        same = strcmp(saved->classes.name[i], t->state.classes.name[i]) == 0;
+    if (!same)
+        return vox_fail(err, VOX_ERR_INPUT, "the classes' names are not those of the checkpoint");
+    return VOX_OK;
+}
+
+static vox_status load_parts(vox_trainer *t, const vox_safetensors *file, vox_error *err)
+{
+    vox_status s = VOX_OK;
+    for (size_t i = 0; s == VOX_OK && i < t->state.parts; i++) {
+        char prefix[64];
+        snprintf(prefix, sizeof prefix, "optimizer.%s.", t->state.part_name[i]);
+        s = vox_checkpoint_read_flat(file, prefix, t->exp->graph, false, t->state.part[i], err);
+        if (s == VOX_OK)
+            s = vox_buffer_write(vox_optimizer_part(t->optimizer, i), 0, t->state.part[i],
+                                 t->exp->graph->flat_floats * sizeof(float), true, err);
+    }
+    return s;
+}
+
+static vox_status resume(vox_trainer *t, vox_error *err)
+{
+    vox_safetensors *file;
+    vox_checkpoint saved = {0};
+    vox_status s = vox_safetensors_open(&file, t->run.last, err);
+    if (s == VOX_OK) /* first: the network's shapes say more than the experiment's keys */
+        s = vox_checkpoint_read_flat(file, "", t->exp->graph, true, t->state.params, err);
+    if (s == VOX_OK)
+        s = vox_checkpoint_read_meta(&saved, file, err);
+    if (s == VOX_OK)
+        s = check_resume(t, &saved, err);
+    if (s == VOX_OK)
+        s = load_parts(t, file, err);
+    if (s == VOX_OK)
+        t->state.progress = saved.progress;
+    vox_checkpoint_release(&saved);
+    vox_safetensors_free(&file);
+    return s;
+}
+
+/* ---- open and close -------------------------------------------------------------- */
+
+static int64_t count_steps(const vox_trainer *t)
+{
+    int64_t cases = t->state.data.cases, batch = t->exp->train.batch;
+    if (t->exp->train.iterations)
+        return t->exp->train.iterations;
+    return t->exp->train.epochs * ((cases + batch - 1) / batch);
+}
+
+static vox_status open_loader(vox_trainer *t, vox_error *err)
+{
+    const vox_progress *p = &t->state.progress;
+    const vox_loader_options opt = {.batch = (size_t)t->exp->train.batch,
+                                    .ahead = 2,
+                                    .shuffle = t->exp->train.shuffle,
+                                    .seed = t->exp->train.seed,
+                                    .epoch = (uint64_t)p->epoch,
+                                    .first = (uint64_t)p->position};
+    return vox_loader_open(&t->loader, t->train.set, &opt, err);
+}
+
+vox_status vox_trainer_open(vox_trainer *t, const vox_experiment *exp, vox_ctx *ctx,
+                            const vox_train_options *opt, vox_error *err)
+{
+    const char *dir = opt->data_dir ? opt->data_dir : exp->base_dir;
+    t->exp = exp;
+    t->opt = opt;
+    t->saved_step = t->valid_step = -1;
+    vox_status s = check_spec(exp, err);
+    if (s == VOX_OK && opt->resume && opt->init) {
+        s = vox_fail(err, VOX_ERR_USAGE, "--resume and --init exclude each other");
+        vox_hint(err, "--resume takes the weights of the run itself");
+    }
+    if (s == VOX_OK)
+        s = vox_run_dir_init(&t->run, opt->run_dir, exp->name, opt->resume, err);
+    if (s == VOX_OK)
+        s = open_data(t, dir, err);
+    if (s == VOX_OK)
+        s = open_team(t, ctx, err);
+    if (s == VOX_OK)
+        s = make_state(t, dir, err);
+    if (s == VOX_OK)
+        s = opt->resume ? resume(t, err) : start_weights(t, err);
+    if (s == VOX_OK)
+        s = vox_team_set_params(t->team, t->state.params, err);
+    if (s == VOX_OK)
+        s = open_loader(t, err);
+    if (s == VOX_OK)
+        s = vox_run_dir_start(&t->run, exp->text, t->state.progress.step, err);
+    if (s == VOX_OK && opt->resume)
+        t->saved_step = t->state.progress.step;
+    t->steps = count_steps(t);
+    t->started = vox_now();
+    t->began = t->started - t->state.progress.time_s;
+    return s;
+}
+
+void vox_trainer_close(vox_trainer *t)
+{
+    vox_loader_free(&t->loader);
+    vox_optimizer_free(&t->optimizer);
+    vox_team_free(&t->team);
+    vox_cases_release(&t->train);
+    vox_cases_release(&t->valid);
+    vox_checkpoint_release(&t->state);
+    vox_run_dir_release(&t->run);
+    free(t->loss);
+    free(t->label);
+}
