@@ -3,18 +3,36 @@
 
 #ifndef VOXCL_WITH_GDCM
 
-static vox_status without(const char *path, vox_error *err)
+#include "data/formats/image.h"
+
+#include <string.h>
+
+vox_status vox_gdcm_read_header(vox_gdcm_header *out, const char *bytes, size_t size,
+                                int64_t max_frames, const char *path, vox_error *err)
 {
-    vox_fail(err, VOX_ERR_UNSUPPORTED, "this voxcl was built without DICOM");
-    vox_detail(err, "%s", path);
-    vox_hint(err, "configure with -DVOXCL_WITH_GDCM=ON");
-    return VOX_ERR_UNSUPPORTED;
+    (void)bytes, (void)size, (void)max_frames;
+    memset(out, 0, sizeof *out);
+    return vox_image_switched_off(err, "GDCM", path);
+}
+
+void vox_gdcm_header_release(vox_gdcm_header *header)
+{
+    memset(header, 0, sizeof *header);
+}
+
+vox_status vox_gdcm_decompress(vox_gdcm_pixels *out, const char *bytes, size_t size,
+                               const vox_gdcm_header *header, size_t max_bytes, const char *path,
+                               vox_error *err)
+{
+    (void)bytes, (void)size, (void)header, (void)max_bytes;
+    memset(out, 0, sizeof *out);
+    return vox_image_switched_off(err, "GDCM", path);
 }
 
 vox_status vox_gdcm_write_slice(const char *path, const vox_dicom_slice *slice, vox_error *err)
 {
     (void)slice;
-    return without(path, err);
+    return vox_image_switched_off(err, "GDCM", path);
 }
 
 #endif
