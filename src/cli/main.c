@@ -13,6 +13,7 @@ typedef struct command {
 
 static const command commands[] = {
     {"bench", cmd_bench, "measure: voxcl bench KIND"},
+    {"convert", cmd_convert, "convert an image, or say what it is"},
     {"devices", cmd_devices, "list OpenCL platforms and devices"},
     {NULL, NULL, NULL},
 };
