@@ -184,6 +184,16 @@ typedef struct vox_layer_desc {
     double forward_flops; /* for one sample */
 } vox_layer_desc;
 
+/* What training at the experiment's batch would take of one device, all of the batch on it. */
+typedef struct vox_device_memory {
+    int index; /* the number --devices takes */
+    char name[128];
+    uint64_t activation_bytes, device_bytes; /* in the layouts this device prefers */
+    uint64_t global_mem_bytes;
+    bool fits;
+    char reason[240]; /* why no figure is there (device_bytes 0), else empty */
+} vox_device_memory;
+
 typedef struct vox_network_desc {
     vox_layer_desc *layer; /* [count] */
     size_t count;
@@ -192,11 +202,14 @@ typedef struct vox_network_desc {
     double forward_flops;  /* for one sample */
     double training_flops; /* forward and both backward passes, one sample */
     uint64_t parameter_bytes;
-    uint64_t activation_bytes; /* for the training batch on one device */
-    uint64_t device_bytes;     /* all of a training plan at that batch, one device */
+    uint64_t activation_bytes; /* for the training batch on one device, plain layouts */
+    uint64_t device_bytes;     /* all of a training plan at that batch, one device; plain layouts */
     int64_t batch;             /* the batch these bytes are for */
+    vox_device_memory *device; /* [device_count]: the usable devices found, maybe none */
+    size_t device_count;
 } vox_network_desc;
 
+/* Needs no device.  The optimiser's state is not counted. */
 VOX_API vox_status vox_experiment_describe(vox_network_desc **out, const vox_experiment *exp,
                                            vox_error *err);
 VOX_API void vox_network_desc_free(vox_network_desc **desc);

@@ -45,6 +45,9 @@ void vox_graph_free(vox_graph **graph);
 int64_t vox_graph_parameters(const vox_graph *g, bool trainable_only); /* without padding */
 int vox_graph_find_param(const vox_graph *g, const char *name);        /* -1: none */
 
+/* Floating-point operations for one sample: forward, or a whole training step (no gradient of
+ * the input). */
+vox_status vox_graph_flops(const vox_graph *g, bool training, double *out, vox_error *err);
 /* The layer that writes an edge, or "input". */
 const char *vox_graph_edge_name(const vox_graph *g, int edge);
 const vox_shape *vox_graph_edge_shape(const vox_graph *g, int edge);

@@ -132,3 +132,20 @@ void vox_wiring_release(vox_wiring *w)
     free(w->reader);
     memset(w, 0, sizeof *w);
 }
+
+vox_status vox_graph_flops(const vox_graph *g, bool training, double *out, vox_error *err)
+{
+    vox_wiring w;
+    vox_status s = vox_wiring_init(&w, g, training, err);
+    if (s != VOX_OK)
+        return s;
+    *out = 0;
+    for (int i = 0; i <= g->layers; i++)
+        for (int pass = 0; pass < VOX_PASSES; pass++) {
+            const vox_node *node = vox_wiring_node(&w, i);
+            if (node->op->flops && vox_wiring_runs(&w, i, (vox_pass)pass))
+                *out += node->op->flops(node, (vox_pass)pass);
+        }
+    vox_wiring_release(&w);
+    return VOX_OK;
+}
