@@ -4,18 +4,15 @@
 #include <math.h>
 
 #include "base/thread.h"
+#include "ops/flat.h"
 
 #define FLOATS (UINT32_C(1) << 24)
 
 static vox_status time_copies(vox_kernel *k, vox_device *dev, vox_buffer *from, vox_buffer *to,
                               double *best, vox_error *err)
 {
-    const bool cpu = vox_device_is_cpu(dev);
-    const size_t vectors = FLOATS / 16, chunk = 4096;
-    const vox_grid grid = cpu ? (vox_grid){{vectors / chunk, 1, 1}, {1, 1, 1}}
-                              : (vox_grid){{vectors, 1, 1}, {64, 1, 1}};
-    const vox_arg args[] = {vox_arg_buffer(from), vox_arg_buffer(to),
-                            vox_arg_u32((uint32_t)vectors)};
+    const vox_grid grid = vox_flat_grid(dev, FLOATS);
+    const vox_arg args[] = {vox_arg_buffer(from), vox_arg_buffer(to), vox_arg_u64(FLOATS)};
     *best = INFINITY;
     for (int i = 0; i < 12; i++) {
         double t = vox_now();
@@ -46,8 +43,7 @@ vox_status vt_copy_bandwidth(vox_device *dev, double *bytes_per_s, vox_error *er
     if (s == VOX_OK)
         s = vox_buffer_fill(from, 0, 4u * FLOATS, 0x3f800000u, err);
     if (s == VOX_OK)
-        s = vox_kernel_open(&k, dev, "copy.cl", "copy",
-                            vox_device_is_cpu(dev) ? "-DCHUNK=4096" : "-DCHUNK=1", err);
+        s = vox_kernel_open(&k, dev, "copy.cl", "copy", vox_flat_options(dev), err);
     if (s == VOX_OK)
         s = time_copies(k, dev, from, to, &best, err);
     if (s == VOX_OK) {

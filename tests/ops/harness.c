@@ -48,6 +48,14 @@ static double draw(vox_random *r, vt_fill fill)
     return (double)(float)vox_random_range(r, -1, 1);
 }
 
+/* VT_SPECIAL also gives labels just out of range. */
+static int64_t draw_label(vox_random *r, vt_fill fill, uint32_t classes)
+{
+    if (fill == VT_SPECIAL)
+        return (int64_t)vox_random_below(r, classes + 2) - 1;
+    return vox_random_below(r, classes);
+}
+
 /* count numbers (floats, or labels below classes); a stream of its own for each `which`. */
 static double *draw_array(int64_t count, vt_fill fill, uint64_t seed, uint32_t which,
                           uint32_t classes, vox_error *err)
@@ -56,7 +64,7 @@ static double *draw_array(int64_t count, vt_fill fill, uint64_t seed, uint32_t w
     vox_random r;
     vox_random_init(&r, seed, VOX_RANDOM_SYNTH, which, 0, 0);
     for (int64_t i = 0; a && i < count; i++)
-        a[i] = classes ? vox_random_below(&r, classes) : draw(&r, fill);
+        a[i] = classes ? (double)draw_label(&r, fill, classes) : draw(&r, fill);
     return a;
 }
 

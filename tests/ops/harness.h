@@ -25,7 +25,8 @@
 typedef enum vt_fill {
     VT_UNIFORM, /* [-1, 1) */
     VT_TIES,    /* whole numbers -2..2: equal values everywhere; not differentiated */
-    VT_SPECIAL, /* uniform with a few NaN, inf and -inf; not differentiated */
+    VT_SPECIAL, /* uniform with a few NaN, inf and -inf, and labels out of range; not differentiated
+                 */
     VT_LARGE,   /* [-1e4, 1e4); not differentiated */
     VT_OFFSET   /* 1000 + [-1, 1): CT values; not differentiated */
 } vt_fill;
