@@ -149,6 +149,7 @@ typedef struct scope {
     const vt_options *opt;
     vt_totals *totals;
     uint64_t seed;
+    bool random; /* drawn, not from the table */
     vt_layer layer;
     vt_data data[2]; /* for n_max, and for c->n if that is less */
     int batches;
@@ -251,6 +252,27 @@ static void run_algo(scope *s, vox_device *dev, const vox_algo *a, double copy)
     vox_work_release(&w);
 }
 
+/* A method meant for another kind of device takes most of the time to compile and to run: unless
+ * --all is given, only the tiny cases and the random ones are worth that. */
+static bool skip_algo(const scope *s, vox_device *dev, const vox_algo *a, double best)
+{
+    const vox_problem p = {&s->layer.node, dev, s->c->in[0], true};
+    return !s->opt->all && s->c->when != VT_TINY && !s->random && a->seconds &&
+           a->seconds(&p) > 4 * best;
+}
+
+/* The expected time of the algorithm a plan would choose. */
+static double best_seconds(const scope *s, vox_device *dev, vox_pass pass)
+{
+    const vox_problem p = {&s->layer.node, dev, s->c->in[0], true};
+    double best = INFINITY;
+    const vox_algo *a;
+    for (int k = 0; (a = vox_op_algo(s->layer.node.op, pass, k)); k++)
+        if ((!a->fits || a->fits(&p)) && a->seconds)
+            best = fmin(best, a->seconds(&p));
+    return best;
+}
+
 static void run_devices(scope *s, vox_ctx *ctx)
 {
     for (size_t i = 0; i < vox_ctx_device_count(ctx); i++) {
@@ -264,8 +286,10 @@ static void run_devices(scope *s, vox_ctx *ctx)
         for (int pass = 0; pass < VOX_PASSES; pass++) {
             int64_t before = s->totals->checks;
             const vox_algo *a;
+            double best = best_seconds(s, dev, (vox_pass)pass);
             for (int k = 0; (a = vox_op_algo(s->layer.node.op, (vox_pass)pass, k)); k++)
-                run_algo(s, dev, a, copy);
+                if (!skip_algo(s, dev, a, best))
+                    run_algo(s, dev, a, copy);
             if (s->suite->reference[pass] && s->totals->checks == before)
                 fail_case(s, dev, NULL, NULL, "no algorithm fits");
         }
@@ -291,9 +315,10 @@ static void close_scope(scope *s)
 }
 
 static void run_case(const vt_suite *suite, const vt_case *c, vox_ctx *ctx, const vt_options *opt,
-                     uint64_t seed, vt_totals *totals)
+                     uint64_t seed, bool random, vt_totals *totals)
 {
     scope s = {.suite = suite, .c = c, .opt = opt, .totals = totals, .seed = seed};
+    s.random = random;
     vox_error err = {0};
     char text[320];
     vt_case_text(c, text);
@@ -334,7 +359,7 @@ static void run_random(const vt_suite *suite, vox_ctx *ctx, const vt_options *op
         vt_layer_release(&l);
         if (!good)
             continue;
-        run_case(suite, &c, ctx, opt, opt->seed + tries, totals);
+        run_case(suite, &c, ctx, opt, opt->seed + tries, true, totals);
         i++;
     }
 }
@@ -366,7 +391,8 @@ void vt_run_suite(const vt_suite *suite, vox_ctx *ctx, const vt_options *opt, vt
                       : opt->tiny ? c->when == VT_TINY
                                   : c->when != VT_BENCH;
         if (wanted)
-            run_case(suite, c, ctx, opt, opt->seed + (uint64_t)(c - suite->cases) * 1000, totals);
+            run_case(suite, c, ctx, opt, opt->seed + (uint64_t)(c - suite->cases) * 1000, false,
+                     totals);
     }
     if (!opt->bench)
         run_random(suite, ctx, opt, totals);

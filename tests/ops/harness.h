@@ -14,6 +14,8 @@
  *   - it runs twice and must give the same bits
  *   - results are compared with the reference, BLOCK16 padding channels with zero, samples past n
  *     with what was there, inputs with what they were
+ * Algorithms expected to take four times the best one's time on the device (those for other kinds of
+ * device) run on tiny and random cases only, unless --all is given.
  * x and y reach the backward passes only if the operation says that it reads them. */
 #ifndef VOX_TESTS_HARNESS_H
 #define VOX_TESTS_HARNESS_H
@@ -84,6 +86,7 @@ typedef struct vt_options {
     uint64_t seed;
     int random; /* random cases per operation */
     bool tiny, list, bench, verbose;
+    bool all; /* slow algorithms on every case */
 } vt_options;
 
 typedef struct vt_totals {

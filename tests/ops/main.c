@@ -20,7 +20,7 @@ static const vt_suite *const suites[] = {
 
 static const char usage[] =
     "usage: test_ops [--tiny] [--op NAME] [--seed N] [--random N] [--device SEL] [--list]\n"
-    "                [--bench] [--verbose]\n"
+    "                [--bench] [--all] [--verbose]\n"
     "  --tiny        only the tiny cases (for simulators)\n"
     "  --op NAME     only this operation\n"
     "  --seed N      of the numbers and of the random cases (1)\n"
@@ -28,6 +28,7 @@ static const char usage[] =
     "  --device SEL  as voxcl's --devices (all)\n"
     "  --list        operations, algorithms and cases\n"
     "  --bench       the large cases, timed after they passed\n"
+    "  --all         on every case also the algorithms that are slow on the device\n"
     "  --verbose     name each case before it runs\n"
     "exit: 0 all passed, 1 failures or nothing checked, 2 usage, 77 no device\n";
 
@@ -59,6 +60,8 @@ static bool parse(vt_options *o, int argc, char **argv)
             o->list = true;
         else if (strcmp(argv[i], "--bench") == 0)
             o->bench = true;
+        else if (strcmp(argv[i], "--all") == 0)
+            o->all = true;
         else if (strcmp(argv[i], "--verbose") == 0)
             o->verbose = true;
         else if (i + 1 >= argc || !parse_value(o, argv[i], argv[i + 1]))
