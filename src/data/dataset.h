@@ -17,24 +17,35 @@ typedef struct vox_dataset_options {
     int64_t sample_shape[4]; /* C, D, H, W that every prepared case must have */
     bool skip_bad;           /* data.skip_bad: leave bad cases out and list them */
     uint64_t cache_bytes;    /* host memory for prepared cases; 0: no limit */
+    /* The classes of another set (the training set's, for validation), so that a name means the
+     * same label in both; NULL with count 0: found from the data. */
+    const char *const *class_name;
+    size_t class_count;
 } vox_dataset_options;
 
-/* spec: one of {manifest: F.csv}, {folder: DIR}, {prostatex: {...}}; prepare: the list under
- * `data.prepare` (NULL: none).  Scans the cases and their labels, and checks that
- * every named file exists; does not read voxels yet. */
+/* spec: one of
+ *   {manifest: F.csv}     columns image, label [, point]: see manifest.c
+ *   {folder: DIR}         a folder per class: see folder.c
+ *   {prostatex: {...}}    ProstateX as published: see prostatex.h
+ * the first two with `classes: [name, ...]` when the data alone do not show them all.
+ * prepare: the list under `data.prepare` (NULL: none), see prepare.h.  Scans the cases and their
+ * labels, and checks that every named file exists; does not read voxels yet.  A set whose cases
+ * are all of one class is an error unless the classes are given. */
 vox_status vox_dataset_open(vox_dataset **out, const vox_yaml_node *spec,
                             const vox_yaml_node *prepare, const vox_dataset_options *opt,
                             vox_error *err);
 void vox_dataset_free(vox_dataset **set);
 
 size_t vox_dataset_count(const vox_dataset *set);   /* cases, bad ones included until found bad */
-size_t vox_dataset_classes(const vox_dataset *set); /* number of classes (largest label + 1) */
+size_t vox_dataset_sample(const vox_dataset *set);  /* voxels in a sample, C*D*H*W */
+size_t vox_dataset_classes(const vox_dataset *set); /* their number; labels are below it */
 const char *vox_dataset_class(const vox_dataset *set, size_t label); /* its name, never NULL */
 const char *vox_dataset_case(const vox_dataset *set, size_t i); /* path or finding, for messages */
 int32_t vox_dataset_label(const vox_dataset *set, size_t i);
 
-/* Reads and prepares all cases on the threads of `pool` (NULL: the caller's), as far as the cache
- * holds.  Fails at the first bad case in order, or with skip_bad drops bad ones (count shrinks). */
+/* Reads and prepares all cases on the threads of `pool` (NULL: the caller's), so that a bad one is
+ * found before training, and keeps as many as the cache holds.  Fails at the first bad case in
+ * order, or with skip_bad drops bad ones (count shrinks); then no case left is an error. */
 struct vox_pool;
 vox_status vox_dataset_load(vox_dataset *set, struct vox_pool *pool, vox_error *err);
 size_t vox_dataset_bad_count(const vox_dataset *set);
@@ -68,10 +79,13 @@ typedef struct vox_loader_options {
     uint64_t seed, epoch, first;
 } vox_loader_options;
 
+/* set is borrowed: it must outlive the loader, and must not be loaded meanwhile.  A `first` past
+ * the end of an epoch is an error: the data set is not the one that the position was saved with. */
 vox_status vox_loader_open(vox_loader **out, vox_dataset *set, const vox_loader_options *opt,
                            vox_error *err);
-/* *batch is borrowed.  Wraps to the next epoch by itself. */
+/* *batch is borrowed.  Wraps to the next epoch by itself.  A case that cannot be read (it was not
+ * cached and its file changed) fails the batch it is in, and every call after. */
 vox_status vox_loader_next(vox_loader *loader, const vox_batch **batch, vox_error *err);
-void vox_loader_free(vox_loader **loader);
+void vox_loader_free(vox_loader **loader); /* at any time; waits for reads under way */
 
 #endif
