@@ -90,8 +90,11 @@ vox_status vox_cases_open(vox_cases *c, const vox_experiment *exp, const vox_yam
                           const char *data_dir, const char *what, int64_t classes,
                           vox_class_names *names, vox_pool *pool, vox_error *err)
 {
-    vox_dataset_options opt = {
-        .base_dir = data_dir, .skip_bad = exp->data.skip_bad, .cache_bytes = exp->data.cache_bytes};
+    vox_dataset_options opt = {.base_dir = data_dir,
+                               .skip_bad = exp->data.skip_bad,
+                               .cache_bytes = exp->data.cache_bytes,
+                               .class_name = (const char *const *)names->name,
+                               .class_count = names->count};
     memset(c, 0, sizeof *c);
     c->what = what;
     memcpy(opt.sample_shape, exp->graph->input.dim + 1, sizeof opt.sample_shape);

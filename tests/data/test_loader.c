@@ -1,0 +1,244 @@
+/* Batches ahead of the devices: order, resuming, errors, and leaving at any moment. */
+#include "fixture.h"
+
+#include "base/thread.h"
+
+#include <pthread.h>
+
+#define CASES 23
+static vox_error err;
+static const int shape[4] = {1, 2, 3, 4};
+
+/* CASES small files; case i's first voxel is 100 * i. */
+static vox_dataset *make_set(bool load)
+{
+    vox_dataset *set;
+    vox_str csv = {0};
+    vox_str_add(&csv, "image,label\n");
+    for (int i = 0; i < CASES; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "img/%d.npy", i);
+        put_npy(name, 1, 2, 3, 4, (float)(100 * i), -1);
+        vox_str_add(&csv, "%s,%d\n", name, i % 3);
+    }
+    put_text("m.csv", csv.text);
+    vox_str_release(&csv);
+    assert_ok(open_set(&set, "manifest: m.csv", NULL, shape, false, &err));
+    if (load)
+        assert_ok(vox_dataset_load(set, NULL, &err));
+    return set;
+}
+
+/* The next `batches` batches as a list of cases; checks what each batch says of itself. */
+static void collect(vox_dataset *set, const vox_loader_options *opt, size_t batches, size_t *order)
+{
+    vox_loader *loader;
+    const vox_batch *b;
+    uint64_t epoch = opt->epoch, first = opt->first;
+    assert_ok(vox_loader_open(&loader, set, opt, &err));
+    for (size_t k = 0; k < batches; k++) {
+        assert_ok(vox_loader_next(loader, &b, &err));
+        if (first == CASES) {
+            first = 0;
+            epoch++;
+        }
+        size_t left = CASES - (size_t)first;
+        assert_int_equal(b->n, left < opt->batch ? left : opt->batch);
+        assert_int_equal(b->epoch, epoch);
+        assert_int_equal(b->first, first);
+        for (size_t i = 0; i < b->n; i++) {
+            size_t c = b->case_index[i];
+            assert_true(b->voxel[i * 24] == (float)(100 * c));
+            assert_true(b->voxel[i * 24 + 23] == (float)(100 * c + 23));
+            assert_int_equal(b->label[i], c % 3);
+            *order++ = c;
+        }
+        first += b->n;
+    }
+    vox_loader_free(&loader);
+    assert_null(loader);
+}
+
+/* 3 epochs of 5 batches of at most 5: 69 samples. */
+#define EPOCHS 3
+static void test_order(void **state)
+{
+    (void)state;
+    vox_dataset *set = make_set(true);
+    size_t plain[EPOCHS * CASES], first[EPOCHS * CASES], other[EPOCHS * CASES];
+    vox_loader_options opt = {.batch = 5, .threads = 1, .ahead = 1, .seed = 7};
+    collect(set, &opt, EPOCHS * 5, plain);
+    for (size_t i = 0; i < EPOCHS * CASES; i++)
+        assert_int_equal(plain[i], i % CASES);
+    opt.shuffle = true;
+    collect(set, &opt, EPOCHS * 5, first);
+    for (int e = 0; e < EPOCHS; e++) { /* every case once an epoch */
+        bool seen[CASES] = {false};
+        for (int i = 0; i < CASES; i++)
+            seen[first[e * CASES + i]] = true;
+        for (int i = 0; i < CASES; i++)
+            assert_true(seen[i]);
+    }
+    assert_true(memcmp(first, plain, CASES * sizeof *first) != 0);
+    assert_true(memcmp(first, first + CASES, CASES * sizeof *first) != 0); /* epochs differ */
+    for (size_t threads = 1; threads <= 4; threads++) /* and the threads do not matter */
+        for (size_t ahead = 0; ahead <= 9; ahead += 3) {
+            opt.threads = threads;
+            opt.ahead = ahead;
+            collect(set, &opt, EPOCHS * 5, other);
+            assert_memory_equal(other, first, sizeof first);
+        }
+    opt.seed = 8;
+    collect(set, &opt, EPOCHS * 5, other);
+    assert_true(memcmp(other, first, CASES * sizeof *first) != 0);
+    vox_dataset_free(&set);
+}
+
+/* Going on from any batch of any epoch gives the rest of the same order. */
+static void test_resume(void **state)
+{
+    (void)state;
+    vox_dataset *set = make_set(true);
+    size_t whole[EPOCHS * CASES], rest[EPOCHS * CASES];
+    vox_loader_options opt = {.batch = 4, .threads = 2, .ahead = 2, .seed = 3, .shuffle = true};
+    const size_t per_epoch = (CASES + 3) / 4;
+    collect(set, &opt, EPOCHS * per_epoch, whole);
+    for (size_t done = 0; done <= 2 * per_epoch; done++) {
+        size_t epoch = done / per_epoch, first = done % per_epoch * 4;
+        opt.epoch = epoch;
+        opt.first = first;
+        collect(set, &opt, EPOCHS * per_epoch - done, rest);
+        size_t at = epoch * CASES + first;
+        assert_memory_equal(rest, whole + at, (EPOCHS * CASES - at) * sizeof *rest);
+    }
+    opt.epoch = 0; /* the end of an epoch is the beginning of the next */
+    opt.first = CASES;
+    collect(set, &opt, per_epoch, rest);
+    assert_memory_equal(rest, whole + CASES, CASES * sizeof *rest);
+    vox_dataset_free(&set);
+}
+
+static void test_options(void **state)
+{
+    (void)state;
+    vox_dataset *set = make_set(true);
+    vox_loader *loader;
+    const vox_batch *b;
+    vox_loader_options opt = {.batch = 0};
+    assert_error(vox_loader_open(&loader, set, &opt, &err), VOX_ERR_USAGE, "batch");
+    assert_null(loader);
+    opt.batch = 4;
+    opt.first = CASES + 1;
+    assert_error(vox_loader_open(&loader, set, &opt, &err), VOX_ERR_INPUT, "past the end");
+    opt.first = 0;
+    opt.batch = 1000; /* more than there are: the epoch is one batch */
+    opt.ahead = 3;
+    assert_ok(vox_loader_open(&loader, set, &opt, &err));
+    for (uint64_t e = 0; e < 5; e++) {
+        assert_ok(vox_loader_next(loader, &b, &err));
+        assert_int_equal(b->n, CASES);
+        assert_int_equal(b->epoch, e);
+    }
+    vox_loader_free(&loader);
+    vox_loader_free(&loader);
+    vox_dataset_free(&set);
+}
+
+/* A batch stays as it is until the next is asked for, whatever is read ahead. */
+static void test_batch_is_kept(void **state)
+{
+    (void)state;
+    vox_dataset *set = make_set(true);
+    vox_loader *loader;
+    const vox_batch *b;
+    vox_loader_options opt = {.batch = 2, .threads = 3, .ahead = 1, .shuffle = true};
+    assert_ok(vox_loader_open(&loader, set, &opt, &err));
+    for (int k = 0; k < 50; k++) {
+        float copy[48];
+        assert_ok(vox_loader_next(loader, &b, &err));
+        memcpy(copy, b->voxel, b->n * 24 * sizeof *copy);
+        if (k % 10 == 0)
+            usleep(2000); /* time enough to fill all buffers */
+        assert_memory_equal(copy, b->voxel, b->n * 24 * sizeof *copy);
+        assert_true(b->voxel[0] == (float)(100 * b->case_index[0]));
+    }
+    vox_loader_free(&loader);
+    vox_dataset_free(&set);
+}
+
+/* A file that goes away fails its own batch, not those before, and stays failed. */
+static void test_error(void **state)
+{
+    (void)state;
+    for (size_t threads = 1; threads <= 3; threads += 2) {
+        vox_dataset *set = make_set(false); /* nothing cached: every sample is read */
+        vox_loader *loader;
+        const vox_batch *b;
+        vox_loader_options opt = {.batch = 4, .threads = threads, .ahead = 4};
+        assert_int_equal(unlink(scratch_path("img/9.npy")), 0);
+        assert_int_equal(unlink(scratch_path("img/10.npy")), 0);
+        assert_ok(vox_loader_open(&loader, set, &opt, &err));
+        assert_ok(vox_loader_next(loader, &b, &err));
+        assert_ok(vox_loader_next(loader, &b, &err));
+        for (int again = 0; again < 3; again++)
+            assert_error(vox_loader_next(loader, &b, &err), VOX_ERR_IO, "img/9.npy");
+        assert_int_equal(b->first, 4); /* the batch before is still whole */
+        vox_loader_free(&loader);
+        vox_dataset_free(&set);
+    }
+}
+
+/* Freed after any number of batches, at once or when all buffers are full: never a hang. */
+static void test_free_any_time(void **state)
+{
+    (void)state;
+    vox_dataset *set = make_set(false);
+    for (int round = 0; round < 60; round++) {
+        vox_loader *loader;
+        const vox_batch *b;
+        vox_loader_options opt = {.batch = 1 + (size_t)round % 7,
+                                  .threads = 1 + (size_t)round % 4,
+                                  .ahead = 1 + (size_t)round % 3,
+                                  .shuffle = true,
+                                  .seed = (uint64_t)round};
+        assert_ok(vox_loader_open(&loader, set, &opt, &err));
+        for (int k = 0; k < round % 5; k++)
+            assert_ok(vox_loader_next(loader, &b, &err));
+        if (round % 3 == 0)
+            usleep(1000);
+        vox_loader_free(&loader);
+    }
+    vox_dataset_free(&set);
+}
+
+/* One case, read by several threads into several buffers. */
+static void test_one_case(void **state)
+{
+    (void)state;
+    vox_dataset *set;
+    vox_loader *loader;
+    const vox_batch *b;
+    put_npy("img/0.npy", 1, 2, 3, 4, 5, -1);
+    put_text("m.csv", "image,label\nimg/0.npy,1\n");
+    assert_ok(open_set(&set, "{manifest: m.csv, classes: [a, b]}", NULL, shape, false, &err));
+    assert_ok(vox_dataset_load(set, NULL, &err));
+    vox_loader_options opt = {.batch = 4, .threads = 4, .ahead = 3, .shuffle = true};
+    assert_ok(vox_loader_open(&loader, set, &opt, &err));
+    for (uint64_t e = 0; e < 40; e++) {
+        assert_ok(vox_loader_next(loader, &b, &err));
+        assert_true(b->n == 1 && b->epoch == e && b->voxel[0] == 5 && b->label[0] == 1);
+    }
+    vox_loader_free(&loader);
+    vox_dataset_free(&set);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_order),    cmocka_unit_test(test_resume),
+        cmocka_unit_test(test_options),  cmocka_unit_test(test_batch_is_kept),
+        cmocka_unit_test(test_error),    cmocka_unit_test(test_free_any_time),
+        cmocka_unit_test(test_one_case),
+    };
+    return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
+}
