@@ -15,7 +15,7 @@ static const command commands[] = {
     {"bench", cmd_bench, "measure: voxcl bench KIND"},
     {"convert", cmd_convert, "convert an image, or say what it is"},
     {"devices", cmd_devices, "list OpenCL platforms and devices"},
-    {"info", cmd_info, "a network's layers, FLOPs and memory"},
+    {"synth", cmd_synth, "write a labelled synthetic data set"},
     {NULL, NULL, NULL},
 };
 
