@@ -8,7 +8,7 @@
 #ifndef VOX_FLAT_H
 #define VOX_FLAT_H
 
-#ifndef ITEM /* floats per item, a multiple of V */
+#ifndef ITEM /* floats per item, a multiple of V (may be an expression) */
 #define ITEM 8192
 #endif
 #ifndef V /* floats per vector: 4, 8, 16 */

@@ -1,0 +1,46 @@
+/* optimizer_method.h - what an optimiser is: one struct in one file, listed in optimizer.c. */
+#ifndef VOX_TRAIN_OPTIMIZER_METHOD_H
+#define VOX_TRAIN_OPTIMIZER_METHOD_H
+
+#include "ocl/kernel.h"
+#include "train/optimizer.h"
+
+#define VOX_OPTIMIZER_MAX_PARTS 4
+
+/* The flat vectors are worked on in blocks of this many floats: every tensor begins at one, so a
+ * table of the elements in use in each tells tensors from padding and from what is not trainable.
+ */
+#define VOX_OPTIMIZER_BLOCK (VOX_BUFFER_ALIGN / 4)
+
+typedef struct vox_optimizer_method {
+    /* The names of its state vectors for these settings; returns their count. */
+    size_t (*parts)(const vox_optimizer_spec *spec, const char *name[VOX_OPTIMIZER_MAX_PARTS]);
+    /* Makes o->kernel. */
+    vox_status (*build)(struct vox_optimizer *o, vox_error *err);
+    /* Enqueues one update; coefficient holds one float that the gradients are multiplied by. */
+    vox_status (*step)(struct vox_optimizer *o, vox_buffer *params, vox_buffer *grads, double lr,
+                       int64_t step, vox_error *err);
+} vox_optimizer_method;
+
+struct vox_optimizer {
+    vox_device *dev; /* borrowed */
+    const vox_optimizer_method *method;
+    vox_optimizer_spec spec;
+    double clip_norm;
+    int64_t blocks;          /* of the flat vector */
+    vox_buffer *used;        /* [blocks] uint: trainable elements at the start of each block */
+    vox_buffer *coefficient; /* [1] */
+    vox_buffer *norm_part;   /* sums of squares; NULL without clipping */
+    vox_kernel *kernel, *norm_kernel, *clip_kernel;
+    vox_buffer *part[VOX_OPTIMIZER_MAX_PARTS];
+    const char *part_name[VOX_OPTIMIZER_MAX_PARTS];
+    size_t parts;
+};
+
+/* Options and grid of kernels that take BLOCKS blocks an item (CPUs) or one element (GPUs). */
+const char *vox_optimizer_options(const vox_device *dev);
+vox_grid vox_optimizer_grid(const vox_optimizer *o);
+
+extern const vox_optimizer_method vox_optimizer_sgd;
+
+#endif

@@ -1,0 +1,202 @@
+/* test_optimizer.c - SGD against PyTorch's numbers, and against double over a long vector. */
+#include "test.h"
+
+#include <math.h>
+
+#include "base/philox.h"
+#include "ocl/device.h"
+#include "train/optimizer.h"
+
+#include "golden/sgd.h"
+
+/* Three tensors of the flat vector: 4 trainable, 5 not, and the rest trainable, each at a multiple
+ * of 256 floats. */
+enum { FIRST = 4, FROZEN = 5, SECOND_AT = 512 };
+
+static vox_graph_param params[3];
+static vox_graph graph = {.param = params, .params = 3};
+
+static void make_graph(size_t second)
+{
+    params[0] = (vox_graph_param){.desc = {.trainable = true}, .offset = 0, .count = FIRST};
+    params[1] = (vox_graph_param){.desc = {.trainable = false}, .offset = 256, .count = FROZEN};
+    params[2] =
+        (vox_graph_param){.desc = {.trainable = true}, .offset = SECOND_AT, .count = second};
+    graph.flat_floats = SECOND_AT + (second + 255) / 256 * 256;
+}
+
+/* Where element i of the trainable ones lies. */
+static size_t place(size_t i)
+{
+    return i < FIRST ? i : SECOND_AT + i - FIRST;
+}
+
+typedef struct rig {
+    vox_ctx *ctx;
+    vox_device *dev;
+    vox_optimizer *optimizer;
+    vox_buffer *params, *grads;
+    float *host; /* [flat_floats] */
+} rig;
+
+static rig open_rig(size_t device, const vox_optimizer_spec *spec, double clip)
+{
+    vox_error err = {0};
+    rig r = {0};
+    const size_t bytes = 4 * graph.flat_floats;
+    assert_ok(vox_ctx_open(&r.ctx, NULL, &err));
+    r.dev = vox_ctx_get(r.ctx, device);
+    assert_ok(vox_buffer_open(&r.params, r.dev, bytes, VOX_BUFFER_DEVICE, "params", &err));
+    assert_ok(vox_buffer_open(&r.grads, r.dev, bytes, VOX_BUFFER_DEVICE, "grads", &err));
+    assert_ok(vox_optimizer_open(&r.optimizer, r.dev, &graph, spec, clip, &err));
+    r.host = calloc(graph.flat_floats, 4);
+    assert_non_null(r.host);
+    return r;
+}
+
+static void close_rig(rig *r)
+{
+    vox_optimizer_free(&r->optimizer);
+    vox_buffer_free(&r->params);
+    vox_buffer_free(&r->grads);
+    vox_ctx_free(&r->ctx);
+    free(r->host);
+}
+
+static void write_all(rig *r, vox_buffer *to)
+{
+    vox_error err = {0};
+    assert_ok(vox_buffer_write(to, 0, r->host, 4 * graph.flat_floats, true, &err));
+}
+
+static void read_params(rig *r)
+{
+    vox_error err = {0};
+    assert_ok(vox_buffer_read(r->params, 0, r->host, 4 * graph.flat_floats, true, &err));
+}
+
+static size_t device_count(void)
+{
+    vox_error err = {0};
+    vox_ctx *ctx = NULL;
+    if (vox_ctx_open(&ctx, NULL, &err) != VOX_OK) {
+        fprintf(stderr, "skipped: %s\n", err.detail);
+        exit(77);
+    }
+    size_t count = vox_ctx_device_count(ctx);
+    vox_ctx_free(&ctx);
+    return count;
+}
+
+static void check_golden(size_t device, int c)
+{
+    vox_error err = {0};
+    const vox_optimizer_spec spec = {.momentum = sgd_case[c].momentum,
+                                     .dampening = sgd_case[c].dampening,
+                                     .weight_decay = sgd_case[c].weight_decay,
+                                     .nesterov = sgd_case[c].nesterov != 0};
+    make_graph(SGD_N - FIRST);
+    rig r = open_rig(device, &spec, sgd_case[c].clip);
+    assert_int_equal(vox_optimizer_parts(r.optimizer), spec.momentum != 0);
+    for (size_t i = 0; i < SGD_N; i++)
+        r.host[place(i)] = (float)cos((double)i);
+    r.host[256] = 3; /* not trainable */
+    write_all(&r, r.params);
+    for (int step = 0; step < SGD_STEPS; step++) {
+        for (size_t i = 0; i < graph.flat_floats; i++)
+            r.host[i] = NAN; /* gradients of padding and of what is frozen are nobody's business */
+        for (size_t i = 0; i < SGD_N; i++)
+            r.host[place(i)] = (float)(sin((double)i + 1 + 0.7 * step) * (1 + 0.3 * step));
+        write_all(&r, r.grads);
+        assert_ok(vox_optimizer_step(r.optimizer, r.params, r.grads, sgd_case[c].lr, step, &err));
+        read_params(&r);
+        for (size_t i = 0; i < SGD_N; i++)
+            assert_float_equal(r.host[place(i)], sgd_case[c].param[step][i], 2e-7);
+        for (size_t i = 0; i < graph.flat_floats; i++)
+            if (i >= FIRST && (i < SECOND_AT || i >= SECOND_AT + SGD_N - FIRST))
+                assert_float_equal(r.host[i], i == 256 ? 3 : 0, 0);
+    }
+    close_rig(&r);
+}
+
+static void sgd_follows_pytorch(void **state)
+{
+    (void)state;
+    for (size_t device = 0; device < device_count(); device++)
+        for (int c = 0; c < SGD_CASES; c++)
+            check_golden(device, c);
+}
+
+/* One clipped step over a vector of many work-groups; returns the largest error of a parameter. */
+static double long_step(size_t device, float *bits, size_t count)
+{
+    vox_error err = {0};
+    const vox_optimizer_spec spec = {.momentum = 0.9, .weight_decay = 0.01};
+    const double clip = 2, lr = 0.5;
+    vox_random random;
+    rig r = open_rig(device, &spec, clip);
+    double *grad = calloc(graph.flat_floats, sizeof *grad), norm = 0, worst = 0;
+    assert_non_null(grad);
+    vox_random_init(&random, 5, VOX_RANDOM_SYNTH, 0, 0, 0);
+    for (size_t i = 0; i < graph.flat_floats; i++)
+        r.host[i] = NAN;
+    for (size_t i = 0; i < count; i++) {
+        grad[place(i)] = (double)(r.host[place(i)] = (float)vox_random_range(&random, -1, 1));
+        norm += grad[place(i)] * grad[place(i)];
+    }
+    write_all(&r, r.grads);
+    for (size_t i = 0; i < graph.flat_floats; i++)
+        r.host[i] = 1;
+    write_all(&r, r.params);
+    assert_ok(vox_optimizer_step(r.optimizer, r.params, r.grads, lr, 0, &err));
+    read_params(&r);
+    for (size_t i = 0; i < count; i++) {
+        double want = 1 - lr * (grad[place(i)] * clip / (sqrt(norm) + 1e-6) + 0.01);
+        worst = fmax(worst, fabs((double)r.host[place(i)] - want));
+    }
+    memcpy(bits, r.host, 4 * graph.flat_floats);
+    free(grad);
+    close_rig(&r);
+    return worst;
+}
+
+static void clipping_a_long_vector(void **state)
+{
+    (void)state;
+    const size_t second = 300001;
+    make_graph(second);
+    float *a = calloc(graph.flat_floats, 4), *b = calloc(graph.flat_floats, 4);
+    for (size_t device = 0; device < device_count(); device++) {
+        /* Parameters near 1: half an ulp is 6e-8; the coefficient adds little. */
+        assert_true(long_step(device, a, FIRST + second) < 1.5e-7);
+        assert_true(long_step(device, b, FIRST + second) < 1.5e-7);
+        assert_memory_equal(a, b, 4 * graph.flat_floats);
+    }
+    free(a);
+    free(b);
+}
+
+static void a_nan_gradient_is_not_hidden(void **state)
+{
+    (void)state;
+    vox_error err = {0};
+    const vox_optimizer_spec spec = {0};
+    make_graph(3);
+    rig r = open_rig(0, &spec, 1.0);
+    write_all(&r, r.params);
+    r.host[SECOND_AT] = NAN;
+    write_all(&r, r.grads);
+    assert_ok(vox_optimizer_step(r.optimizer, r.params, r.grads, 0.1, 0, &err));
+    read_params(&r);
+    for (size_t i = 0; i < FIRST + 3; i++) /* as PyTorch: the norm is NaN, and so is all */
+        assert_true(isnan(r.host[place(i)]));
+    close_rig(&r);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(sgd_follows_pytorch),
+                                       cmocka_unit_test(clipping_a_long_vector),
+                                       cmocka_unit_test(a_nan_gradient_is_not_hidden)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
