@@ -245,7 +245,7 @@ static bool check_values(run *r, const slot *s, const float *got, const double *
 {
     vt_difference d;
     const vt_tolerance *tol = &r->check->suite->tolerance[r->check->work->algo->pass];
-    if (vt_compare(got, want, count, tol, &d))
+    if (vt_compare(got, want, count, tol, r->check->suite->floor[r->check->work->algo->pass], &d))
         return true;
     char at[96], shape[96];
     coordinates(&s->tensor.shape, d.worst, at);

@@ -51,10 +51,10 @@ static void report(vt_difference *d, const char *what, int64_t i, double got, do
 }
 
 bool vt_compare(const float *got, const double *want, int64_t count, const vt_tolerance *tol,
-                vt_difference *out)
+                double floor, vt_difference *out)
 {
     memset(out, 0, sizeof *out);
-    const double rms = rms_of_finite(want, count);
+    const double rms = fmax(rms_of_finite(want, count), floor);
     const bool exact = tol->rms == 0 && tol->max == 0;
     double sum = 0, worst = -1;
     for (int64_t i = 0; i < count; i++) {
@@ -205,30 +205,34 @@ static bool selftest_compare(void)
         want[i] = sin((double)i);
         got[i] = (float)want[i];
     }
-    bool ok = expect(vt_compare(got, want, COUNT, &tol, &d), "equal arrays must pass");
-    ok &= expect(vt_compare(got, want, COUNT, &exact, &d), "equal arrays must pass exactly");
+    bool ok = expect(vt_compare(got, want, COUNT, &tol, 0, &d), "equal arrays must pass");
+    ok &= expect(vt_compare(got, want, COUNT, &exact, 0, &d), "equal arrays must pass exactly");
     const float bad[] = {got[517] + 1e-3f, float_of(0x7fc00000u), INFINITY, float_of(VT_UNWRITTEN),
                          float_of(VT_CANARY)};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         float keep = got[517];
         got[517] = bad[i];
-        ok &= expect(!vt_compare(got, want, COUNT, &tol, &d) && d.worst == 517 && d.what,
+        ok &= expect(!vt_compare(got, want, COUNT, &tol, 0, &d) && d.worst == 517 && d.what,
                      "one wrong element must fail");
         got[517] = keep;
     }
     got[3] = nextafterf(got[3], 2.0f);
-    ok &= expect(!vt_compare(got, want, COUNT, &exact, &d), "one bit must fail an exact case");
+    ok &= expect(!vt_compare(got, want, COUNT, &exact, 0, &d), "one bit must fail an exact case");
     got[3] = (float)want[3];
     want[9] = NAN;
-    ok &= expect(!vt_compare(got, want, COUNT, &tol, &d), "a number for a NaN must fail");
+    ok &= expect(!vt_compare(got, want, COUNT, &tol, 0, &d), "a number for a NaN must fail");
     got[9] = float_of(0x7fc00000u);
-    ok &= expect(vt_compare(got, want, COUNT, &tol, &d), "a NaN for a NaN must pass");
+    ok &= expect(vt_compare(got, want, COUNT, &tol, 0, &d), "a NaN for a NaN must pass");
     got[9] = float_of(VT_UNWRITTEN);
-    ok &= expect(!vt_compare(got, want, COUNT, &tol, &d), "unwritten is not NaN");
+    ok &= expect(!vt_compare(got, want, COUNT, &tol, 0, &d), "unwritten is not NaN");
     for (int i = 0; i < COUNT; i++)
         want[i] = got[i] = 0;
     got[1] = 1e-30f;
-    ok &= expect(!vt_compare(got, want, COUNT, &tol, &d), "a number for all zeros must fail");
+    ok &= expect(!vt_compare(got, want, COUNT, &tol, 0, &d), "a number for all zeros must fail");
+    ok &= expect(vt_compare(got, want, COUNT, &tol, 0.1, &d),
+                 "unless it is nothing beside the floor");
+    got[1] = 1e-3f;
+    ok &= expect(!vt_compare(got, want, COUNT, &tol, 0.1, &d), "a floor is no pardon");
     return ok;
 }
 

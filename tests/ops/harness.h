@@ -68,6 +68,9 @@ typedef struct vt_suite {
     const vt_bad *bad; /* may be NULL */
     ref_fn reference[VOX_PASSES];
     vt_tolerance tolerance[VOX_PASSES];
+    /* What rms(want) counts as at least, for results that are differences of numbers of this size,
+     * of which nothing may be left; mostly 0. */
+    double floor[VOX_PASSES];
     /* Draws a case's shape into c->in and its attributes into attr (c->attr is set to it); `tiny`
      * as for VT_TINY.  A case that infer refuses is drawn again.  May be NULL. */
     void (*random)(vt_case *c, char attr[160], vox_random *r, bool tiny);
@@ -121,9 +124,9 @@ typedef struct vt_difference {
     const char *what; /* "differs", "unwritten", ... NULL: equal within the tolerance */
 } vt_difference;
 
-/* true if got[count] is want[count] within the tolerance. */
+/* true if got[count] is want[count] within the tolerance, rms(want) being `floor` at least. */
 bool vt_compare(const float *got, const double *want, int64_t count, const vt_tolerance *tol,
-                vt_difference *out);
+                double floor, vt_difference *out);
 
 /* A tensor's place on a device, with margins. */
 typedef struct vt_buffer {

@@ -1,0 +1,81 @@
+/* dropout.cl - y = x * (kept ? 1 / (1 - p) : 0), and the same with gradients.
+ *   x, y tensors of n samples; y overwritten (=)
+ *   kept = uniform >= p, where the uniform of an element is number e of the stream (seed, dropout,
+ *   lane, step, global sample), e = (c*D + d)*H*W + h*W + w within the sample, whatever the layout;
+ *   with whole channels e = c.  The mask is not kept but drawn again by the backward pass.
+ *
+ * dropout_plain: four elements, one block of the generator, at a time; ROW blocks an item.
+ * dropout_lanes: BLOCK16 (LANES 16) and whole channels: ROW voxels of a plane an item; a voxel's 16
+ *   channels lie V elements apart in the stream, so each takes a block of its own. */
+#include "common.h"
+
+#if !defined(C) || !defined(V)
+#error "C (channels) and V (voxels) must be given"
+#endif
+#ifndef ROW /* blocks or voxels per item */
+#define ROW 1
+#endif
+#ifndef LANES /* channels that lie side by side: 1 or 16 */
+#define LANES 1
+#endif
+#ifndef WHOLE /* 1: whole channels */
+#define WHOLE 0
+#endif
+#define PURPOSE 3u /* VOX_RANDOM_DROPOUT */
+#define PLANES  ((C + LANES - 1) / LANES)
+
+inline float factor(uint bits, float p, float scale)
+{
+    return vox_uniform(bits) >= p ? scale : 0.0f;
+}
+
+__kernel void dropout_plain(__global const float *restrict x, __global float *restrict y, float p,
+                            float scale, ulong seed, uint lane, uint step, uint sample)
+{
+    const ulong count = (ulong)C * V, i = get_global_id(1);
+    const ulong first = get_global_id(0) * (ulong)ROW, last = min(first + ROW, (count + 3) / 4);
+    x += i * count;
+    y += i * count;
+    for (ulong block = first; block < last; block++) {
+        const uint4 r = vox_random_block(seed, PURPOSE, lane, step, sample + (uint)i, (uint)block);
+        const float4 f = (float4)(factor(r.x, p, scale), factor(r.y, p, scale),
+                                  factor(r.z, p, scale), factor(r.w, p, scale));
+        const ulong at = 4 * block;
+        if (at + 4 <= count) {
+            vstore4(vload4(0, x + at) * f, 0, y + at);
+        } else {
+            y[at] = x[at] * f.x;
+            if (at + 1 < count)
+                y[at + 1] = x[at + 1] * f.y;
+            if (at + 2 < count)
+                y[at + 2] = x[at + 2] * f.z;
+        }
+    }
+}
+
+/* Number e of the stream. */
+inline uint number(ulong seed, uint lane, uint step, uint sample, ulong e)
+{
+    const uint4 r = vox_random_block(seed, PURPOSE, lane, step, sample, (uint)(e / 4));
+    const uint low = e & 1 ? r.y : r.x, high = e & 1 ? r.w : r.z;
+    return e & 2 ? high : low;
+}
+
+__kernel void dropout_lanes(__global const float *restrict x, __global float *restrict y, float p,
+                            float scale, ulong seed, uint lane, uint step, uint sample)
+{
+    const uint first = (uint)get_global_id(0) * ROW, last = min(first + ROW, (uint)V);
+    const uint channel = (uint)get_global_id(1) * LANES;
+    const ulong i = get_global_id(2), plane = i * PLANES + get_global_id(1);
+    x += plane * V * LANES;
+    y += plane * V * LANES;
+    for (uint k = 0; k < LANES; k++) {
+        const uint c = channel + k;
+        float f = WHOLE == 1 && c < C ? factor(number(seed, lane, step, sample + (uint)i, c), p, scale) : 0.0f;
+        for (uint v = first; v < last; v++) {
+            if (WHOLE == 0 && c < C)
+                f = factor(number(seed, lane, step, sample + (uint)i, (ulong)c * V + v), p, scale);
+            y[(size_t)v * LANES + k] = x[(size_t)v * LANES + k] * f;
+        }
+    }
+}
