@@ -1,4 +1,5 @@
 /* file.c - paths and files: whole reads, writes that happen whole or not at all. */
+#define _GNU_SOURCE /* syncfs */
 #include "base/file.h"
 
 #include <dirent.h>
@@ -75,6 +76,24 @@ vox_status vox_file_begin(vox_file *f, const char *path, vox_error *err)
     return VOX_OK;
 }
 
+static _Thread_local bool lazy;
+
+void vox_file_lazy(bool on)
+{
+    lazy = on;
+}
+
+vox_status vox_dir_sync(const char *dir, vox_error *err)
+{
+    int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    bool good = fd >= 0 && syncfs(fd) == 0;
+    int number = errno;
+    if (fd >= 0)
+        close(fd);
+    errno = number;
+    return good ? VOX_OK : vox_fail_errno(err, "write", dir);
+}
+
 /* The rename itself must survive a power cut, so its folder is synced too. */
 static void sync_parent(const char *path)
 {
@@ -89,7 +108,8 @@ static void sync_parent(const char *path)
 
 vox_status vox_file_commit(vox_file *f, vox_error *err)
 {
-    bool good = fflush(f->stream) == 0 && !ferror(f->stream) && fsync(fileno(f->stream)) == 0;
+    bool good =
+        fflush(f->stream) == 0 && !ferror(f->stream) && (lazy || fsync(fileno(f->stream)) == 0);
     int number = errno;
     good = fclose(f->stream) == 0 && good;
     f->stream = NULL;
@@ -99,7 +119,8 @@ vox_status vox_file_commit(vox_file *f, vox_error *err)
     }
     vox_status s = VOX_OK;
     if (good) {
-        sync_parent(f->path);
+        if (!lazy)
+            sync_parent(f->path);
         free(f->temporary);
         f->temporary = NULL;
     } else {

@@ -22,6 +22,11 @@ vox_status vox_file_begin(vox_file *f, const char *path, vox_error *err);
 vox_status vox_file_commit(vox_file *f, vox_error *err);
 void vox_file_abandon(vox_file *f);
 
+/* While on, what this thread commits is not fsynced: for many files in a folder that appears as a
+ * whole by one rename, before which vox_dir_sync brings all of it to the disk at once. */
+void vox_file_lazy(bool on);
+vox_status vox_dir_sync(const char *dir, vox_error *err);
+
 /* The three in one. */
 vox_status vox_file_write(const char *path, const void *data, size_t size, vox_error *err);
 

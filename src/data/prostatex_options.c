@@ -102,7 +102,11 @@ static vox_status parse_paths(vox_prostatex_options *opt, const vox_dataset *set
     char *dir = NULL;
     const char *images = vox_yaml_text(vox_yaml_find(node, "images"));
     bool no_images = images && strcmp(images, "none") == 0;
-    vox_status s = parse_path(&dir, node, "dir", ".", set->base_dir, err);
+    vox_status s = VOX_OK;
+    if (vox_yaml_find(node, "dir"))
+        s = parse_path(&dir, node, "dir", NULL, set->base_dir, err);
+    else if (!(dir = vox_strdup(set->base_dir, err)))
+        s = VOX_ERR_MEMORY;
     if (s == VOX_OK)
         s = parse_path(&opt->findings, node, "findings", "ProstateX-Findings-Train.csv", dir, err);
     if (s == VOX_OK && !no_images)

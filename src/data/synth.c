@@ -83,6 +83,8 @@ static vox_status write_and_rename(const vox_synth_kind *kind, const char *dir, 
     if (mkdir(temporary, 0777) != 0)
         return vox_fail_errno(err, "make folder", temporary);
     s = kind->write(temporary, seed, patients, err);
+    if (s == VOX_OK)
+        s = vox_dir_sync(temporary, err);
     if (s == VOX_OK && rename(temporary, dir) != 0)
         s = vox_fail_errno(err, "write", dir);
     if (s != VOX_OK)

@@ -233,7 +233,8 @@ static void add_matrix(vox_str *row, const vox_image *image, const vox_phantom_l
     vox_str_add(row, "\"");
     for (int x = 0; x < 3; x++) {
         for (int a = 2; a >= 0; a--)
-            vox_str_add(row, "%.6g,", image->spacing_mm[a] * image->direction[a][x]);
+            vox_str_add(row, "%.6g,",
+                        image->spacing_mm[a] * image->direction[a][x] + 0.0); /* no -0 */
         vox_str_add(row, "%.6g,", corner[x]);
     }
     vox_volume_index(image, l->finding_mm, index);
@@ -301,12 +302,14 @@ static void write_patient(void *user, size_t i)
                      {NULL, "ep2d_diff_tra_DYNDIST_ADC", "ep2ddifftraDYNDISTADC", 7},
                      {NULL, "Ktrans", "", 0}};
     vox_phantom phantom;
+    vox_file_lazy(true);
     p->status = vox_phantom_make(&phantom, p->seed, p->number, p->grade, p->lesions, &p->error);
     if (p->status == VOX_OK)
         p->status = write_scans(p, &phantom, scans, j->dir, &p->error);
     for (int m = 0; m < 3; m++)
         vox_image_free(&scans[m].image);
     vox_phantom_release(&phantom);
+    vox_file_lazy(false);
 }
 
 /* ---- the whole set ---- */
