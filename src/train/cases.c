@@ -98,6 +98,8 @@ vox_status vox_cases_open(vox_cases *c, const vox_experiment *exp, const vox_yam
     memset(c, 0, sizeof *c);
     c->what = what;
     memcpy(opt.sample_shape, exp->graph->input.dim + 1, sizeof opt.sample_shape);
+    opt.class_name = (const char *const *)names->name;
+    opt.class_count = names->count;
     vox_status s = vox_dataset_open(&c->set, spec, exp->data.prepare, &opt, err);
     if (s == VOX_OK && names->count == 0)
         s = name_classes(c, classes, names, err);

@@ -1,0 +1,138 @@
+/* test_team.c - replicas at the level below a training: the gradients of a shared batch are those
+ * of one device, through mapped memory and through pinned copies alike; errors name the device. */
+#include "../train/training.h"
+
+#include "parallel/team.h"
+#include "train/experiment.h"
+
+static vox_experiment *exp_; /* batch 7, conv and dense layers with dropout */
+static vox_ctx *ctx;
+static float *voxel, *weights;
+static int32_t label[7];
+static size_t sample, flat;
+
+static int setup(void **state)
+{
+    vox_error err = {0};
+    if (training_setup(state) != 0)
+        return 1;
+    exp_ = training_experiment(NULL);
+    flat = exp_->graph->flat_floats;
+    sample = (size_t)vox_sample_floats(&exp_->graph->input, VOX_LAYOUT_PLAIN);
+    voxel = calloc(7 * sample, sizeof *voxel);
+    weights = calloc(flat, sizeof *weights);
+    for (size_t i = 0; i < 7 * sample; i++)
+        voxel[i] = (float)((i * 2654435761u) % 1000) / 500 - 1;
+    for (int i = 0; i < 7; i++)
+        label[i] = i % 3;
+    vox_graph_init_params(exp_->graph, 1, weights);
+    return vox_ctx_open(&ctx, "all", &err) == VOX_OK ? 0 : 1;
+}
+
+static int teardown(void **state)
+{
+    vox_ctx_free(&ctx);
+    vox_experiment_free(&exp_);
+    free(voxel);
+    free(weights);
+    return training_teardown(state);
+}
+
+/* Leaves the summed gradients in *arg. */
+static vox_status keep_gradients(vox_replica *r, void *arg, vox_error *err)
+{
+    return vox_buffer_read(vox_plan_grads(vox_replica_plan(r)), 0, arg, flat * sizeof(float), true,
+                           err);
+}
+
+static void gradients(const vox_ctx *on, bool copy, int64_t n, float *loss, float *grads)
+{
+    vox_error err = {0};
+    vox_team *team = NULL;
+    const vox_team_options opt = {
+        .graph = exp_->graph, .batch = 7, .training = true, .seed = 9, .copy = copy};
+    const vox_team_batch batch = {voxel, label, n, 4};
+    assert_ok(vox_team_open(&team, on, &opt, &err));
+    assert_ok(vox_team_set_params(team, weights, &err));
+    assert_ok(vox_team_gradients(team, &batch, loss, &err));
+    assert_ok(vox_team_update(team, keep_gradients, grads, &err));
+    float *back = calloc(flat, sizeof *back);
+    assert_ok(vox_team_get_params(team, back, &err)); /* the update changed nothing */
+    assert_memory_equal(back, weights, flat * sizeof *back);
+    free(back);
+    vox_team_free(&team);
+}
+
+static void shared_gradients_are_one_devices(void **state)
+{
+    (void)state;
+    vox_error err = {0};
+    vox_ctx *one = NULL;
+    float loss[3][7];
+    float *grads[3];
+    for (int i = 0; i < 3; i++)
+        grads[i] = calloc(flat, sizeof(float));
+    assert_ok(vox_ctx_open(&one, "0", &err));
+    for (int64_t n = 1; n <= 7; n += 2) { /* 1: all but one device have no sample */
+        gradients(one, false, n, loss[0], grads[0]);
+        gradients(ctx, false, n, loss[1], grads[1]);
+        gradients(ctx, true, n, loss[2], grads[2]);
+        assert_memory_equal(loss[1], loss[2], (size_t)n * sizeof(float));
+        assert_memory_equal(grads[1], grads[2], flat * sizeof(float));
+        double most = 0, gap = 0;
+        for (size_t i = 0; i < flat; i++) {
+            most = fmax(most, fabs(grads[0][i]));
+            gap = fmax(gap, fabs(grads[0][i] - grads[1][i]));
+        }
+        assert_true(most > 1e-3); /* there is something to compare */
+        assert_true(gap <= 1e-6 * most + 1e-7);
+        for (int64_t i = 0; i < n; i++)
+            assert_true(fabsf(loss[0][i] - loss[1][i]) <= 1e-6f * loss[0][i]);
+    }
+    for (int i = 0; i < 3; i++)
+        free(grads[i]);
+    vox_ctx_free(&one);
+}
+
+static vox_status fails(vox_replica *r, void *arg, vox_error *err)
+{
+    (void)arg;
+    (void)r;
+    vox_fail(err, VOX_ERR_DEVICE, "a kernel failed");
+    return vox_detail(err, "CL_OUT_OF_RESOURCES");
+}
+
+static void errors_name_the_device(void **state)
+{
+    (void)state;
+    vox_error err = {0};
+    vox_team *team = NULL;
+    float loss[7];
+    const vox_team_options opt = {.graph = exp_->graph, .batch = 7, .training = true};
+    vox_team_batch batch = {voxel, label, 7, 0};
+    assert_ok(vox_team_open(&team, ctx, &opt, &err));
+    assert_ok(vox_team_set_params(team, weights, &err));
+    assert_ok(vox_team_gradients(team, &batch, loss, &err));
+    assert_error(vox_team_update(team, fails, NULL, &err), VOX_ERR_DEVICE, "device 0 ");
+    assert_non_null(strstr(err.detail, "CL_OUT_OF_RESOURCES"));
+    batch.n = 8;
+    assert_error(vox_team_gradients(team, &batch, loss, &err), VOX_ERR_USAGE, "1 to 7");
+    batch.n = 0;
+    assert_error(vox_team_eval(team, &batch, loss, loss, &err), VOX_ERR_USAGE, "0 samples");
+    vox_team_free(&team);
+    assert_null(team);
+}
+
+int main(int argc, char **argv)
+{
+    (void)argc;
+    if (training_devices(argv, "111") == 0) {
+        printf("skipped: no device\n");
+        return 77;
+    }
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(shared_gradients_are_one_devices),
+        cmocka_unit_test(errors_name_the_device),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
