@@ -249,7 +249,7 @@ static void bad_predictions_write_nothing(void **state)
     assert_ok(vox_model_open(&model, ctx, training_path("model/best.safetensors"), &err));
     assert_error(vox_model_predict(model, missing, 2, out, &err), VOX_ERR_INPUT,
                  "/nonexistent.npy");
-    assert_error(vox_model_predict(model, two, 1, out, &err), VOX_ERR_INPUT, "2x6x10x10");
+    assert_error(vox_model_predict(model, two, 1, out, &err), VOX_ERR_INPUT, "2 x 6 x 10 x 10");
     assert_error(vox_model_predict(model, missing, 1, "x.txt", &err), VOX_ERR_USAGE, "x.txt");
     assert_error(vox_model_predict(model, missing, 0, out, &err), VOX_ERR_USAGE, "no input");
     assert_false(vox_path_exists(out));
