@@ -215,11 +215,11 @@ vox_status vox_replica_forward(vox_replica *r, const vox_share *share, float *ou
     vox_status s = upload(r, share, err);
     if (s == VOX_OK)
         s = vox_plan_forward(r->plan, share->n, false, &step, err);
-    if (s == VOX_OK && share->label)
-        s = vox_plan_run_loss(r->plan, share->n, err);
-    if (s == VOX_OK)
+    if (s == VOX_OK) /* before the loss: the output need not outlive it on the device */
         s = vox_buffer_read(y->buf, 0, output, (size_t)share->n * floats * sizeof(float), false,
                             err);
+    if (s == VOX_OK && share->label)
+        s = vox_plan_run_loss(r->plan, share->n, err);
     if (s == VOX_OK && share->label)
         s = read_losses(r, share, err);
     vox_status done = vox_device_finish(r->dev, s == VOX_OK ? err : NULL);
