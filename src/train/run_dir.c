@@ -123,12 +123,35 @@ static vox_status open_log(vox_run_dir *run, int64_t step, vox_error *err)
     return VOX_OK;
 }
 
+/* A killed process leaves what it was writing beside its place; the lock says nobody writes now. */
+static void remove_left_over(const vox_run_dir *run)
+{
+    static const char *const written[] = {"last.safetensors.tmp", "best.safetensors.tmp",
+                                          "experiment.yaml.tmp"};
+    vox_names names;
+    if (vox_dir_list(&names, run->path, NULL) != VOX_OK)
+        return;
+    for (size_t i = 0; i < names.count; i++) {
+        for (size_t k = 0; k < sizeof written / sizeof *written; k++) {
+            if (strncmp(names.name[i], written[k], strlen(written[k])) != 0)
+                continue;
+            char *path = vox_path_join(run->path, names.name[i], NULL);
+            if (path)
+                unlink(path);
+            free(path);
+        }
+    }
+    vox_names_release(&names);
+}
+
 vox_status vox_run_dir_start(vox_run_dir *run, const char *experiment, int64_t step, vox_error *err)
 {
     char *path = vox_path_join(run->path, "experiment.yaml", err);
     vox_status s = path ? vox_mkdirs(run->path, err) : VOX_ERR_MEMORY;
     if (s == VOX_OK)
         s = open_log(run, step, err);
+    if (s == VOX_OK)
+        remove_left_over(run);
     if (s == VOX_OK)
         s = vox_file_write(path, experiment, strlen(experiment), err);
     free(path);

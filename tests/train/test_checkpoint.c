@@ -233,7 +233,11 @@ static void lines_after_the_checkpoint_go(void **state)
     for (int64_t step = 8; step <= 12; step++)
         log_step(&run, step);
     assert_ok(vox_file_write(run.last, "", 0, &err));
-    fputs("{\"step\": 9, \"torn", run.log); /* as a crash leaves it */
+    fputs("{\"step\": 9, \"torn", run.log); /* as a crash leaves it, and a checkpoint half-way */
+    char *half = vox_path_join(where, "last.safetensors.tmp123", &err);
+    char *other = vox_path_join(where, "notes.tmp", &err); /* somebody else's */
+    assert_ok(vox_file_write(half, "", 0, &err));
+    assert_ok(vox_file_write(other, "", 0, &err));
     vox_run_dir_release(&run);
 
     assert_error(vox_run_dir_init(&run, where, "x", false, &err), VOX_ERR_USAGE, where);
@@ -241,6 +245,10 @@ static void lines_after_the_checkpoint_go(void **state)
     assert_ok(vox_run_dir_init(&run, where, "x", true, &err));
     assert_ok(vox_run_dir_start(&run, "name: x\n", 10, &err));
     log_step(&run, 11);
+    assert_false(vox_path_exists(half));
+    assert_true(vox_path_exists(other));
+    free(half);
+    free(other);
     assert_ok(vox_file_read(&data, &size, run.metrics, 0, &err));
     assert_string_equal(data, "{\"step\": 8}\n{\"step\": 9}\n{\"step\": 10}\n{\"step\": 11}\n");
     free(data);
