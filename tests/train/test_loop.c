@@ -267,16 +267,17 @@ static void the_bench_needs_no_data(void **state)
     vox_experiment *exp = training_experiment(sets);
     assert_ok(vox_ctx_open(&ctx, "all", &err));
     assert_ok(vox_bench_step(exp, ctx, 3, &json, &err));
-    static const char *const keys[] = {"\"experiment\": \"small\", \"batch\": 3",
-                                       "\"step_s\": {\"median\": ",
-                                       "\"forward_s\": ",
-                                       "\"peak_rss_bytes\": ",
-                                       "\"peak\": {\"gflops\": ",
-                                       "\"layer\": \"conv1\", \"op\": \"conv\", \"pass\": "
-                                       "\"forward\"",
-                                       "\"backward_weights\"",
-                                       "(update)",
-                                       "\"profile_share\": "};
+    static const char *const keys[] = {
+        "\"experiment\": \"small\", \"batch\": 3",
+        "\"step_s\": {\"median\": ",
+        "\"forward_s\": ",
+        "\"peak_rss_bytes\": ",
+        "\"peak\": {\"gflops\": ",
+        "\"layer\": \"conv1\", \"op\": \"conv\"",
+        "\"pass\": \"backward_weights\"",
+        "(update)",
+        "\"profile_share\": ",
+    };
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
         if (!strstr(json, keys[i]))
             fail_msg("no %s in %s", keys[i], json);
@@ -288,6 +289,8 @@ static void the_bench_needs_no_data(void **state)
 
 int main(void)
 {
+    if (!training_possible())
+        return 77;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_training_tells_and_writes),
         cmocka_unit_test(out_of_time_is_the_end),

@@ -70,6 +70,8 @@ static void two_runs_have_the_same_bits(void **state)
 
 int main(int argc, char **argv)
 {
+    if (!training_possible())
+        return 77;
     (void)argc;
     devices = training_devices(argv, "1111");
     if (devices < 2) {

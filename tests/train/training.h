@@ -82,6 +82,17 @@ static inline vox_experiment *training_experiment(const char *const *sets)
     return exp;
 }
 
+/* Whether this build can train at all; else says why not. */
+static inline bool training_possible(void)
+{
+#if defined(VOXCL_WITH_JANSSON) && defined(VOXCL_WITH_FYAML)
+    return true;
+#else
+    printf("skipped: built without jansson or libfyaml\n");
+    return false;
+#endif
+}
+
 /* Several CPU devices, whatever the machine: starts the program again with PoCL's variable set.
  * Returns the number of devices then there. */
 static inline size_t training_devices(char **argv, const char *devices)
