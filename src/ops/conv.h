@@ -85,4 +85,11 @@ vox_status vox_conv_first16_run(vox_work *w, const vox_io *io, vox_error *err);
 vox_status vox_conv_first16_weights_build(vox_work *w, vox_error *err);
 vox_status vox_conv_first16_weights_run(vox_work *w, const vox_io *io, vox_error *err);
 
+bool vox_conv_tiled_fits(const vox_problem *p);
+double vox_conv_tiled_seconds(const vox_problem *p);
+vox_status vox_conv_tiled_build(vox_work *w, vox_error *err);
+vox_status vox_conv_tiled_run(vox_work *w, const vox_io *io, vox_error *err);
+vox_status vox_conv_tiled_weights_build(vox_work *w, vox_error *err);
+vox_status vox_conv_tiled_weights_run(vox_work *w, const vox_io *io, vox_error *err);
+
 #endif
