@@ -3,7 +3,6 @@
  *   forward   y[n,o,p]  =      bias[o] + sum_{c,k} x[n,c,p*S - P + k*L] * w[o,c,k]
  *   data      dx[n,c,p] =      sum_{o,k: (p + P - k*L) % S == 0} dy[n,o,(p + P - k*L)/S] * w[o,c,k]
  *   weights   dw[o,c,k] = or += sum_{n,p} dy[n,o,p] * x[n,c,p*S - P + k*L]
- *   bias      db[o]     = or += sum_{n,p} dy[n,o,p]
  *
  *            kernel row over x, S = 2, P = 1, L = 1          p = (d,h,w), k = (kd,kh,kw)
  *      x:  0 |a b c d e f g| 0                               c: channels of o's group
@@ -116,28 +115,4 @@ __kernel void conv3d_naive_weights(__global const float *x, __global const float
         }
     __global float *to = dw + (o * CIG + c) * TAPS + t;
     *to = accumulate ? *to + sum : sum;
-}
-
-/* Grid: (CO rounded up). */
-__kernel void conv3d_naive_bias(__global const float *dy, __global float *db, int batch,
-                                int accumulate)
-{
-    const size_t o = get_global_id(0);
-    if (o >= CO)
-        return;
-    float sum = 0.0f;
-    for (int n = 0; n < batch; n++)
-        for (int od = 0; od < OD; od++) {
-            float plane = 0.0f;
-            for (int oh = 0; oh < OH; oh++) {
-                __global const float *g =
-                    dy + (((n * (size_t)CO + o) * OD + od) * OH + oh) * (size_t)OW;
-                float row = 0.0f;
-                for (int ow = 0; ow < OW; ow++)
-                    row += g[ow];
-                plane += row;
-            }
-            sum += plane;
-        }
-    db[o] = accumulate ? db[o] + sum : sum;
 }

@@ -2,8 +2,8 @@
  * dimension split over work-groups.
  *
  *   part[s][o, (c,tap)] = sum over split s of (n,p):  dy[n,o,p] * x[n,c,p*S - P + tap*L]    (=)
- *   dw = or += sum_s part[s]                          conv3d_tiled_sum
- *   db[o] = or += sum_{n,p} dy[n,o,p]                 conv3d_tiled_bias
+ *
+ * conv3d_sums.cl then adds the parts up, and makes the bias's gradient.
  *
  * The tiles are those of conv3d_tiled.cl: rows are output channels, columns (input channel, tap),
  * and the sum runs over the positions of all samples.
@@ -29,14 +29,11 @@
 #ifndef RN /* columns of an item (divides TN) */
 #define RN 4
 #endif
-#ifndef WB /* items of a work-group of the bias kernel, a power of two */
-#define WB 64
-#endif
 #define WX (TN / RN)
 #define WY (TM / RM)
 #define WG (WX * WY)
-#if TM % RM != 0 || TN % RN != 0 || (WB & (WB - 1)) != 0
-#error "RM divides TM, RN divides TN, WB is a power of two"
+#if TM % RM != 0 || TN % RN != 0
+#error "RM divides TM and RN divides TN"
 #endif
 
 #define TAPS    (KD * KH * KW)
@@ -111,43 +108,4 @@ conv3d_tiled_weights(__global const float *x, __global const float *dy, __global
             if (m < COG && column < COLUMNS)
                 part[(s * CO + (size_t)g * COG + m) * COLUMNS + column] = acc[i][j];
         }
-}
-
-/* Grid: (CO*COLUMNS rounded up). */
-__kernel void conv3d_tiled_sum(__global const float *part, __global float *dw, int splits,
-                               int accumulate)
-{
-    const size_t i = get_global_id(0), count = (size_t)CO * COLUMNS;
-    if (i >= count)
-        return;
-    float sum = accumulate ? dw[i] : 0.0f;
-    for (int s = 0; s < splits; s++)
-        sum += part[s * count + i];
-    dw[i] = sum;
-}
-
-/* Grid: (CO * WB), one work-group per channel: WB partial sums per sample, then halves. */
-__kernel __attribute__((reqd_work_group_size(WB, 1, 1))) void
-conv3d_tiled_bias(__global const float *dy, __global float *db, int batch, int accumulate)
-{
-    __local float sums[WB];
-    const int l = (int)get_local_id(0);
-    const size_t o = get_group_id(0);
-    float total = 0.0f;
-    for (int n = 0; n < batch; n++) {
-        __global const float *g = dy + (n * (size_t)CO + o) * VOXELS;
-        float sum = 0.0f;
-        for (size_t p = l; p < VOXELS; p += WB)
-            sum += g[p];
-        total += sum;
-    }
-    sums[l] = total;
-    barrier(CLK_LOCAL_MEM_FENCE);
-    for (int step = WB / 2; step > 0; step /= 2) {
-        if (l < step)
-            sums[l] += sums[l + step];
-        barrier(CLK_LOCAL_MEM_FENCE);
-    }
-    if (l == 0)
-        db[o] = accumulate ? db[o] + sums[0] : sums[0];
 }

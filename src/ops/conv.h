@@ -38,6 +38,13 @@ vox_status vox_conv_scratch(vox_work *w, int i, int64_t floats, const char *what
 /* The buffer of the bias (or of its gradient): NULL without one. */
 vox_buffer *vox_conv_bias(const vox_conv_shape *s, vox_buffer *const param[VOX_MAX_PARAMS]);
 
+/* Kernels first and first + 1 (without a bias only the first, and none of them if parts is 0) for
+ * the last step of plain weight gradients: scratch[0] holds `parts` of them. */
+vox_status vox_conv_sums_build(vox_work *w, int first, int64_t parts, const vox_conv_shape *s,
+                               vox_error *err);
+vox_status vox_conv_sums_run(vox_work *w, int first, int64_t parts, const vox_conv_shape *s,
+                             const vox_io *io, vox_error *err);
+
 /* ---- pack16: weights in the order that 16-wide kernels stream (cl/conv3d_pack16.cl) ---- */
 
 typedef struct vox_pack16 {

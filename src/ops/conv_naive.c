@@ -16,8 +16,8 @@ vox_status vox_conv_naive_build(vox_work *w, vox_error *err)
                                                   "conv3d_naive_weights"};
     const vox_conv_shape s = vox_conv_shape_get(w->problem.node);
     vox_status status = vox_conv_kernel(w, 0, "conv3d_naive.cl", entry[w->algo->pass], &s, "", err);
-    if (status == VOX_OK && w->algo->pass == VOX_BACKWARD_WEIGHTS && s.bias)
-        status = vox_conv_kernel(w, 1, "conv3d_naive.cl", "conv3d_naive_bias", &s, "", err);
+    if (status == VOX_OK && w->algo->pass == VOX_BACKWARD_WEIGHTS)
+        status = vox_conv_sums_build(w, 1, 0, &s, err);
     return status;
 }
 
@@ -53,12 +53,7 @@ static vox_status run_weights(vox_work *w, const vox_conv_shape *s, const vox_io
                             vox_arg_buffer(io->dparam[0]), vox_arg_i32((int32_t)io->n),
                             vox_arg_i32(io->accumulate)};
     vox_status status = vox_kernel_launch(w->kernel[0], &grid, args, 5, err);
-    if (status != VOX_OK || !s->bias)
-        return status;
-    const vox_grid bias_grid = grid_of(w->kernel[1], s->co, 1, 1);
-    const vox_arg bias_args[] = {vox_arg_buffer(io->dy->buf), vox_arg_buffer(io->dparam[1]),
-                                 vox_arg_i32((int32_t)io->n), vox_arg_i32(io->accumulate)};
-    return vox_kernel_launch(w->kernel[1], &bias_grid, bias_args, 4, err);
+    return status == VOX_OK ? vox_conv_sums_run(w, 1, 0, s, io, err) : status;
 }
 
 vox_status vox_conv_naive_run(vox_work *w, const vox_io *io, vox_error *err)

@@ -9,7 +9,6 @@
 #define TK          16
 #define RM          4 /* rows and columns of an item */
 #define RN          4
-#define WB          64        /* items of the bias kernel's work-groups */
 #define LEAST_GROUP (16 * 4)  /* work-items of the smallest tile, 16 rows */
 #define PART_BYTES  268435456 /* most memory for partial gradients */
 
@@ -79,7 +78,7 @@ bool vox_conv_tiled_fits(const vox_problem *p)
     const vox_conv_shape s = vox_conv_shape_get(p->node);
     const vox_device_desc *d = vox_device_get(p->dev);
     return (s.groups == 1 || s.co / s.groups >= 8) && d->max_work_group >= LEAST_GROUP &&
-           d->max_work_items[0] >= WB && d->local_mem_bytes >= 16384 &&
+           d->max_work_items[0] >= LEAST_GROUP && d->local_mem_bytes >= 16384 &&
            s.ci / s.groups * s.taps < INT32_MAX / 2 && s.co / s.groups * s.taps < INT32_MAX / 2;
 }
 
@@ -158,14 +157,7 @@ vox_status vox_conv_tiled_weights_build(vox_work *w, vox_error *err)
     static const char file[] = "conv3d_tiled_weights.cl";
     product k = product_of(&w->problem, w->algo->pass);
     vox_status status = open_tiles(w, file, "conv3d_tiled_weights", &k, err);
-    if (status == VOX_OK)
-        status = open_kernel(w, 1, file, "conv3d_tiled_sum", &k, err);
-    if (status == VOX_OK && k.s.bias)
-        status = open_kernel(w, 2, file, "conv3d_tiled_bias", &k, err);
-    if (status == VOX_OK)
-        status =
-            vox_conv_scratch(w, 0, k.splits * k.s.co * k.columns, "partial weight gradients", err);
-    return status;
+    return status == VOX_OK ? vox_conv_sums_build(w, 1, k.splits, &k.s, err) : status;
 }
 
 vox_status vox_conv_tiled_weights_run(vox_work *w, const vox_io *io, vox_error *err)
@@ -177,16 +169,5 @@ vox_status vox_conv_tiled_weights_run(vox_work *w, const vox_io *io, vox_error *
                             vox_arg_buffer(w->scratch[0]), vox_arg_i32((int32_t)io->n),
                             vox_arg_i32((int32_t)k.splits)};
     vox_status status = vox_kernel_launch(w->kernel[0], &grid, args, 5, err);
-    if (status != VOX_OK)
-        return status;
-    const vox_grid sum_grid = {{(size_t)(s->co * k.columns), 1, 1}, {WB, 1, 1}};
-    const vox_arg sum_args[] = {vox_arg_buffer(w->scratch[0]), vox_arg_buffer(io->dparam[0]),
-                                vox_arg_i32((int32_t)k.splits), vox_arg_i32(io->accumulate)};
-    status = vox_kernel_launch(w->kernel[1], &sum_grid, sum_args, 4, err);
-    if (status != VOX_OK || !s->bias)
-        return status;
-    const vox_grid bias_grid = {{(size_t)s->co * WB, 1, 1}, {WB, 1, 1}};
-    const vox_arg bias_args[] = {vox_arg_buffer(io->dy->buf), vox_arg_buffer(io->dparam[1]),
-                                 vox_arg_i32((int32_t)io->n), vox_arg_i32(io->accumulate)};
-    return vox_kernel_launch(w->kernel[2], &bias_grid, bias_args, 4, err);
+    return status == VOX_OK ? vox_conv_sums_run(w, 1, k.splits, s, io, err) : status;
 }

@@ -252,13 +252,26 @@ static void run_algo(scope *s, vox_device *dev, const vox_algo *a, double copy)
     vox_work_release(&w);
 }
 
+/* Whether the case says that it is about the algorithm: why has the word "@name". */
+static bool is_about(const vt_case *c, const char *name)
+{
+    const size_t length = strlen(name);
+    for (const char *at = strchr(c->why, '@'); at; at = strchr(at + 1, '@'))
+        if (strncmp(at + 1, name, length) == 0 && (at[1 + length] == '\0' || at[1 + length] == ' '))
+            return true;
+    return false;
+}
+
 /* A method meant for another kind of device takes most of the time to compile and to run: unless
  * --all is given, only the tiny cases and the random ones are worth that. */
 static bool skip_algo(const scope *s, vox_device *dev, const vox_algo *a, double best)
 {
     const vox_problem p = {&s->layer.node, dev, s->c->in[0], true};
-    return !s->opt->all && s->c->when != VT_TINY && !s->random && a->seconds &&
-           a->seconds(&p) > 4 * best;
+    if (s->opt->all)
+        return false;
+    if (strchr(s->c->why, '@'))
+        return !is_about(s->c, a->name);
+    return s->c->when != VT_TINY && !s->random && a->seconds && a->seconds(&p) > 4 * best;
 }
 
 /* The expected time of the algorithm a plan would choose. */

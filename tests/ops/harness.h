@@ -14,9 +14,9 @@
  *   - it runs twice and must give the same bits
  *   - results are compared with the reference, BLOCK16 padding channels with zero, samples past n
  *     with what was there, inputs with what they were
- * Algorithms expected to take four times the best one's time on the device (those for other kinds of
- * device) run on tiny and random cases only, unless --all is given.
- * x and y reach the backward passes only if the operation says that it reads them. */
+ * Algorithms expected to take four times the best one's time on the device (those for other kinds
+ * of device) run on tiny and random cases only, unless --all is given. x and y reach the backward
+ * passes only if the operation says that it reads them. */
 #ifndef VOX_TESTS_HARNESS_H
 #define VOX_TESTS_HARNESS_H
 
@@ -40,7 +40,8 @@ typedef enum vt_when {
 } vt_when;
 
 typedef struct vt_case {
-    const char *why;  /* the reason it exists; NULL ends a table */
+    const char *why; /* the reason it exists; NULL ends a table.  "... @naive @tiled" is about these
+                        algorithms only (the others run on it with --all) */
     const char *attr; /* "kernel=2,3,3 stride=2 ceil=true"; the rest has its default; NULL: none */
     int64_t in[5];    /* shape of the first input; in[0] is n_max */
     int64_t n;        /* the smaller batch it is run with too; 0: n_max only */
