@@ -186,7 +186,9 @@ static vox_program *find_program(const vox_device *dev, uint64_t hash, const cha
 static vox_status make_program(vox_program *p, vox_device *dev, const char *text, const char *file,
                                const char *options, vox_error *err)
 {
-    bool keep = !(dev->found.quirks & VOX_QUIRK_NO_BINARY);
+    const char *wanted = getenv("VOXCL_KERNEL_CACHE"); /* "off": neither read nor written */
+    bool keep = !(dev->found.quirks & VOX_QUIRK_NO_BINARY) &&
+                !(wanted && strcmp(wanted, "off") == 0);
     p->program = keep ? cache_load(dev, p->hash, p->key) : NULL;
     if (p->program)
         return VOX_OK;
