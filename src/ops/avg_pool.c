@@ -1,0 +1,83 @@
+/* avg_pool.c - the mean of each window. */
+#include "ops/pooling.h"
+
+static const vox_attr attrs[] = {VOX_POOLING_ATTRS,
+                                 {"count_include_pad", VOX_ATTR_BOOL,
+                                  offsetof(vox_pooling_attr, count_include_pad), false, 1, 0, 1,
+                                  NULL, NULL, "padding counts as elements of the mean"},
+                                 {0}};
+
+static vox_status build(vox_work *w, const char *entry, vox_pooling_shape shape, vox_error *err)
+{
+    const vox_pooling_attr *a = w->problem.node->attr;
+    return vox_pooling_kernel(w, 0, "avg_pool.cl", entry, shape,
+                              a->count_include_pad ? "-DINCLUDE_PAD=1" : "-DINCLUDE_PAD=0", err);
+}
+
+static vox_status build_rows(vox_work *w, vox_error *err)
+{
+    return build(w, w->algo->pass == VOX_FORWARD ? "avg_pool_rows" : "avg_pool_backward_rows",
+                 VOX_POOLING_ROWS, err);
+}
+
+static vox_status build_items(vox_work *w, vox_error *err)
+{
+    return build(w, w->algo->pass == VOX_FORWARD ? "avg_pool_items" : "avg_pool_backward_items",
+                 VOX_POOLING_ITEMS, err);
+}
+
+static const vox_tensor *from(const vox_work *w, const vox_io *io)
+{
+    return w->algo->pass == VOX_FORWARD ? io->x[0] : io->dy;
+}
+
+static const vox_tensor *to(const vox_work *w, const vox_io *io)
+{
+    return w->algo->pass == VOX_FORWARD ? io->y : io->dx[0];
+}
+
+static vox_status run_rows(vox_work *w, const vox_io *io, vox_error *err)
+{
+    const vox_tensor *out = to(w, io);
+    const vox_arg args[] = {vox_arg_buffer(from(w, io)->buf), vox_arg_buffer(out->buf)};
+    return vox_pooling_launch_rows(w, 0, out, io->n, out->shape.dim[2], args, 2, err);
+}
+
+static vox_status run_items(vox_work *w, const vox_io *io, vox_error *err)
+{
+    const vox_tensor *out = to(w, io);
+    const vox_arg args[] = {vox_arg_buffer(from(w, io)->buf), vox_arg_buffer(out->buf)};
+    return vox_pooling_launch_items(w, 0, out, io->n, args, 2, err);
+}
+
+static double seconds_rows(const vox_problem *p)
+{
+    return vox_pooling_seconds(p, VOX_POOLING_ROWS, VOX_FORWARD);
+}
+
+static double seconds_items(const vox_problem *p)
+{
+    return vox_pooling_seconds(p, VOX_POOLING_ITEMS, VOX_FORWARD);
+}
+
+#define PLAIN   VOX_LAYOUT_PLAIN, VOX_LAYOUT_PLAIN
+#define BLOCK16 VOX_LAYOUT_BLOCK16, VOX_LAYOUT_BLOCK16
+
+static const vox_algo algos[] = {
+    {"rows", VOX_FORWARD, PLAIN, NULL, seconds_rows, build_rows, run_rows},
+    {"rows", VOX_FORWARD, BLOCK16, NULL, seconds_rows, build_rows, run_rows},
+    {"items", VOX_FORWARD, PLAIN, NULL, seconds_items, build_items, run_items},
+    {"items", VOX_FORWARD, BLOCK16, NULL, seconds_items, build_items, run_items},
+    {"rows", VOX_BACKWARD_DATA, PLAIN, NULL, seconds_rows, build_rows, run_rows},
+    {"rows", VOX_BACKWARD_DATA, BLOCK16, NULL, seconds_rows, build_rows, run_rows},
+    {"items", VOX_BACKWARD_DATA, PLAIN, NULL, seconds_items, build_items, run_items},
+    {"items", VOX_BACKWARD_DATA, BLOCK16, NULL, seconds_items, build_items, run_items},
+    {0}};
+
+const vox_op vox_op_avg_pool = {.name = "avg_pool",
+                                .attr_bytes = sizeof(vox_pooling_attr),
+                                .attrs = attrs,
+                                .min_inputs = 1,
+                                .max_inputs = 1,
+                                .infer = vox_pooling_infer,
+                                .algos = algos};
