@@ -49,6 +49,58 @@ static int bench_reduce(int argc, char **argv)
     return show(document, json);
 }
 
+static int measure_step(const char *path, const cli_list *set, const char *devices, int64_t steps,
+                        bool json)
+{
+    vox_error err = {0};
+    vox_experiment *exp = NULL;
+    vox_ctx *ctx = NULL;
+    char *document = NULL;
+    int code;
+    if (vox_experiment_open(&exp, path, set->item, set->count, &err) != VOX_OK ||
+        vox_ctx_open(&ctx, devices, &err) != VOX_OK ||
+        vox_bench_step(exp, ctx, steps, &document, &err) != VOX_OK)
+        code = cli_error(&err);
+    else
+        code = show(document, json);
+    vox_ctx_free(&ctx);
+    vox_experiment_free(&exp);
+    return code;
+}
+
+static int bench_step(int argc, char **argv)
+{
+    bool json = false;
+    const char *path, *devices = NULL;
+    cli_list set = {0};
+    cli_number steps = {.value = 10, .min = 1, .max = 100000};
+    const cli_option options[] = {
+        {.name = "steps", .value = "N", .number = &steps, .help = "steps to time (10)"},
+        {.name = "devices",
+         .value = "WHICH",
+         .text = &devices,
+         .help = "all, cpu, gpu, numbers like 0,2, or a part of a name (all)"},
+        {.name = "set",
+         .value = "KEY=VALUE",
+         .list = &set,
+         .help = "override a key of the experiment; repeatable"},
+        {.name = "json", .flag = &json, .help = "print JSON"},
+        {.name = NULL},
+    };
+    const cli_spec spec = {
+        .usage = "bench step EXP [options]",
+        .about = "Times an experiment's training step on made-up data, then its layers by device "
+                 "events.",
+        .operands = (const char *const[]){"EXP", NULL},
+        .options = options,
+    };
+    int code = cli_parse(&spec, argc, argv, &path);
+    if (code == CLI_GO)
+        code = measure_step(path, &set, devices, steps.value, json);
+    cli_list_release(&set);
+    return code;
+}
+
 static const struct {
     const char *name;
     char *full; /* argv[0] for run */
@@ -56,6 +108,7 @@ static const struct {
     const char *about;
 } kinds[] = {
     {"reduce", "bench reduce", bench_reduce, "the reduction tree over the devices' gradients"},
+    {"step", "bench step", bench_step, "a training step of an experiment, and its layers"},
     {NULL, NULL, NULL, NULL},
 };
 

@@ -15,7 +15,11 @@ static const command commands[] = {
     {"bench", cmd_bench, "measure: voxcl bench KIND"},
     {"convert", cmd_convert, "convert an image, or say what it is"},
     {"devices", cmd_devices, "list OpenCL platforms and devices"},
-    {"synth", cmd_synth, "write a labelled synthetic data set"},
+    {"eval", cmd_eval, "a checkpoint's metrics on labelled data"},
+    {"info", cmd_info, "a network's layers, FLOPs and memory"},
+    {"predict", cmd_predict, "a checkpoint's answers for new images"},
+    {"synth", cmd_synth, "write a synthetic data set"},
+    {"train", cmd_train, "train an experiment on every device chosen"},
     {NULL, NULL, NULL},
 };
 

@@ -1,0 +1,249 @@
+/* train.c - voxcl train: trains, and tells the person watching how it goes. */
+#include "cli.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+
+typedef struct watch {
+    int64_t step, steps;
+    bool seen; /* a step was reported; the first was: */
+    int64_t first;
+    double first_s;
+    double last_line_s;
+    char checkpoint[1024];
+} watch;
+
+/* Without a terminal: a line for the first and last step, each twentieth of the
+ * way, and at least one in 20 seconds. */
+static bool wants_line(const watch *w, const vox_event *e)
+{
+    int64_t part = e->steps / 20 > 0 ? e->steps / 20 : 1;
+    return !w->seen || e->step == e->steps || e->step % part == 0 ||
+           e->time_s - w->last_line_s >= 20;
+}
+
+/* From this process's own steps but the first, in which kernels are built. */
+static double seconds_left(const watch *w, const vox_event *e)
+{
+    if (!w->seen || e->step <= w->first)
+        return (double)NAN;
+    return (e->time_s - w->first_s) / (double)(e->step - w->first) * (double)(e->steps - e->step);
+}
+
+static void on_step(watch *w, const vox_event *e)
+{
+    char text[256], left[CLI_TEXT];
+    double left_s = seconds_left(w, e);
+    snprintf(text, sizeof text, "epoch %" PRId64 "  loss %.4f  lr %.3g  %.1f samples/s", e->epoch,
+             e->loss, e->lr, e->samples_per_s);
+    if (!cli_bar(e->step, e->steps, left_s, text) && wants_line(w, e)) {
+        bool known = !isnan(left_s);
+        cli_line("step %" PRId64 "/%" PRId64 "  %s%s%s%s", e->step, e->steps, text,
+                 known ? "  " : "", known ? cli_duration(left, left_s) : "", known ? " left" : "");
+        w->last_line_s = e->time_s;
+    }
+    if (!w->seen) {
+        w->first = e->step;
+        w->first_s = e->time_s;
+    }
+    w->seen = true;
+    w->step = e->step;
+    w->steps = e->steps;
+}
+
+static void on_valid(const vox_event *e)
+{
+    char loss[CLI_TEXT], accuracy[CLI_TEXT], auc[CLI_TEXT], kappa[CLI_TEXT];
+    cli_line("step %" PRId64 "/%" PRId64 "  held-out loss %s  accuracy %s  AUC %s  kappa %s",
+             e->step, e->steps, cli_number_or_dash(loss, e->loss),
+             cli_number_or_dash(accuracy, e->accuracy), cli_number_or_dash(auc, e->auc),
+             cli_number_or_dash(kappa, e->kappa));
+}
+
+static void on_event(void *user, const vox_event *e)
+{
+    watch *w = user;
+    switch (e->kind) {
+    case VOX_EVENT_START:
+        cli_line("%s", e->text ? e->text : "");
+        break;
+    case VOX_EVENT_STEP:
+        on_step(w, e);
+        break;
+    case VOX_EVENT_VALID:
+        on_valid(e);
+        break;
+    case VOX_EVENT_CHECKPOINT:
+        snprintf(w->checkpoint, sizeof w->checkpoint, "%s", e->text ? e->text : "");
+        break;
+    }
+}
+
+static void print_metrics(const vox_train_result *r)
+{
+    char a[CLI_TEXT], b[CLI_TEXT];
+    printf("held-out accuracy  %s", cli_number_or_dash(a, r->accuracy));
+    printf(" (best checkpoint; the last one %s)\n", cli_number_or_dash(b, r->last_accuracy));
+    printf("held-out loss      %s\n", cli_number_or_dash(a, r->valid_loss));
+    printf("AUC, one vs rest   %s\n", cli_number_or_dash(a, r->auc));
+    printf("kappa, quadratic   %s\n", cli_number_or_dash(a, r->kappa));
+    if (r->classes > 0) {
+        printf("confusion matrix\n");
+        cli_confusion_print(r->confusion, r->classes);
+    }
+}
+
+static void print_summary(const vox_train_result *r)
+{
+    char a[CLI_TEXT];
+    printf("\nrun                %s\n", r->run_dir);
+    printf("steps              %" PRId64 " in %s\n", r->steps, cli_duration(a, r->time_s));
+    printf("training loss      %s (the last step)\n", cli_number_or_dash(a, r->train_loss));
+    if (r->validated)
+        print_metrics(r);
+    else
+        printf("held-out           not measured: the experiment has no data.valid\n");
+    if (r->bad_cases)
+        printf("skipped            %zu bad cases, listed above\n", r->bad_cases);
+}
+
+/* A word as a shell takes it. */
+static void print_word(const char *word)
+{
+    if (word[strspn(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                          "-_=+.,/:@%")] == '\0' &&
+        word[0]) {
+        printf(" %s", word);
+        return;
+    }
+    printf(" '");
+    for (; *word; word++)
+        if (*word == '\'')
+            printf("'\\''");
+        else
+            putchar(*word);
+    putchar('\'');
+}
+
+/* The same command once more, with --run and --resume. */
+static void print_resume(int argc, char **argv, const char *run_dir)
+{
+    printf("resume with: voxcl train");
+    for (int i = 1; i < argc; i++) {
+        if (!strcmp(argv[i], "--run"))
+            i++;
+        else if (strncmp(argv[i], "--run=", 6) && strcmp(argv[i], "--resume"))
+            print_word(argv[i]);
+    }
+    printf(" --run");
+    print_word(run_dir);
+    printf(" --resume\n");
+}
+
+static int interrupted(const watch *w, const vox_error *err, int argc, char **argv)
+{
+    char run_dir[sizeof w->checkpoint];
+    snprintf(run_dir, sizeof run_dir, "%s", w->checkpoint);
+    char *slash = strrchr(run_dir, '/');
+    if (!slash) {
+        cli_error(err);
+        return cli_stop_code();
+    }
+    *slash = '\0';
+    printf("interrupted after step %" PRId64 " of %" PRId64 "; saved %s\n", w->step, w->steps,
+           w->checkpoint);
+    print_resume(argc, argv, run_dir);
+    return cli_stop_code();
+}
+
+static int run(const vox_experiment *exp, vox_ctx *ctx, vox_train_options *opt, int argc,
+               char **argv)
+{
+    static vox_train_result result; /* 32 KiB */
+    vox_error err = {0};
+    watch w = {0};
+    opt->on_event = on_event;
+    opt->should_stop = cli_stopped;
+    opt->user = &w;
+    cli_catch_signals();
+    vox_status status = vox_train(exp, ctx, opt, &result, &err);
+    cli_bar_end();
+    if (status == VOX_ERR_INTERRUPTED)
+        return interrupted(&w, &err, argc, argv);
+    if (status != VOX_OK)
+        return cli_error(&err);
+    print_summary(&result);
+    return CLI_DONE;
+}
+
+static int open_and_run(const char *path, const cli_list *set, const char *devices,
+                        vox_train_options *opt, int argc, char **argv)
+{
+    vox_error err = {0};
+    vox_experiment *exp = NULL;
+    vox_ctx *ctx = NULL;
+    int code;
+    if (vox_experiment_open(&exp, path, set->item, set->count, &err) != VOX_OK ||
+        vox_ctx_open(&ctx, devices, &err) != VOX_OK)
+        code = cli_error(&err);
+    else
+        code = run(exp, ctx, opt, argc, argv);
+    vox_ctx_free(&ctx);
+    vox_experiment_free(&exp);
+    return code;
+}
+
+int cmd_train(int argc, char **argv)
+{
+    vox_train_options opt = {0};
+    const char *path, *devices = NULL;
+    cli_list set = {0};
+    const cli_option options[] = {
+        {.name = "data",
+         .value = "DIR",
+         .text = &opt.data_dir,
+         .help = "folder that the experiment's data paths are relative to"},
+        {.name = "run",
+         .value = "DIR",
+         .text = &opt.run_dir,
+         .help = "where the run is written (runs/NAME-DATE)"},
+        {.name = "devices",
+         .value = "WHICH",
+         .text = &devices,
+         .help = "all, cpu, gpu, numbers like 0,2, or a part of a name (all)"},
+        {.name = "init",
+         .value = "FILE",
+         .text = &opt.init,
+         .help = "safetensors file with initial weights"},
+        {.name = "resume", .flag = &opt.resume, .help = "continue the run in --run DIR"},
+        {.name = "set",
+         .value = "KEY=VALUE",
+         .list = &set,
+         .help = "override a key of the experiment; repeatable"},
+        {.name = NULL},
+    };
+    const cli_spec spec = {
+        .usage = "train EXP [options]",
+        .about =
+            "Trains an experiment on every device chosen. The first Ctrl-C (or SIGTERM) finishes\n"
+            "the step, saves and exits 130 (143); --resume then continues as if it had not been.",
+        .operands = (const char *const[]){"EXP", NULL},
+        .options = options,
+        .more =
+            "The run's folder holds experiment.yaml (as run), metrics.jsonl (one object per step\n"
+            "and per validation), last.safetensors and best.safetensors.\n\n"
+            "example: voxcl train models/prostatex-alexnet3d.yaml --data DIR --set train.batch=8",
+    };
+    int code = cli_parse(&spec, argc, argv, &path);
+    if (code == CLI_GO && opt.resume && !opt.run_dir)
+        code = cli_usage("train", "add --run DIR, the folder of the run to continue",
+                         "--resume needs --run");
+    if (code == CLI_GO && opt.resume && opt.init)
+        code = cli_usage("train", "leave one of them away",
+                         "--resume and --init both say where the weights come from");
+    if (code == CLI_GO)
+        code = open_and_run(path, &set, devices, &opt, argc, argv);
+    cli_list_release(&set);
+    return code;
+}
