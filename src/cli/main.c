@@ -18,7 +18,7 @@ static const command commands[] = {
     {"eval", cmd_eval, "a checkpoint's metrics on labelled data"},
     {"info", cmd_info, "a network's layers, FLOPs and memory"},
     {"predict", cmd_predict, "a checkpoint's answers for new images"},
-    {"synth", cmd_synth, "write a synthetic data set"},
+    {"synth", cmd_synth, "write a labelled synthetic data set"},
     {"train", cmd_train, "train an experiment on every device chosen"},
     {NULL, NULL, NULL},
 };

@@ -1,7 +1,6 @@
 /* synth.c - voxcl synth KIND DIR: a labelled synthetic data set in the real formats. */
 #include "cli.h"
 
-
 int cmd_synth(int argc, char **argv)
 {
     cli_number seed = {0, 0, INT64_MAX}, patients = {0, 1, INT64_MAX};
