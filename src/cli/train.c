@@ -61,12 +61,19 @@ static void on_valid(const vox_event *e)
              cli_number_or_dash(kappa, e->kappa));
 }
 
+/* Several lines, the last one ending like the others. */
+static void print_start(const char *text)
+{
+    size_t length = strlen(text);
+    cli_line("%.*s", (int)(length - (length && text[length - 1] == '\n')), text);
+}
+
 static void on_event(void *user, const vox_event *e)
 {
     watch *w = user;
     switch (e->kind) {
     case VOX_EVENT_START:
-        cli_line("%s", e->text ? e->text : "");
+        print_start(e->text ? e->text : "");
         break;
     case VOX_EVENT_STEP:
         on_step(w, e);
