@@ -18,7 +18,7 @@ typedef enum vox_yaml_kind {
 } vox_yaml_kind;
 
 /* Reads a file, or a text that messages call `name`.  Fails on syntax errors and
- * duplicate keys, and on documents nested over 64 deep or over 16 MiB. */
+ * duplicate keys, and on documents nested over 64 deep or over 4 MiB. */
 vox_status vox_yaml_open(vox_yaml **out, const char *path, vox_error *err);
 vox_status vox_yaml_parse(vox_yaml **out, const char *text, const char *name, vox_error *err);
 void vox_yaml_free(vox_yaml **doc);

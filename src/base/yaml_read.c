@@ -77,6 +77,8 @@ static vox_status check_text(reader *r, const char *text, size_t bytes, vox_erro
     const unsigned char *p = (const unsigned char *)text, *end = p + bytes;
     uint32_t point;
     r->line = r->column = 1;
+    if (bytes > VOX_YAML_MAX_BYTES)
+        return read_fail(r, err, "too large: over 4 MiB of YAML");
     while (p < end) {
         size_t n = vox_yaml_utf8(p, end, &point);
         if (n == 0 || (point < 0x20 && point != '\n' && point != '\r' && point != '\t') ||

@@ -9,7 +9,7 @@
 #include "base/yaml.h"
 
 #define VOX_YAML_DEPTH     64                /* lists and maps within each other */
-#define VOX_YAML_MAX_BYTES (16u << 20)       /* of a document */
+#define VOX_YAML_MAX_BYTES (4u << 20)       /* of a document */
 #define VOX_YAML_MAX_NODES ((size_t)1 << 20) /* bounds what aliases may multiply */
 #define VOX_YAML_KEY_BYTES 256u              /* YAML itself stops at 1024 for plain keys */
 

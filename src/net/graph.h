@@ -35,7 +35,8 @@ typedef struct vox_graph {
 
 /* A tensor of one sample, or a parameter, holds at most this many elements. */
 #define VOX_GRAPH_MAX_ELEMENTS ((int64_t)1 << 34)
-#define VOX_GRAPH_MAX_LAYERS   1000
+#define VOX_GRAPH_MAX_LAYERS   500 /* so that every step of a plan has a profiling label of its own \
+                                    */
 
 /* network: the `network:` map.  Errors carry file:line:column and, for shapes, the layer's name and
  * all the shapes involved. */

@@ -242,6 +242,11 @@ static void nesting_stops_at_64(void **state)
         memcpy(text + i, "- ", 2);
     assert_error(vox_yaml_parse(&doc, text, "t.yaml", &err), VOX_ERR_INPUT, "t.yaml:1:");
     free(text);
+    text = calloc((5 << 20) + 1, 1);
+    assert_non_null(text);
+    memset(text, 'x', 5 << 20);
+    assert_error(vox_yaml_parse(&doc, text, "t.yaml", &err), VOX_ERR_INPUT, "over 4 MiB");
+    free(text);
 }
 
 static void aliases_are_copies_within_bounds(void **state)
