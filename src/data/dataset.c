@@ -186,6 +186,24 @@ static vox_status check_classes(const vox_dataset *set, const vox_yaml_node *spe
                     set->count, vox_dataset_class(set, (size_t)set->item[0].label));
 }
 
+/* What the steps make of every case, if it is known before one is read. */
+static vox_status check_prepare(const vox_dataset *set, const vox_yaml_node *prepare,
+                                vox_error *err)
+{
+    int64_t size[3];
+    const int64_t *want = set->shape + 1;
+    if (!vox_prepare_size(set->prepare, size) || memcmp(size, want, sizeof size) == 0)
+        return VOX_OK;
+    vox_yaml_fail(err, prepare,
+                  "prepare makes %lld x %lld x %lld voxels, the network takes %lld x "
+                  "%lld x %lld",
+                  (long long)size[0], (long long)size[1], (long long)size[2], (long long)want[0],
+                  (long long)want[1], (long long)want[2]);
+    vox_hint(err, "let the last resize or crop have size: [%lld, %lld, %lld]", (long long)want[0],
+             (long long)want[1], (long long)want[2]);
+    return VOX_ERR_INPUT;
+}
+
 static vox_status open_set(vox_dataset *set, const vox_yaml_node *spec,
                            const vox_yaml_node *prepare, const vox_dataset_options *opt,
                            vox_error *err)
@@ -201,6 +219,8 @@ static vox_status open_set(vox_dataset *set, const vox_yaml_node *spec,
     set->sample /= sizeof(float);
     set->base_dir = vox_strdup(opt->base_dir ? opt->base_dir : ".", err);
     vox_status s = set->base_dir ? vox_prepare_open(&set->prepare, prepare, err) : VOX_ERR_MEMORY;
+    if (s == VOX_OK)
+        s = check_prepare(set, prepare, err);
     if (s == VOX_OK)
         s = find_source(set, spec, &value, err);
     if (s == VOX_OK)

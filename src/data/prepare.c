@@ -363,6 +363,17 @@ void vox_prepare_free(vox_prepare **prepare)
     *prepare = NULL;
 }
 
+bool vox_prepare_size(const vox_prepare *prepare, int64_t size[3])
+{
+    bool known = false;
+    for (size_t i = 0; i < prepare->count; i++)
+        if (prepare->step[i].size[0] > 0) { /* the steps that set a size have one */
+            memcpy(size, prepare->step[i].size, sizeof prepare->step[i].size);
+            known = true;
+        }
+    return known;
+}
+
 vox_status vox_prepare_apply(const vox_prepare *prepare, vox_image *image, const double *point_mm,
                              vox_error *err)
 {

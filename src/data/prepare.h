@@ -23,6 +23,9 @@ typedef struct vox_prepare vox_prepare;
 vox_status vox_prepare_open(vox_prepare **out, const vox_yaml_node *list, vox_error *err);
 void vox_prepare_free(vox_prepare **prepare);
 
+/* The size every case has after the steps, if they alone decide it (a resize or crop is there). */
+bool vox_prepare_size(const vox_prepare *prepare, int64_t size[3]);
+
 /* Applies the steps in order, in place.  point_mm (LPS) is the case's point of interest or NULL.
  * On failure the image is valid but half prepared.  Safe from several threads, image apart. */
 vox_status vox_prepare_apply(const vox_prepare *prepare, vox_image *image, const double *point_mm,

@@ -325,6 +325,26 @@ static void test_small_cache(void **state)
     vox_dataset_free(&set);
 }
 
+/* Steps that end in another size than the network's are found before a case is read. */
+static void test_prepared_size(void **state)
+{
+    (void)state;
+    vox_dataset *set;
+    put_four();
+    assert_error(open_set(&set, "manifest: m.csv",
+                          "[{resize: {size: [2, 3, 4]}}, {crop: {size: [2, 3, 3]}}]", shape, false,
+                          &err),
+                 VOX_ERR_INPUT, "2 x 3 x 3 voxels, the network takes 2 x 3 x 4");
+    assert_non_null(strstr(err.detail, "exp.yaml:1:1"));
+    assert_non_null(strstr(err.hint, "size: [2, 3, 4]"));
+    assert_null(set);
+    assert_ok(open_set(&set, "manifest: m.csv",
+                       "[{crop: {size: 2}}, {resize: {size: [2, 3, 4]}}, {normalize: zscore}]",
+                       shape, false, &err));
+    assert_ok(vox_dataset_load(set, NULL, &err));
+    vox_dataset_free(&set);
+}
+
 /* The point column reaches the crop. */
 static void test_point(void **state)
 {
@@ -374,7 +394,7 @@ int main(void)
         cmocka_unit_test(test_bad_sets),      cmocka_unit_test(test_bad_cases),
         cmocka_unit_test(test_skip_bad),      cmocka_unit_test(test_first_bad),
         cmocka_unit_test(test_small_cache),   cmocka_unit_test(test_point),
-        cmocka_unit_test(test_input),
+        cmocka_unit_test(test_prepared_size), cmocka_unit_test(test_input),
     };
     return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
 }

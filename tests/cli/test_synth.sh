@@ -1,0 +1,38 @@
+#!/bin/bash
+# test_synth.sh - voxcl synth: what it says, and what it answers to a wrong call.
+# $VOXCL_BINARY is the program.
+set -u
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+failures=0
+
+# expect CODE PATTERN ARGUMENT...
+expect() {
+    local code=$1 pattern=$2 got
+    shift 2
+    "$VOXCL_BINARY" synth "$@" > "$work/out" 2>&1 < /dev/null
+    got=$?
+    if [ $got != "$code" ] || ! tr '\n' ' ' < "$work/out" | grep -Eq -- "$pattern"; then
+        failures=$((failures + 1))
+        echo "FAILED: voxcl synth $*: exit $got, wanted $code and /$pattern/; it printed:"
+        sed 's/^/    /' "$work/out"
+    fi
+}
+
+expect 0 "wrote $work/set.*voxcl train models/prostatex-quickstart.yaml --data $work/set" \
+    prostate "$work/set" --patients 1 --seed 3
+if grep -q 'built without' "$work/out"; then
+    echo "skipped: built without GDCM"
+    exit 77
+fi
+[ -f "$work/set/README.txt" ] || failures=$((failures + 1))
+expect 1 'exists and is not an empty folder.*hint:' prostate "$work/set" --patients 1
+expect 2 'no kind of synthetic data "prostat".*did you mean "prostate"' prostat "$work/x"
+expect 2 'error: ' prostate
+expect 2 'error: ' prostate "$work/x" more
+expect 2 'patients' prostate "$work/x" --patients 0
+expect 2 'patients' prostate "$work/x" --patients 99999
+expect 2 'seed' prostate "$work/x" --seed minus
+[ ! -e "$work/x" ] || failures=$((failures + 1))
+[ $failures = 0 ] || exit 1
+echo "ok"
