@@ -26,6 +26,28 @@ inline uint4 vox_random_block(ulong seed, uint purpose, uint lane, uint step, ui
                              (uint2)((uint)seed, (uint)(seed >> 32)));
 }
 
+/* Sixteen blocks at once, for CPUs: word j of block k of the caller's is component k of r[j].  The
+ * products are of 64 bits, for which CPUs have vector instructions, unlike for mul_hi. */
+inline void vox_random_blocks16(ulong seed, uint purpose, uint lane, uint step, uint sample,
+                                uint16 block, uint16 r[4])
+{
+    uint16 c0 = block, c1 = (uint16)(sample), c2 = (uint16)(step);
+    uint16 c3 = (uint16)(purpose << 16 | (lane & 0xffffu));
+    uint2 k = (uint2)((uint)seed, (uint)(seed >> 32));
+    for (int round = 0; round < 10; round++) {
+        const ulong16 a = convert_ulong16(c0) * 0xD2511F53ul, b = convert_ulong16(c2) * 0xCD9E8D57ul;
+        c0 = convert_uint16(b >> 32) ^ c1 ^ k.x;
+        c2 = convert_uint16(a >> 32) ^ c3 ^ k.y;
+        c1 = convert_uint16(b);
+        c3 = convert_uint16(a);
+        k += (uint2)(0x9E3779B9u, 0xBB67AE85u);
+    }
+    r[0] = c0;
+    r[1] = c1;
+    r[2] = c2;
+    r[3] = c3;
+}
+
 /* [0, 1), exact in float: the same value as the host's vox_uniform. */
 inline float vox_uniform(uint bits)
 {

@@ -4,7 +4,8 @@
  *   lane, step, global sample), e = (c*D + d)*H*W + h*W + w within the sample, whatever the layout;
  *   with whole channels e = c.  The mask is not kept but drawn again by the backward pass.
  *
- * dropout_plain: four elements, one block of the generator, at a time; ROW blocks an item.
+ * dropout_plain: four elements, one block of the generator, at a time (CPUs: sixteen blocks); ROW
+ *   blocks an item.
  * dropout_lanes: BLOCK16 (LANES 16) and whole channels: ROW voxels of a plane an item; a voxel's 16
  *   channels lie V elements apart in the stream, so each takes a block of its own. */
 #include "common.h"
@@ -29,6 +30,41 @@ inline float factor(uint bits, float p, float scale)
     return vox_uniform(bits) >= p ? scale : 0.0f;
 }
 
+inline float16 factor16(uint16 bits, float p, float scale)
+{
+    const float16 u = convert_float16(bits >> 8) * (1.0f / 16777216.0f);
+    return select((float16)(0.0f), (float16)(scale), u >= (float16)(p));
+}
+
+/* a0 b0 a1 b1 ... of the lower and of the upper halves. */
+#define ZIP(a, b)                                                                                  \
+    (float16)(a.s0, b.s0, a.s1, b.s1, a.s2, b.s2, a.s3, b.s3, a.s4, b.s4, a.s5, b.s5, a.s6, b.s6,  \
+              a.s7, b.s7)
+
+inline float16 zip_low(float16 a, float16 b)
+{
+    return ZIP(a.lo, b.lo);
+}
+
+inline float16 zip_high(float16 a, float16 b)
+{
+    return ZIP(a.hi, b.hi);
+}
+
+/* y = x * factor for the 64 elements of 16 blocks: word j of block k is element 4k + j. */
+inline void apply16(__global const float *x, __global float *y, const uint16 r[4], float p,
+                    float scale)
+{
+    const float16 a = factor16(r[0], p, scale), b = factor16(r[1], p, scale);
+    const float16 c = factor16(r[2], p, scale), d = factor16(r[3], p, scale);
+    const float16 ac = zip_low(a, c), bd = zip_low(b, d);
+    const float16 ac2 = zip_high(a, c), bd2 = zip_high(b, d);
+    vstore16(vload16(0, x) * zip_low(ac, bd), 0, y);
+    vstore16(vload16(1, x) * zip_high(ac, bd), 1, y);
+    vstore16(vload16(2, x) * zip_low(ac2, bd2), 2, y);
+    vstore16(vload16(3, x) * zip_high(ac2, bd2), 3, y);
+}
+
 __kernel void dropout_plain(__global const float *restrict x, __global float *restrict y, float p,
                             float scale, ulong seed, uint lane, uint step, uint sample)
 {
@@ -36,7 +72,16 @@ __kernel void dropout_plain(__global const float *restrict x, __global float *re
     const ulong first = get_global_id(0) * (ulong)ROW, last = min(first + ROW, (count + 3) / 4);
     x += i * count;
     y += i * count;
-    for (ulong block = first; block < last; block++) {
+    ulong block = first;
+#if ROW >= 16
+    const uint16 steps = (uint16)(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    for (; block + 16 <= last && 4 * (block + 16) <= count; block += 16) {
+        uint16 r[4];
+        vox_random_blocks16(seed, PURPOSE, lane, step, sample + (uint)i, (uint)block + steps, r);
+        apply16(x + 4 * block, y + 4 * block, r, p, scale);
+    }
+#endif
+    for (; block < last; block++) {
         const uint4 r = vox_random_block(seed, PURPOSE, lane, step, sample + (uint)i, (uint)block);
         const float4 f = (float4)(factor(r.x, p, scale), factor(r.y, p, scale),
                                   factor(r.z, p, scale), factor(r.w, p, scale));
@@ -69,6 +114,29 @@ __kernel void dropout_lanes(__global const float *restrict x, __global float *re
     const ulong i = get_global_id(2), plane = i * PLANES + get_global_id(1);
     x += plane * V * LANES;
     y += plane * V * LANES;
+#if LANES == 16 && WHOLE == 0 && ROW >= 4
+    /* Channels past C have x = 0, whatever they draw. */
+    const uint16 channels = channel + (uint16)(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    uint16 r[4];
+#if V % 4 == 0 && ROW % 4 == 0
+    for (uint v = first; v < last; v += 4) { /* four voxels share the blocks of their channels */
+        vox_random_blocks16(seed, PURPOSE, lane, step, sample + (uint)i, channels * (V / 4) + v / 4, r);
+        for (uint j = 0; j < 4; j++)
+            vstore16(vload16(v + j, x) * factor16(r[j], p, scale), v + j, y);
+    }
+#else
+    for (uint v = first; v < last; v++) {
+        const ulong16 e = convert_ulong16(channels) * V + v;
+        const uint16 word = convert_uint16(e);
+        vox_random_blocks16(seed, PURPOSE, lane, step, sample + (uint)i, convert_uint16(e / 4), r);
+        const uint16 low = select(r[0], r[1], (word & 1) != 0);
+        const uint16 high = select(r[2], r[3], (word & 1) != 0);
+        const uint16 bits = select(low, high, (word & 2) != 0);
+        vstore16(vload16(v, x) * factor16(bits, p, scale), v, y);
+    }
+#endif
+    return;
+#endif
     for (uint k = 0; k < LANES; k++) {
         const uint c = channel + k;
         float f = WHOLE == 1 && c < C ? factor(number(seed, lane, step, sample + (uint)i, c), p, scale) : 0.0f;

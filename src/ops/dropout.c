@@ -53,7 +53,7 @@ static vox_status build(vox_work *w, vox_error *err)
     const dropout_attr *a = w->problem.node->attr;
     vox_device *dev = w->problem.dev;
     const int lanes = w->algo->in == VOX_LAYOUT_BLOCK16 ? 16 : 1;
-    const int row = vox_device_is_cpu(dev) ? 64 : 1;
+    const int row = vox_device_is_cpu(dev) ? 256 : 1;
     const bool plain = lanes == 1 && !a->whole_channels;
     char options[128];
     snprintf(options, sizeof options,

@@ -8,7 +8,6 @@
 
 #include "base/error.h"
 #include "base/mem.h"
-#include "base/thread.h"
 
 /* One tensor of the run. */
 typedef struct slot {
@@ -286,32 +285,24 @@ static bool check_output(run *r, slot *s)
     return ok;
 }
 
-static int by_value(const void *a, const void *b)
+/* What must be read and written at least: weights are no part of their own gradient. */
+static double least_bytes(const run *r)
 {
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
+    const bool weights = r->check->work->algo->pass == VOX_BACKWARD_WEIGHTS;
+    double bytes = 0;
+    for (int i = 0; i < r->slots; i++)
+        if (r->slot[i].batched || r->slot[i].output || !weights)
+            bytes += 4.0 * (double)slot_words(&r->slot[i], r->check->data->n);
+    return bytes;
 }
 
-/* Median seconds of a run: enough of them to fill 0.3 s, at most 100. */
 static bool time_run(run *r)
 {
-    enum { MOST = 100 };
-    double seconds[MOST], begun = vox_now();
+    vt_check *c = r->check;
     vox_error err = {0};
-    int count = 0;
-    while (count < MOST && (count < 5 || vox_now() - begun < 0.3)) {
-        double t = vox_now();
-        if (r->check->work->algo->run(r->check->work, &r->io, &err) != VOX_OK ||
-            vox_device_finish(r->check->work->problem.dev, &err) != VOX_OK)
-            return failed_call(r, "timed run", &err);
-        seconds[count++] = vox_now() - t;
-    }
-    qsort(seconds, (size_t)count, sizeof *seconds, by_value);
-    r->check->seconds = seconds[count / 2];
-    r->check->bytes = 0;
-    for (int i = 0; i < r->slots; i++)
-        r->check->bytes += 4.0 * (double)slot_words(&r->slot[i], r->check->data->n);
-    return true;
+    c->bytes = least_bytes(r);
+    return vt_time(c->work, &r->io, c->bytes, &c->seconds, &c->copy_seconds, &err) == VOX_OK ||
+           failed_call(r, "timed run", &err);
 }
 
 bool vt_check_run(vt_check *c)

@@ -172,16 +172,23 @@ static void fail_case(scope *s, const vox_device *dev, const vox_algo *a, const 
             s->opt->seed);
 }
 
-static void print_time(const scope *s, const vox_algo *a, const vt_check *check, double copy)
+static const char *layouts(const vox_algo *a)
+{
+    static const char *const words[2][2] = {{"plain", "plain->block16"},
+                                            {"block16->plain", "block16"}};
+    return words[a->in][a->out];
+}
+
+static void print_time(const scope *s, const vox_algo *a, const vt_check *check)
 {
     const vox_node *node = &s->layer.node;
     char words[320];
     vt_case_text(s->c, words);
     double flops = node->op->flops ? node->op->flops(node, a->pass) * (double)check->data->n : 0;
-    printf("%-10s %-16s %-12s %8.3f ms  %7.1f GFLOP/s  %6.2f GB/s (%3.0f %% of copy)  %s\n",
-           s->suite->op, vt_pass_names[a->pass], a->name, 1e3 * check->seconds,
+    printf("%-10s %-16s %-8s %-15s %8.3f ms  %7.1f GFLOP/s  %6.2f GB/s (%3.0f %% of copy)  %s\n",
+           s->suite->op, vt_pass_names[a->pass], a->name, layouts(a), 1e3 * check->seconds,
            flops / check->seconds * 1e-9, check->bytes / check->seconds * 1e-9,
-           100 * check->bytes / check->seconds / copy, words);
+           100 * check->copy_seconds / check->seconds, words);
 }
 
 /* Evaluation's forward has results of its own. */
@@ -226,7 +233,7 @@ static bool check_batches(scope *s, vox_work *w, vt_check *check)
     return true;
 }
 
-static void run_algo(scope *s, vox_device *dev, const vox_algo *a, double copy)
+static void run_algo(scope *s, vox_device *dev, const vox_algo *a)
 {
     vox_problem p = {&s->layer.node, dev, s->c->in[0], true};
     if (a->fits && !a->fits(&p))
@@ -248,7 +255,7 @@ static void run_algo(scope *s, vox_device *dev, const vox_algo *a, double copy)
     if (!check_batches(s, &w, &check))
         fail_case(s, dev, a, &check, check.failure);
     else if (s->opt->bench)
-        print_time(s, a, &check, copy);
+        print_time(s, a, &check);
     vox_work_release(&w);
 }
 
@@ -290,19 +297,13 @@ static void run_devices(scope *s, vox_ctx *ctx)
 {
     for (size_t i = 0; i < vox_ctx_device_count(ctx); i++) {
         vox_device *dev = vox_ctx_get(ctx, i);
-        double copy = 1;
-        vox_error err = {0};
-        if (s->opt->bench && vt_copy_bandwidth(dev, &copy, &err) != VOX_OK) {
-            fail_case(s, dev, NULL, NULL, err.detail);
-            return;
-        }
         for (int pass = 0; pass < VOX_PASSES; pass++) {
             int64_t before = s->totals->checks;
             const vox_algo *a;
             double best = best_seconds(s, dev, (vox_pass)pass);
             for (int k = 0; (a = vox_op_algo(s->layer.node.op, (vox_pass)pass, k)); k++)
                 if (!skip_algo(s, dev, a, best))
-                    run_algo(s, dev, a, copy);
+                    run_algo(s, dev, a);
             if (s->suite->reference[pass] && s->totals->checks == before)
                 fail_case(s, dev, NULL, NULL, "no algorithm fits");
         }
@@ -422,9 +423,7 @@ void vt_list_suite(const vt_suite *suite)
     for (int pass = 0; op && pass < VOX_PASSES; pass++) {
         const vox_algo *a;
         for (int k = 0; (a = vox_op_algo(op, (vox_pass)pass, k)); k++)
-            printf("  %-16s %-12s %s -> %s\n", vt_pass_names[pass], a->name,
-                   a->in == VOX_LAYOUT_PLAIN ? "plain" : "block16",
-                   a->out == VOX_LAYOUT_PLAIN ? "plain" : "block16");
+            printf("  %-16s %-8s %s\n", vt_pass_names[pass], a->name, layouts(a));
     }
     for (const vt_case *c = suite->cases; c->why; c++) {
         char text[320];

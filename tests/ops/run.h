@@ -27,17 +27,19 @@ typedef struct vt_check {
     const vt_data *data;
     int64_t n_max;
     bool accumulate, training;
-    bool time;          /* fill the figures below after it passed */
-    double seconds;     /* median of one run */
-    double bytes;       /* what must be read and written at least */
-    char failure[1024]; /* what went wrong */
+    bool time;           /* fill the figures below after it passed */
+    double seconds;      /* median of one run */
+    double copy_seconds; /* of copying as many bytes */
+    double bytes;        /* what must be read and written at least */
+    char failure[1024];  /* what went wrong */
 } vt_check;
 
 /* false: c->failure says why. */
 bool vt_check_run(vt_check *c);
 
-/* Bytes a second that copying 64 MiB moves on the device (read + written). */
-vox_status vt_copy_bandwidth(vox_device *dev, double *bytes_per_s, vox_error *err);
+/* Median seconds of a run, and of copying so many bytes (read and written) on the same device. */
+vox_status vt_time(vox_work *w, const vox_io *io, double bytes, double *seconds,
+                   double *copy_seconds, vox_error *err);
 
 extern const char *const vt_pass_names[VOX_PASSES];
 /* A case in words, for messages. */
