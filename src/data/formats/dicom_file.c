@@ -1,7 +1,7 @@
 /* dicom_file.c - one DICOM file: opened (headers only), then its frames as floats.
  *
  * Uncompressed pixels are read here, straight from the place that the outline found; compressed
- * ones go through GDCM. */
+ * ones go through GDCM, but for RLE (dicom_rle.c). */
 #include "data/formats/dicom_file.h"
 
 #include "data/formats/image.h"
@@ -244,26 +244,75 @@ static vox_status decode_plain(const vox_dicom_file *f, float *(*place)(void *us
     return s;
 }
 
-/* Every fragment that begins a stream must describe a frame of the header's size. */
-static vox_status check_fragments(const vox_dicom_file *f, const unsigned char *bytes,
-                                  vox_error *err)
+/* Calls fn for every fragment but the offset table; the outline has checked their lengths. */
+static vox_status each_fragment(const vox_dicom_file *f, const unsigned char *bytes,
+                                vox_status (*fn)(void *user, uint64_t i, uint64_t at, uint64_t n),
+                                void *user)
 {
-    uint64_t at = f->outline.pixel_offset, end = f->outline.pixel_end;
-    for (uint64_t i = 0; at + 8 <= end; i++) {
+    uint64_t at = f->outline.pixel_offset;
+    vox_status s = VOX_OK;
+    for (uint64_t i = 0; s == VOX_OK && i <= f->outline.fragments; i++) {
         const unsigned char *p = bytes + at;
         uint64_t n = p[4] | (uint64_t)p[5] << 8 | (uint64_t)p[6] << 16 | (uint64_t)p[7] << 24;
-        if (n > end - at - 8) /* the delimiter; the outline has seen to the rest */
-            break;
-        if (i > 0 &&
-            !vox_dicom_codestream_fits(p + 8, (size_t)n, f->layout.rows, f->layout.columns))
-            return vox_image_bad(err, KIND, f->path,
-                                 "the compressed stream at byte %llu is damaged or not of %lld x "
-                                 "%lld pixels",
-                                 (unsigned long long)(at + 8), (long long)f->layout.rows,
-                                 (long long)f->layout.columns);
+        if (i > 0)
+            s = fn(user, i - 1, at + 8, n);
         at += 8 + n;
     }
+    return s;
+}
+
+/* The compressed bytes of a file, and what is done with them. */
+typedef struct compressed {
+    const vox_dicom_file *file;
+    unsigned char *bytes; /* the file up to the end of its pixels */
+    unsigned char *frame; /* one decoded frame (RLE) */
+    float *(*place)(void *user, size_t frame);
+    void *user;
+    size_t stride;
+    vox_error *err;
+} compressed;
+
+/* Every fragment that begins a stream must describe a frame of the header's size. */
+static vox_status check_fragment(void *user, uint64_t i, uint64_t at, uint64_t n)
+{
+    const compressed *c = user;
+    const vox_dicom_pixels *p = &c->file->layout;
+    (void)i;
+    if (vox_dicom_codestream_fits(c->bytes + at, (size_t)n, p->rows, p->columns))
+        return VOX_OK;
+    return vox_image_bad(
+        c->err, KIND, c->file->path,
+        "the compressed stream at byte %llu is damaged or not of %lld x %lld pixels",
+        (unsigned long long)at, (long long)p->rows, (long long)p->columns);
+}
+
+static vox_status decode_rle_fragment(void *user, uint64_t i, uint64_t at, uint64_t n)
+{
+    const compressed *c = user;
+    vox_dicom_pixels p = c->file->layout;
+    const vox_gdcm_frame *g = &c->file->header.frame[i];
+    p.planar = p.msb = false;
+    if (!vox_dicom_rle_decode(&p, c->bytes + at, (size_t)n, c->frame))
+        return vox_image_bad(c->err, KIND, c->file->path,
+                             "frame %llu: the RLE-compressed pixels at byte %llu are damaged",
+                             (unsigned long long)i + 1, (unsigned long long)at);
+    vox_dicom_convert(&p, c->frame, 0, g->slope, g->intercept, c->place(c->user, (size_t)i),
+                      c->stride);
     return VOX_OK;
+}
+
+static vox_status decode_rle(compressed *c)
+{
+    const vox_dicom_file *f = c->file;
+    if ((int64_t)f->outline.fragments != f->header.frames)
+        return vox_image_bad(c->err, KIND, f->path, "%llu RLE fragments for %lld frames",
+                             (unsigned long long)f->outline.fragments, (long long)f->header.frames);
+    if (f->layout.colour == VOX_DICOM_YBR_422)
+        return vox_image_unsupported(c->err, KIND, f->path, "YBR_FULL_422 in RLE");
+    c->frame = vox_calloc(vox_dicom_frame_bits(&f->layout) / 8, 1, f->path, c->err);
+    vox_status s = c->frame ? each_fragment(f, c->bytes, decode_rle_fragment, c) : VOX_ERR_MEMORY;
+    free(c->frame);
+    return s;
 }
 
 /* The layout of what GDCM made of the pixels, which is not always what the header says. */
@@ -307,31 +356,41 @@ static vox_status check_growth(const vox_dicom_file *f, vox_error *err)
                          (unsigned long long)bytes);
 }
 
-static vox_status decode_compressed(const vox_dicom_file *f,
-                                    float *(*place)(void *user, size_t frame), void *user,
-                                    size_t stride, vox_error *err)
+static vox_status decode_with_gdcm(const compressed *c)
 {
-    char *bytes = NULL;
+    const vox_dicom_file *f = c->file;
+    const size_t frames = (size_t)f->header.frames;
     vox_gdcm_pixels px = {0};
     vox_dicom_pixels p;
-    const size_t end = (size_t)f->outline.pixel_end;
-    vox_status s = check_growth(f, err);
+    /* a decoder may use more bits than the header says: twice is enough */
+    const size_t most = (size_t)(vox_dicom_frame_bits(&f->layout) / 4 + 4) * frames;
+    vox_status s = vox_gdcm_decompress(&px, (const char *)c->bytes, (size_t)f->outline.pixel_end,
+                                       &f->header, most, f->path, c->err);
     if (s == VOX_OK)
-        s = read_bytes(&bytes, f->path, end, err);
-    if (s == VOX_OK)
-        s = check_fragments(f, (const unsigned char *)bytes, err);
-    if (s == VOX_OK) /* a decoder may use more bits than the header says: twice is enough */
-        s = vox_gdcm_decompress(&px, bytes, end, &f->header,
-                                (size_t)(vox_dicom_frame_bits(&f->layout) / 4 + 4) *
-                                    (size_t)f->header.frames,
-                                f->path, err);
-    if (s == VOX_OK)
-        s = decoded_layout(f, &px, &p, err);
-    for (size_t i = 0; s == VOX_OK && i < (size_t)f->header.frames; i++)
+        s = decoded_layout(f, &px, &p, c->err);
+    for (size_t i = 0; s == VOX_OK && i < frames; i++)
         vox_dicom_convert(&p, px.data + i * (size_t)(vox_dicom_frame_bits(&p) / 8), 0,
-                          f->header.frame[i].slope, f->header.frame[i].intercept, place(user, i),
-                          stride);
+                          f->header.frame[i].slope, f->header.frame[i].intercept,
+                          c->place(c->user, i), c->stride);
     free(px.data);
+    return s;
+}
+
+static vox_status decode_compressed(compressed *c)
+{
+    const vox_dicom_file *f = c->file;
+    char *bytes = NULL;
+    vox_status s = check_growth(f, c->err);
+    if (s == VOX_OK)
+        s = read_bytes(&bytes, f->path, f->outline.pixel_end, c->err);
+    c->bytes = (unsigned char *)bytes;
+    if (s == VOX_OK && strcmp(f->outline.syntax, "1.2.840.10008.1.2.5") == 0) {
+        s = decode_rle(c);
+    } else if (s == VOX_OK) {
+        s = each_fragment(f, c->bytes, check_fragment, c);
+        if (s == VOX_OK)
+            s = decode_with_gdcm(c);
+    }
     free(bytes);
     return s;
 }
@@ -339,6 +398,7 @@ static vox_status decode_compressed(const vox_dicom_file *f,
 vox_status vox_dicom_file_decode(const vox_dicom_file *f, float *(*place)(void *user, size_t frame),
                                  void *user, size_t stride, vox_error *err)
 {
-    return f->outline.encapsulated ? decode_compressed(f, place, user, stride, err)
+    compressed c = {.file = f, .place = place, .user = user, .stride = stride, .err = err};
+    return f->outline.encapsulated ? decode_compressed(&c)
                                    : decode_plain(f, place, user, stride, err);
 }

@@ -32,8 +32,13 @@ uint64_t vox_dicom_frame_bits(const vox_dicom_pixels *p);
 void vox_dicom_convert(const vox_dicom_pixels *p, const unsigned char *bytes, unsigned bit,
                        double slope, double intercept, float *out, size_t stride);
 
+/* One RLE-compressed frame into rows * columns * samples * allocated / 8 bytes at out: samples of a
+ * pixel together, the least significant byte first.  false when it is damaged. */
+bool vox_dicom_rle_decode(const vox_dicom_pixels *p, const unsigned char *bytes, size_t size,
+                          unsigned char *out);
+
 /* Compares the size in the head of a JPEG, JPEG-LS or JPEG 2000 stream with the header's, so that
- * no decoder allocates for another.  Streams it does not know (RLE) pass. */
+ * no decoder allocates for another.  What begins like none of them passes: a later part of one. */
 bool vox_dicom_codestream_fits(const unsigned char *bytes, size_t size, int64_t rows,
                                int64_t columns);
 
