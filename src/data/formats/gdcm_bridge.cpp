@@ -264,7 +264,7 @@ void read_palette(const gdcm::DataSet &set, vox_gdcm_header &h)
             set.FindDataElement(tag) ? set.GetDataElement(tag).GetByteValue() : nullptr;
         const int64_t have = bytes ? static_cast<int64_t>(bytes->GetLength()) : 0;
         const bool wide = have >= 2 * h.palette_count;
-        if (have < h.palette_count)
+        if (have < h.palette_count * (bits == 16 ? 2 : 1))
             throw std::runtime_error("a palette has " + std::to_string(have) + " bytes for " +
                                      std::to_string(h.palette_count) + " entries");
         for (int64_t i = 0; i < h.palette_count; i++)

@@ -5,6 +5,7 @@
 #include "data/formats/image.h"
 #include "data/formats/stream.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -99,10 +100,10 @@ static vox_status commit_pair(vox_file *header, vox_file *data, vox_error *err)
         vox_fail_errno(err, "write", old);
     if (s == VOX_OK && (fflush(data->stream) != 0 || fsync(fileno(data->stream)) != 0))
         s = vox_fail_errno(err, "write", data->path);
-    if (s == VOX_OK) {
-        unlink(old);
+    if (s == VOX_OK && unlink(old) != 0 && errno != ENOENT)
+        s = vox_fail_errno(err, "replace", old);
+    if (s == VOX_OK)
         s = vox_file_commit(data, err);
-    }
     if (s == VOX_OK)
         s = vox_file_commit(header, err);
     free(old);
