@@ -14,7 +14,7 @@
 
 typedef struct slice {
     size_t file, frame;
-    const vox_gdcm_frame *geometry;
+    const vox_dicom_frame *geometry;
     double along; /* position . normal, mm */
 } slice;
 
@@ -88,7 +88,7 @@ static vox_status check_file_alike(const stack *st, const vox_dicom_file *a,
 static vox_status check_slice_alike(const stack *st, const slice *a, const slice *b, vox_error *err)
 {
     char one[96], two[96];
-    const vox_gdcm_frame *p = a->geometry, *q = b->geometry;
+    const vox_dicom_frame *p = a->geometry, *q = b->geometry;
     name_of(st, a, one);
     name_of(st, b, two);
     if (!q->has_position || !q->has_orientation)
@@ -286,7 +286,7 @@ static double thickness(const stack *st)
 
 static vox_status set_geometry(const stack *st, vox_image *image, vox_error *err)
 {
-    const vox_gdcm_frame *g = st->slice[0].geometry;
+    const vox_dicom_frame *g = st->slice[0].geometry;
     static const double identity[6] = {1, 0, 0, 0, 1, 0};
     const double *axes = g->has_orientation ? g->orientation : identity;
     double normal[3], step[3], mm[2] = {1, 1};
@@ -388,7 +388,7 @@ static vox_status assemble(vox_image **out, stack *st, vox_error *err)
         s = make_slices(st, err);
     if (s != VOX_OK)
         return s;
-    const vox_gdcm_frame *g = st->slice[0].geometry;
+    const vox_dicom_frame *g = st->slice[0].geometry;
     bool lies_somewhere = g->has_position && g->has_orientation;
     if (st->files > 1 || lies_somewhere) /* one file without geometry: frames as they come */
         s = order(st, err);

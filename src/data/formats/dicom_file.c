@@ -4,6 +4,7 @@
  * ones go through GDCM, but for RLE (dicom_rle.c). */
 #include "data/formats/dicom_file.h"
 
+#include "data/formats/dicom_apart.h"
 #include "data/formats/image.h"
 #include "data/formats/stream.h"
 
@@ -13,7 +14,7 @@
 #define KIND "DICOM"
 
 /* What a compressed file may grow to beyond a thousandfold. */
-#define SMALL_BYTES (UINT64_C(256) << 20)
+#define SMALL_BYTES (UINT64_C(64) << 20)
 
 /* ---- headers ---- */
 
@@ -82,7 +83,7 @@ static vox_status check_bits(const vox_dicom_pixels *p, const char *path, vox_er
 
 static vox_status get_layout(vox_dicom_file *f, vox_error *err)
 {
-    const vox_gdcm_header *h = &f->header;
+    const vox_dicom_header *h = &f->header;
     const uint16_t kind = f->outline.pixel_kind;
     vox_dicom_pixels *p = &f->layout;
     *p = (vox_dicom_pixels){.rows = h->rows,
@@ -105,6 +106,8 @@ static vox_status get_layout(vox_dicom_file *f, vox_error *err)
     vox_status s = get_colour(p, h->photometric, f->path, err);
     if (s == VOX_OK)
         s = check_bits(p, f->path, err);
+    if (s == VOX_OK && f->outline.encapsulated && (p->is_float || p->allocated == 1))
+        s = vox_image_unsupported(err, KIND, f->path, "compressed floats or single bits");
     if (s == VOX_OK && p->colour == VOX_DICOM_PALETTE && !h->palette)
         s = vox_image_unsupported(err, KIND, f->path,
                                   h->has_segmented_palette ? "a segmented palette"
@@ -135,33 +138,14 @@ static vox_status check_plain_size(const vox_dicom_file *f, vox_error *err)
     return vox_hint(err, "the file was cut short, or its header is wrong");
 }
 
-/* Frames that the pixels can hold at most: each has at least one bit, or one fragment. */
-static int64_t most_frames(const vox_dicom_outline *o)
-{
-    uint64_t most = o->encapsulated ? o->fragments : o->pixel_bytes * 8;
-    return (int64_t)(most < INT32_MAX ? most : INT32_MAX);
-}
-
-static vox_status read_header(vox_dicom_file *f, vox_error *err)
-{
-    char *bytes = NULL;
-    const vox_dicom_outline *o = &f->outline;
-    vox_status s = read_bytes(&bytes, f->path, o->pixel_tag, err);
-    if (s == VOX_OK)
-        s = vox_gdcm_read_header(&f->header, bytes, o->pixel_tag, most_frames(o), f->path, err);
-    free(bytes);
-    return s;
-}
-
 vox_status vox_dicom_file_open(vox_dicom_file *f, const char *path, vox_error *err)
 {
     memset(f, 0, sizeof *f);
     f->path = vox_strdup(path, err);
-    vox_status s = f->path ? vox_dicom_outline_read(&f->outline, path, err) : VOX_ERR_MEMORY;
+    vox_status s =
+        f->path ? vox_dicom_header_read(&f->header, &f->outline, path, err) : VOX_ERR_MEMORY;
     if (s == VOX_OK && f->outline.pixel_kind) {
-        s = read_header(f, err);
-        if (s == VOX_OK)
-            s = get_layout(f, err);
+        s = get_layout(f, err);
         if (s == VOX_OK && !f->outline.encapsulated)
             s = check_plain_size(f, err);
     }
@@ -172,7 +156,7 @@ vox_status vox_dicom_file_open(vox_dicom_file *f, const char *path, vox_error *e
 
 void vox_dicom_file_release(vox_dicom_file *f)
 {
-    vox_gdcm_header_release(&f->header);
+    vox_dicom_header_release(&f->header);
     free(f->path);
     memset(f, 0, sizeof *f);
 }
@@ -213,7 +197,7 @@ static vox_status decode_frames(const vox_dicom_file *f, vox_stream *stream, uns
     uint64_t done = 0; /* bytes read so far */
     size_t length = 0; /* of the frame before */
     for (uint64_t i = 0; s == VOX_OK && i < (uint64_t)f->header.frames; i++) {
-        const vox_gdcm_frame *g = &f->header.frame[i];
+        const vox_dicom_frame *g = &f->header.frame[i];
         const uint64_t first = bits * i / 8, last = (bits * (i + 1) + 7) / 8;
         const size_t shared = first < done; /* a byte of the frame before goes on */
         if (shared)
@@ -278,7 +262,7 @@ static vox_status check_fragment(void *user, uint64_t i, uint64_t at, uint64_t n
     const compressed *c = user;
     const vox_dicom_pixels *p = &c->file->layout;
     (void)i;
-    if (vox_dicom_codestream_fits(c->bytes + at, (size_t)n, p->rows, p->columns))
+    if (vox_dicom_codestream_fits(p, c->bytes + at, (size_t)n))
         return VOX_OK;
     return vox_image_bad(
         c->err, KIND, c->file->path,
@@ -290,7 +274,7 @@ static vox_status decode_rle_fragment(void *user, uint64_t i, uint64_t at, uint6
 {
     const compressed *c = user;
     vox_dicom_pixels p = c->file->layout;
-    const vox_gdcm_frame *g = &c->file->header.frame[i];
+    const vox_dicom_frame *g = &c->file->header.frame[i];
     p.planar = p.msb = false;
     if (!vox_dicom_rle_decode(&p, c->bytes + at, (size_t)n, c->frame))
         return vox_image_bad(c->err, KIND, c->file->path,
@@ -360,19 +344,22 @@ static vox_status decode_with_gdcm(const compressed *c)
 {
     const vox_dicom_file *f = c->file;
     const size_t frames = (size_t)f->header.frames;
-    vox_gdcm_pixels px = {0};
+    vox_dicom_apart apart;
     vox_dicom_pixels p;
     /* a decoder may use more bits than the header says: twice is enough */
     const size_t most = (size_t)(vox_dicom_frame_bits(&f->layout) / 4 + 4) * frames;
-    vox_status s = vox_gdcm_decompress(&px, (const char *)c->bytes, (size_t)f->outline.pixel_end,
-                                       &f->header, most, f->path, c->err);
-    if (s == VOX_OK)
-        s = decoded_layout(f, &px, &p, c->err);
+    vox_status s =
+        vox_dicom_apart_decompress(&apart, (const char *)c->bytes, (size_t)f->outline.pixel_end,
+                                   &f->header, most, f->path, c->err);
+    if (s != VOX_OK)
+        return s;
+    const vox_gdcm_pixels *px = &apart.pixels;
+    s = decoded_layout(f, px, &p, c->err);
     for (size_t i = 0; s == VOX_OK && i < frames; i++)
-        vox_dicom_convert(&p, px.data + i * (size_t)(vox_dicom_frame_bits(&p) / 8), 0,
+        vox_dicom_convert(&p, px->data + i * (size_t)(vox_dicom_frame_bits(&p) / 8), 0,
                           f->header.frame[i].slope, f->header.frame[i].intercept,
                           c->place(c->user, i), c->stride);
-    free(px.data);
+    vox_dicom_apart_release(&apart);
     return s;
 }
 

@@ -2,14 +2,14 @@
 #ifndef VOX_DATA_FORMATS_DICOM_FILE_H
 #define VOX_DATA_FORMATS_DICOM_FILE_H
 
-#include "data/formats/dicom_outline.h"
+#include "data/formats/dicom.h"
+#include "data/formats/dicom_header.h"
 #include "data/formats/dicom_pixels.h"
-#include "data/formats/gdcm_bridge.h"
 
 typedef struct vox_dicom_file {
     char *path;
     vox_dicom_outline outline;
-    vox_gdcm_header header;  /* zero when the file holds no image */
+    vox_dicom_header header; /* zero when the file holds no image */
     vox_dicom_pixels layout; /* of the pixels as the header has them */
 } vox_dicom_file;
 

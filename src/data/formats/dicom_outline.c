@@ -1,4 +1,4 @@
-/* dicom_outline.c - a DICOM file's skeleton, walked before GDCM sees the file.
+/* dicom_outline.c - a walk over a DICOM file's elements.
  *
  * Source: DICOM PS3.5, chapter 7 (elements, sequences) and annex A (transfer syntaxes). */
 #include "data/formats/dicom_outline.h"
@@ -7,18 +7,21 @@
 #include "data/formats/stream.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define KIND "DICOM"
 
 enum { DEPTH_MAX = 32 };
 
-#define UNDEFINED    UINT32_C(0xffffffff)
-#define TAG(g, e)    ((uint32_t)(g) << 16 | (e))
-#define TAG_ITEM     TAG(0xfffe, 0xe000)
-#define TAG_ITEM_END TAG(0xfffe, 0xe00d)
-#define TAG_SEQ_END  TAG(0xfffe, 0xe0dd)
-#define TAG_SYNTAX   TAG(0x0002, 0x0010)
+#define UNDEFINED     UINT32_C(0xffffffff)
+#define TAG(g, e)     VOX_DICOM_TAG(g, e)
+#define TAG_SHARED    TAG(0x5200, 0x9229)
+#define TAG_PER_FRAME TAG(0x5200, 0x9230)
+#define TAG_ITEM      TAG(0xfffe, 0xe000)
+#define TAG_ITEM_END  TAG(0xfffe, 0xe00d)
+#define TAG_SEQ_END   TAG(0xfffe, 0xe0dd)
+#define TAG_SYNTAX    TAG(0x0002, 0x0010)
 
 typedef struct walker {
     FILE *file;
@@ -28,6 +31,11 @@ typedef struct walker {
     uint64_t at;
     vox_dicom_coding coding; /* of the part being walked */
     int depth;
+    struct {
+        uint32_t tag;   /* of the sequence */
+        size_t item;    /* the one being walked */
+    } level[DEPTH_MAX]; /* [depth] */
+    vox_dicom_values *values;
 } walker;
 
 typedef struct element {
@@ -119,6 +127,74 @@ static vox_status get_head(walker *w, element *e)
     return s;
 }
 
+/* ---- values ---- */
+
+enum { VALUE_MAX = 1 << 20 };
+
+/* What dicom_header.c asks for, in the file itself or in a frame's description. */
+static bool is_wanted(uint32_t tag)
+{
+    static const uint32_t wanted[] = {
+        TAG(0x0008, 0x0060), TAG(0x0008, 0x103e), TAG(0x0010, 0x0020), TAG(0x0018, 0x0050),
+        TAG(0x0018, 0x0088), TAG(0x0018, 0x1164), TAG(0x0020, 0x000e), TAG(0x0020, 0x0011),
+        TAG(0x0020, 0x0032), TAG(0x0020, 0x0037), TAG(0x0028, 0x0002), TAG(0x0028, 0x0004),
+        TAG(0x0028, 0x0006), TAG(0x0028, 0x0008), TAG(0x0028, 0x0010), TAG(0x0028, 0x0011),
+        TAG(0x0028, 0x0030), TAG(0x0028, 0x0100), TAG(0x0028, 0x0101), TAG(0x0028, 0x0102),
+        TAG(0x0028, 0x0103), TAG(0x0028, 0x1052), TAG(0x0028, 0x1053), TAG(0x0028, 0x1101),
+        TAG(0x0028, 0x1201), TAG(0x0028, 0x1202), TAG(0x0028, 0x1203), TAG(0x0028, 0x1221),
+        TAG(0x3004, 0x000c), TAG(0x3004, 0x000e),
+    };
+    for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++)
+        if (wanted[i] == tag)
+            return true;
+    return false;
+}
+
+/* The macros of a functional group in which geometry and scale stand. */
+static bool is_group(uint32_t tag)
+{
+    return tag == TAG(0x0020, 0x9113) || tag == TAG(0x0020, 0x9116) || tag == TAG(0x0028, 0x9110) ||
+           tag == TAG(0x0028, 0x9145);
+}
+
+static bool is_collected(const walker *w, const element *e, vox_dicom_scope *scope)
+{
+    *scope = VOX_DICOM_FILE;
+    if (w->depth == 0)
+        return is_wanted(e->tag);
+    if (w->depth != 2 || !is_group(w->level[1].tag) || w->level[1].item != 0)
+        return false;
+    *scope = w->level[0].tag == TAG_SHARED ? VOX_DICOM_ALL_FRAMES : VOX_DICOM_ONE_FRAME;
+    return (w->level[0].tag == TAG_SHARED || w->level[0].tag == TAG_PER_FRAME) && is_wanted(e->tag);
+}
+
+/* Reads a value into the list, or goes past it. */
+static vox_status collect(walker *w, const element *e)
+{
+    vox_dicom_scope scope;
+    vox_dicom_values *vs = w->values;
+    if (!is_collected(w, e, &scope) || e->length > VALUE_MAX)
+        return go(w, w->at + e->length);
+    if (!vox_grow(&vs->value, &vs->capacity, vs->count + 1, sizeof *vs->value, w->err))
+        return VOX_ERR_MEMORY;
+    vox_dicom_value *v = &vs->value[vs->count];
+    *v = (vox_dicom_value){scope, e->tag, 0, NULL, e->length, w->coding == VOX_DICOM_BIG};
+    v->item = w->depth ? w->level[0].item : 0;
+    v->bytes = vox_calloc(e->length + 1, 1, "an element", w->err);
+    if (!v->bytes)
+        return VOX_ERR_MEMORY;
+    vs->count++;
+    return get(w, v->bytes, e->length);
+}
+
+void vox_dicom_values_release(vox_dicom_values *values)
+{
+    for (size_t i = 0; i < values->count; i++)
+        free(values->value[i].bytes);
+    free(values->value);
+    memset(values, 0, sizeof *values);
+}
+
 /* ---- walking ---- */
 
 static vox_status walk_elements(walker *w, uint64_t end, bool delimited);
@@ -135,7 +211,7 @@ static vox_status walk_item(walker *w, const element *item, uint64_t end)
 /* Items up to `end`, or when delimited up to the delimiter. */
 static vox_status walk_sequence(walker *w, uint64_t end, bool delimited)
 {
-    while (w->at < end) {
+    for (size_t i = 0; w->at < end; i++) {
         element item;
         vox_status s = get_head(w, &item);
         if (s != VOX_OK)
@@ -144,6 +220,9 @@ static vox_status walk_sequence(walker *w, uint64_t end, bool delimited)
             return VOX_OK;
         if (item.tag != TAG_ITEM)
             return bad(w, &item, "an item of a sequence should begin here");
+        w->level[w->depth - 1].item = i;
+        if (w->depth == 1 && w->level[0].tag == TAG_PER_FRAME)
+            w->values->frame_items = i + 1;
         s = walk_item(w, &item, end);
         if (s != VOX_OK)
             return s;
@@ -157,7 +236,7 @@ static vox_status descend(walker *w, const element *e, uint64_t end)
     bool delimited = e->length == UNDEFINED;
     if (w->depth == DEPTH_MAX)
         return bad(w, e, "sequences nested too deep");
-    w->depth++;
+    w->level[w->depth++].tag = e->tag;
     if (strcmp(e->vr, "UN") == 0) /* a sequence of unknown VR is always implicit */
         w->coding = VOX_DICOM_IMPLICIT;
     vox_status s = walk_sequence(w, delimited ? end : w->at + e->length, delimited);
@@ -207,23 +286,19 @@ static void note_pixels(walker *w, const element *e)
     o->pixel_bytes = o->encapsulated ? 0 : e->length;
 }
 
-/* Implicit files do not say what is a sequence: these are the ones that gdcm_bridge.cpp opens. */
+/* Implicit files do not say what is a sequence: these are the ones whose values are wanted. */
 static bool is_sequence(const element *e)
 {
-    static const uint32_t opened[] = {TAG(0x5200, 0x9229), TAG(0x5200, 0x9230),
-                                      TAG(0x0020, 0x9113), TAG(0x0020, 0x9116),
-                                      TAG(0x0028, 0x9110), TAG(0x0028, 0x9145)};
     if (e->vr[0])
         return strcmp(e->vr, "SQ") == 0;
-    for (size_t i = 0; i < sizeof opened / sizeof *opened; i++)
-        if (opened[i] == e->tag)
-            return true;
-    return false;
+    return e->tag == TAG_SHARED || e->tag == TAG_PER_FRAME || is_group(e->tag);
 }
 
 static vox_status walk_value(walker *w, const element *e, uint64_t end)
 {
     bool sequence = is_sequence(e);
+    if (w->depth == 0 && e->tag == TAG(0x0028, 0x3000))
+        w->values->has_modality_lut = true;
     if (is_pixels(w, e)) {
         if (w->out->pixel_kind)
             return bad(w, e, "a second element with pixels");
@@ -242,7 +317,7 @@ static vox_status walk_value(walker *w, const element *e, uint64_t end)
                       (unsigned long)e->length, (unsigned long long)(end - w->at));
         return vox_hint(w->err, "the file was cut short or damaged");
     }
-    return sequence && e->length ? descend(w, e, end) : go(w, w->at + e->length);
+    return sequence && e->length ? descend(w, e, end) : collect(w, e);
 }
 
 static vox_status walk_elements(walker *w, uint64_t end, bool delimited)
@@ -365,9 +440,10 @@ static vox_status walk_file(walker *w)
     return s == VOX_OK ? walk_elements(w, w->out->file_bytes, false) : s;
 }
 
-vox_status vox_dicom_outline_read(vox_dicom_outline *out, const char *path, vox_error *err)
+vox_status vox_dicom_outline_read(vox_dicom_outline *out, vox_dicom_values *values,
+                                  const char *path, vox_error *err)
 {
-    walker w = {.path = path, .err = err, .out = out};
+    walker w = {.path = path, .err = err, .out = out, .values = values};
     memset(out, 0, sizeof *out);
     vox_status s = vox_file_size(&out->file_bytes, path, err);
     if (s != VOX_OK)

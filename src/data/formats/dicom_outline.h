@@ -1,7 +1,7 @@
-/* dicom_outline.h - a DICOM file's skeleton, walked before GDCM sees the file.
+/* dicom_outline.h - a walk over a DICOM file's elements.
  *
- * GDCM allocates what an element's length says and recurses as deep as sequences nest.  The walk
- * makes sure that every length fits into what it lies in, and says where the pixels are. */
+ * It makes sure that every length fits into what it lies in, says where the pixels are, and picks
+ * up the values that dicom_header.c understands. */
 #ifndef VOX_DATA_FORMATS_DICOM_OUTLINE_H
 #define VOX_DATA_FORMATS_DICOM_OUTLINE_H
 
@@ -26,7 +26,35 @@ typedef struct vox_dicom_outline {
     uint64_t fragments;  /* without the offset table */
 } vox_dicom_outline;
 
-vox_status vox_dicom_outline_read(vox_dicom_outline *out, const char *path, vox_error *err);
+#define VOX_DICOM_TAG(group, element) ((uint32_t)(group) << 16 | (element))
+
+/* Where in the file a value stood. */
+typedef enum vox_dicom_scope {
+    VOX_DICOM_FILE,       /* in no sequence */
+    VOX_DICOM_ALL_FRAMES, /* SharedFunctionalGroupsSequence */
+    VOX_DICOM_ONE_FRAME   /* item `item` of PerFrameFunctionalGroupsSequence */
+} vox_dicom_scope;
+
+typedef struct vox_dicom_value {
+    vox_dicom_scope scope;
+    uint32_t tag;
+    size_t item;
+    char *bytes; /* [size], and a NUL behind; owned */
+    size_t size;
+    bool msb; /* numbers are stored most significant byte first */
+} vox_dicom_value;
+
+typedef struct vox_dicom_values {
+    vox_dicom_value *value; /* [count] */
+    size_t count, capacity;
+    size_t frame_items;    /* items of PerFrameFunctionalGroupsSequence */
+    bool has_modality_lut; /* ModalityLUTSequence is there */
+} vox_dicom_values;
+
+/* values: zero-initialised; what was found until a failure is in it too: release it. */
+vox_status vox_dicom_outline_read(vox_dicom_outline *out, vox_dicom_values *values,
+                                  const char *path, vox_error *err);
+void vox_dicom_values_release(vox_dicom_values *values);
 
 /* true if a file beginning with head[n] is DICOM for certain ("DICM" at 128). */
 bool vox_dicom_is(const unsigned char *head, size_t n);

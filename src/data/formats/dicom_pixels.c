@@ -125,7 +125,7 @@ static int64_t be16(const unsigned char *p)
 }
 
 /* Source: ITU-T T.81 annex B; T.87 (JPEG-LS) uses the same markers with SOF55. */
-static bool jpeg_fits(const unsigned char *p, size_t n, int64_t rows, int64_t columns)
+static bool jpeg_fits(const vox_dicom_pixels *want, const unsigned char *p, size_t n)
 {
     size_t at = 2;
     while (at + 4 <= n) {
@@ -140,28 +140,30 @@ static bool jpeg_fits(const unsigned char *p, size_t n, int64_t rows, int64_t co
                       marker != 0xcc) ||
                      marker == 0xf7;
         if (frame)
-            return at + 9 <= n && be16(p + at + 5) == rows && be16(p + at + 7) == columns;
+            return at + 10 <= n && be16(p + at + 5) == want->rows &&
+                   be16(p + at + 7) == want->columns && p[at + 9] == want->samples;
         at += 2 + (size_t)be16(p + at + 2);
     }
     return false;
 }
 
 /* Source: ITU-T T.800 A.5.1: SIZ follows SOC; the image is (Xsiz - XOsiz) by (Ysiz - YOsiz). */
-static bool jpeg2000_fits(const unsigned char *p, size_t n, int64_t rows, int64_t columns)
+static bool jpeg2000_fits(const vox_dicom_pixels *want, const unsigned char *p, size_t n)
 {
-    if (n < 24 || p[2] != 0xff || p[3] != 0x51)
+    if (n < 42 || p[2] != 0xff || p[3] != 0x51)
         return false;
     int64_t v[4];
     for (int i = 0; i < 4; i++)
         v[i] = be16(p + 8 + 4 * i) << 16 | be16(p + 10 + 4 * i);
-    return v[0] - v[2] == columns && v[1] - v[3] == rows;
+    return v[0] - v[2] == want->columns && v[1] - v[3] == want->rows &&
+           be16(p + 40) == want->samples;
 }
 
-bool vox_dicom_codestream_fits(const unsigned char *p, size_t n, int64_t rows, int64_t columns)
+bool vox_dicom_codestream_fits(const vox_dicom_pixels *want, const unsigned char *p, size_t n)
 {
     if (n >= 2 && p[0] == 0xff && p[1] == 0xd8)
-        return jpeg_fits(p, n, rows, columns);
+        return jpeg_fits(want, p, n);
     if (n >= 2 && p[0] == 0xff && p[1] == 0x4f)
-        return jpeg2000_fits(p, n, rows, columns);
+        return jpeg2000_fits(want, p, n);
     return true;
 }

@@ -37,9 +37,9 @@ void vox_dicom_convert(const vox_dicom_pixels *p, const unsigned char *bytes, un
 bool vox_dicom_rle_decode(const vox_dicom_pixels *p, const unsigned char *bytes, size_t size,
                           unsigned char *out);
 
-/* Compares the size in the head of a JPEG, JPEG-LS or JPEG 2000 stream with the header's, so that
- * no decoder allocates for another.  What begins like none of them passes: a later part of one. */
-bool vox_dicom_codestream_fits(const unsigned char *bytes, size_t size, int64_t rows,
-                               int64_t columns);
+/* Compares size and samples in the head of a JPEG, JPEG-LS or JPEG 2000 stream with the header's,
+ * so that no decoder allocates for another.  What begins like none of them passes: a later part of
+ * one. */
+bool vox_dicom_codestream_fits(const vox_dicom_pixels *p, const unsigned char *bytes, size_t size);
 
 #endif

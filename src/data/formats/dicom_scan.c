@@ -31,14 +31,14 @@ typedef struct scanner {
     vox_error *err;
 } scanner;
 
-static double place_of(const vox_gdcm_frame *g)
+static double place_of(const vox_dicom_frame *g)
 {
     const double *r = g->orientation, *c = r + 3, *p = g->position_mm;
     return p[0] * (r[1] * c[2] - r[2] * c[1]) + p[1] * (r[2] * c[0] - r[0] * c[2]) +
            p[2] * (r[0] * c[1] - r[1] * c[0]);
 }
 
-static vox_status new_series(scanner *s, const vox_gdcm_header *h)
+static vox_status new_series(scanner *s, const vox_dicom_header *h)
 {
     vox_dicom_list *l = s->list;
     if (!vox_grow(&l->series, &l->capacity, l->count + 1, sizeof *l->series, s->err) ||
@@ -58,7 +58,7 @@ static vox_status new_series(scanner *s, const vox_gdcm_header *h)
 
 static vox_status add_file(scanner *s, const char *path, const vox_dicom_file *f)
 {
-    const vox_gdcm_header *h = &f->header;
+    const vox_dicom_header *h = &f->header;
     size_t i = s->groups; /* files of a series mostly follow each other: the last one first */
     while (i > 0 && strcmp(s->list->series[i - 1].uid, h->series_uid) != 0)
         i--;
@@ -108,10 +108,6 @@ static vox_status scan_file(scanner *s, const char *path)
     if (!may_be_dicom(path))
         return VOX_OK;
     vox_status status = vox_dicom_file_open(&file, path, &why);
-#ifndef VOXCL_WITH_GDCM
-    if (status != VOX_OK) /* none can be read: no need to list them all */
-        return vox_fail_full(s->err, why.code, why.message, why.detail, why.hint);
-#endif
     if (status == VOX_ERR_MEMORY)
         return vox_fail_full(s->err, why.code, why.message, why.detail, why.hint);
     if (status != VOX_OK)

@@ -7,26 +7,21 @@
 
 #include <string.h>
 
-vox_status vox_gdcm_read_header(vox_gdcm_header *out, const char *bytes, size_t size,
-                                int64_t max_frames, const char *path, vox_error *err)
-{
-    (void)bytes, (void)size, (void)max_frames;
-    memset(out, 0, sizeof *out);
-    return vox_image_switched_off(err, "GDCM", path);
-}
-
-void vox_gdcm_header_release(vox_gdcm_header *header)
-{
-    memset(header, 0, sizeof *header);
-}
-
 vox_status vox_gdcm_decompress(vox_gdcm_pixels *out, const char *bytes, size_t size,
-                               const vox_gdcm_header *header, size_t max_bytes, const char *path,
+                               const vox_dicom_header *header, size_t max_bytes, const char *path,
                                vox_error *err)
 {
     (void)bytes, (void)size, (void)header, (void)max_bytes;
     memset(out, 0, sizeof *out);
     return vox_image_switched_off(err, "GDCM", path);
+}
+
+void vox_gdcm_lock(void)
+{
+}
+
+void vox_gdcm_unlock(void)
+{
 }
 
 vox_status vox_gdcm_write_slice(const char *path, const vox_dicom_slice *slice, vox_error *err)
