@@ -79,7 +79,7 @@ static void writes_a_file(void **state)
     unlink(path);
     assert_error(vox_dicom_write_slice("/nonexistent/a.dcm", &s, &err), VOX_ERR_IO, "nonexistent");
 #else
-    assert_error(vox_dicom_write_slice(path, &s, &err), VOX_ERR_UNSUPPORTED, "without DICOM");
+    assert_error(vox_dicom_write_slice(path, &s, &err), VOX_ERR_UNSUPPORTED, "without GDCM");
 #endif
     assert_int_equal(rmdir(dir), 0); /* nothing else lies there */
 }

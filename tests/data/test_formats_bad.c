@@ -24,8 +24,10 @@ static int teardown(void **state)
     return 0;
 }
 
+/* A new file each time: rewriting one in place makes some file systems flush it to the disk. */
 static void write_all(const char *path, const void *data, size_t size)
 {
+    unlink(path);
     FILE *f = fopen(path, "wb");
     assert_non_null(f);
     assert_int_equal(fwrite(data, 1, size, f), size);
@@ -287,8 +289,7 @@ static const patch patches[] = {
 
 static bool can_read(const char *file)
 {
-    return (!vox_path_ends(file, ".nii") || HAS_NIFTI) &&
-           (!vox_path_ends(file, ".png") || HAS_PNG) && (!vox_path_ends(file, ".dcm") || HAS_GDCM);
+    return (!vox_path_ends(file, ".nii") || HAS_NIFTI) && (!vox_path_ends(file, ".png") || HAS_PNG);
 }
 
 static void lying_binary_headers_are_refused(void **state)
@@ -368,7 +369,7 @@ static const element elements[] = {
 static void lying_dicom_elements_are_refused(void **state)
 {
     (void)state;
-    for (size_t i = 0; HAS_GDCM && i < sizeof elements / sizeof *elements; i++) {
+    for (size_t i = 0; i < sizeof elements / sizeof *elements; i++) {
         const element *e = &elements[i];
         char from[40], to[40];
         memcpy(from, e->tag, 4);

@@ -71,6 +71,16 @@ static void try_read(const char *path, const char *what)
     vox_image_free(&im);
 }
 
+/* A new file each time: rewriting one in place makes some file systems flush it to the disk. */
+static void write_all(const char *path, const void *data, size_t size)
+{
+    unlink(path);
+    FILE *f = fopen(path, "wb");
+    assert_non_null(f);
+    assert_int_equal(fwrite(data, 1, size, f), size);
+    assert_int_equal(fclose(f), 0);
+}
+
 static char *header_of(const char *path)
 {
     char *header = strdup(path), *dot = strrchr(header, '.');
@@ -91,20 +101,14 @@ static void fuzz_file(const char *path, uint64_t seed, uint64_t rounds, uint64_t
         vox_random r;
         vox_random_init(&r, seed, VOX_RANDOM_SYNTH, 0, i, stream);
         size_t n = damage(&r, data, size, copy);
-        FILE *f = fopen(path, "wb");
-        assert_non_null(f);
-        assert_int_equal(fwrite(copy, 1, n, f), n);
-        assert_int_equal(fclose(f), 0);
+        write_all(path, copy, n);
         snprintf(what, sizeof what, "%.60s, seed %llu, round %llu", vox_path_base(path),
                  (unsigned long long)seed, (unsigned long long)i);
         if (getenv("VOXCL_FUZZ_TALK")) /* to find the one that crashed */
             fprintf(stderr, "%s\n", what);
         try_read(header, what);
     }
-    FILE *f = fopen(path, "wb");
-    assert_non_null(f);
-    assert_int_equal(fwrite(data, 1, size, f), size);
-    assert_int_equal(fclose(f), 0);
+    write_all(path, data, size);
     free(copy);
     free(data);
     free(header);

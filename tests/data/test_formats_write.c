@@ -124,12 +124,12 @@ static void round_trips(void **state)
 /* A file's own affine comes out again bit for bit. */
 static void nifti_keeps_the_affine(void **state)
 {
+    if (!HAS_NIFTI)
+        skip();
     char *path = in_dir("again.nii"), *a, *b;
     size_t n;
     vox_image *im;
     (void)state;
-    if (!HAS_NIFTI)
-        skip();
     assert_ok(vox_image_read(&im, GOLDEN "f4.nii", &err));
     assert_ok(vox_image_write(im, path, &err));
     vox_image_free(&im);
@@ -171,11 +171,11 @@ static void nifti_2_for_long_axes(void **state)
 
 static void writes_png(void **state)
 {
+    if (!HAS_PNG)
+        skip();
     char *path = in_dir("a.png");
     vox_image *im, *back;
     (void)state;
-    if (!HAS_PNG)
-        skip();
     assert_ok(vox_image_read(&im, GOLDEN "rgba8.png", &err)); /* 8 bits stay as they are */
     assert_ok(vox_image_write(im, path, &err));
     assert_ok(vox_image_read(&back, path, &err));
@@ -205,12 +205,12 @@ static void writes_png(void **state)
 
 static void writes_a_folder_of_slices(void **state)
 {
+    if (!HAS_PNG)
+        skip();
     char *folder = in_dir("out/"), *slice = in_dir("out/slice_0002.png"),
          *other = in_dir("out/mine.txt");
     vox_image *im = make(1, 3, 4, 5), *back;
     (void)state;
-    if (!HAS_PNG)
-        skip();
     for (int again = 0; again < 2; again++) /* the second time it replaces the first */
         assert_ok(vox_image_write(im, folder, &err));
     assert_ok(vox_image_read(&back, slice, &err));
