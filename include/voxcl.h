@@ -141,13 +141,19 @@ typedef struct vox_image {
     char format[16];        /* "dicom", "nifti", "metaimage", "numpy", "png" */
 } vox_image;
 
-/* Reads any supported file, or a folder holding one DICOM series.  The format
- * is told by content first, then by name. */
+/* Reads any supported file, or a folder holding one DICOM series; of several
+ * series "DIR#SERIES" names one by its UID, description or number.  The format
+ * is told by content first, then by name.  NumPy arrays are [H,W], [D,H,W] or
+ * [C,D,H,W]; a 2D image has D = 1; further dimensions, colours and alpha become
+ * channels.  NaN and infinity are kept.  64-bit integers are rounded to float. */
 VOX_API vox_status vox_image_read(vox_image **out, const char *path, vox_error *err);
 VOX_API void vox_image_free(vox_image **image);
 
-/* Writes by the name's ending: .npy, .nii, .nii.gz, .mhd, .mha, .png (one slice), or a
- * folder (ending in '/') of PNG slices.  Whole or not at all. */
+/* Writes by the name's ending: .npy (no geometry), .nii, .nii.gz, .mha, .mhd (with
+ * .raw beside it; name the .zraw to have that compressed), .png (one slice), or a
+ * folder (ending in '/') of PNG slices.  All but PNG are float32.  PNG: 8-bit data
+ * as they are, others scaled from their range to 16 bits, with the range in the
+ * texts voxcl:min and voxcl:max.  Whole or not at all. */
 VOX_API vox_status vox_image_write(const vox_image *image, const char *path, vox_error *err);
 
 /* ---- synthetic data ----------------------------------------------------- */
