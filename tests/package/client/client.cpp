@@ -6,6 +6,7 @@
 int main()
 {
     vox_error err = {};
-    vox_log_set(nullptr, nullptr);
-    return err.code != VOX_OK || std::strlen(vox_version()) < 5;
+    vox_experiment *experiment = nullptr;
+    vox_status status = vox_experiment_open(&experiment, "/no/such.yaml", nullptr, 0, &err);
+    return status == VOX_OK || experiment || std::strlen(err.message) == 0;
 }
