@@ -56,6 +56,7 @@ static int print_help(void)
            "environment:\n"
            "  VOXCL_CACHE_DIR    where built kernels and prepared cases are kept\n"
            "  VOXCL_KERNEL_DIR   a folder of .cl files to use instead of the built-in ones\n"
+           "  VOXCL_KERNEL_CACHE off: build kernels anew, keep nothing\n"
            "  VOXCL_LOG          debug, info or warn: how much is said on standard error\n\n"
            "exit codes: 0 done, 1 failed, 2 wrong usage, 130 or 143 interrupted after saving\n");
     return CLI_DONE;
