@@ -233,8 +233,8 @@ static void test_full_disk(void **state)
 
 int main(void)
 {
-#ifndef VOXCL_WITH_GDCM
-    puts("skipped: built without GDCM");
+#if !defined VOXCL_WITH_GDCM || !defined VOXCL_WITH_ZLIB
+    puts("skipped: built without GDCM or zlib");
     return 77;
 #endif
     const struct CMUnitTest tests[] = {
