@@ -5,7 +5,7 @@
  * gaussian_noise: x += std * z; Box-Muller turns two numbers a, b into two normals
  *     sqrt(-2 log u) * (cos, sin)(2 pi v),  u = ((a >> 9) + 0.5) / 2^23 > 0,  v = uniform(b)
  * salt_pepper: uniform < amount / 2 sets low, else < amount sets high, of the element's channel
- * Grid: ROW blocks of four elements an item (augment_range: a work-group of WG items a channel). */
+ * Grid: ROW blocks of four elements an item, sixteen blocks at once on CPUs (augment_range: a work-group of WG items a channel). */
 #include "augment.h"
 
 #define COUNT (C * VOXELS)
@@ -18,6 +18,14 @@ inline float2 box_muller(uint a, uint b)
     return sqrt(-2.0f * log(u)) * (float2)(cospi(v), sinpi(v));
 }
 
+inline void box_muller16(uint16 a, uint16 b, float16 *first, float16 *second)
+{
+    const float16 u = (convert_float16(a >> 9) + 0.5f) * (1.0f / 8388608.0f);
+    const float16 v = 2.0f * vox_uniform16(b), radius = sqrt(-2.0f * log(u));
+    *first = radius * cospi(v);
+    *second = radius * sinpi(v);
+}
+
 __kernel void augment_gaussian_noise(__global float *x, float p, float std, ulong seed, uint lane,
                                      uint step, uint sample)
 {
@@ -26,7 +34,20 @@ __kernel void augment_gaussian_noise(__global float *x, float p, float std, ulon
     if (vox_uniform(decision(seed, lane, step, sample + i).x) >= p)
         return;
     x += i * COUNT;
-    for (ulong block = first; block < last; block++) {
+    ulong block = first;
+#if ROW >= 16
+    for (; block + 16 <= last && 4 * (block + 16) <= COUNT; block += 16) {
+        uint16 r[4];
+        float16 z[4];
+        vox_random_blocks16(seed, PURPOSE, lane, step, sample + i, (uint)block + VOX_STEPS16, r);
+        box_muller16(r[0], r[1], &z[0], &z[1]);
+        box_muller16(r[2], r[3], &z[2], &z[3]);
+        vox_element_order(z);
+        for (uint j = 0; j < 4; j++)
+            vstore16(vload16(j, x + 4 * block) + std * z[j], j, x + 4 * block);
+    }
+#endif
+    for (; block < last; block++) {
         const uint4 r = vox_random_block(seed, PURPOSE, lane, step, sample + i, (uint)block);
         const float4 z = std * (float4)(box_muller(r.x, r.y), box_muller(r.z, r.w));
         const ulong at = 4 * block;
@@ -97,6 +118,26 @@ __kernel void augment_salt_pepper(__global float *restrict x, __global const flo
     x += i * COUNT;
     range += i * C;
     for (ulong block = first; block < last; block++) {
+#if ROW >= 16
+        if (block + 16 <= last && 4 * block / VOXELS == (4 * block + 63) / VOXELS &&
+            4 * (block + 16) <= COUNT) { /* 64 elements of one channel */
+            uint16 r[4];
+            float16 u[4];
+            const float2 bounds = range[4 * block / VOXELS];
+            vox_random_blocks16(seed, PURPOSE, lane, step, sample + i, (uint)block + VOX_STEPS16, r);
+            for (uint j = 0; j < 4; j++)
+                u[j] = vox_uniform16(r[j]);
+            vox_element_order(u);
+            for (uint j = 0; j < 4; j++) {
+                const float16 v = vload16(j, x + 4 * block);
+                const float16 set = select((float16)(bounds.y), (float16)(bounds.x),
+                                           u[j] < (float16)(0.5f * amount));
+                vstore16(select(v, set, u[j] < (float16)(amount)), j, x + 4 * block);
+            }
+            block += 15;
+            continue;
+        }
+#endif
         const uint4 r = vox_random_block(seed, PURPOSE, lane, step, sample + i, (uint)block);
         const float u[4] = {vox_uniform(r.x), vox_uniform(r.y), vox_uniform(r.z), vox_uniform(r.w)};
         for (uint k = 0; k < 4 && 4 * block + k < COUNT; k++)

@@ -48,6 +48,30 @@ inline void vox_random_blocks16(ulong seed, uint purpose, uint lane, uint step, 
     r[3] = c3;
 }
 
+/* From word order, w[j].k, to element order: element 4k + j is component (4k + j) % 16 of
+ * w[(4k + j) / 16]. */
+#define VOX_ZIP(a, b)                                                                              \
+    (float16)(a.s0, b.s0, a.s1, b.s1, a.s2, b.s2, a.s3, b.s3, a.s4, b.s4, a.s5, b.s5, a.s6, b.s6,  \
+              a.s7, b.s7)
+
+inline void vox_element_order(float16 w[4])
+{
+    const float16 even_low = VOX_ZIP(w[0].lo, w[2].lo), odd_low = VOX_ZIP(w[1].lo, w[3].lo);
+    const float16 even_high = VOX_ZIP(w[0].hi, w[2].hi), odd_high = VOX_ZIP(w[1].hi, w[3].hi);
+    w[0] = VOX_ZIP(even_low.lo, odd_low.lo);
+    w[1] = VOX_ZIP(even_low.hi, odd_low.hi);
+    w[2] = VOX_ZIP(even_high.lo, odd_high.lo);
+    w[3] = VOX_ZIP(even_high.hi, odd_high.hi);
+}
+
+/* 0, 1, ... 15 */
+#define VOX_STEPS16 (uint16)(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15)
+
+inline float16 vox_uniform16(uint16 bits)
+{
+    return convert_float16(bits >> 8) * (1.0f / 16777216.0f);
+}
+
 /* [0, 1), exact in float: the same value as the host's vox_uniform. */
 inline float vox_uniform(uint bits)
 {

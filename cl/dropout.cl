@@ -32,37 +32,7 @@ inline float factor(uint bits, float p, float scale)
 
 inline float16 factor16(uint16 bits, float p, float scale)
 {
-    const float16 u = convert_float16(bits >> 8) * (1.0f / 16777216.0f);
-    return select((float16)(0.0f), (float16)(scale), u >= (float16)(p));
-}
-
-/* a0 b0 a1 b1 ... of the lower and of the upper halves. */
-#define ZIP(a, b)                                                                                  \
-    (float16)(a.s0, b.s0, a.s1, b.s1, a.s2, b.s2, a.s3, b.s3, a.s4, b.s4, a.s5, b.s5, a.s6, b.s6,  \
-              a.s7, b.s7)
-
-inline float16 zip_low(float16 a, float16 b)
-{
-    return ZIP(a.lo, b.lo);
-}
-
-inline float16 zip_high(float16 a, float16 b)
-{
-    return ZIP(a.hi, b.hi);
-}
-
-/* y = x * factor for the 64 elements of 16 blocks: word j of block k is element 4k + j. */
-inline void apply16(__global const float *x, __global float *y, const uint16 r[4], float p,
-                    float scale)
-{
-    const float16 a = factor16(r[0], p, scale), b = factor16(r[1], p, scale);
-    const float16 c = factor16(r[2], p, scale), d = factor16(r[3], p, scale);
-    const float16 ac = zip_low(a, c), bd = zip_low(b, d);
-    const float16 ac2 = zip_high(a, c), bd2 = zip_high(b, d);
-    vstore16(vload16(0, x) * zip_low(ac, bd), 0, y);
-    vstore16(vload16(1, x) * zip_high(ac, bd), 1, y);
-    vstore16(vload16(2, x) * zip_low(ac2, bd2), 2, y);
-    vstore16(vload16(3, x) * zip_high(ac2, bd2), 3, y);
+    return select((float16)(0.0f), (float16)(scale), vox_uniform16(bits) >= (float16)(p));
 }
 
 __kernel void dropout_plain(__global const float *restrict x, __global float *restrict y, float p,
@@ -74,11 +44,15 @@ __kernel void dropout_plain(__global const float *restrict x, __global float *re
     y += i * count;
     ulong block = first;
 #if ROW >= 16
-    const uint16 steps = (uint16)(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
     for (; block + 16 <= last && 4 * (block + 16) <= count; block += 16) {
         uint16 r[4];
-        vox_random_blocks16(seed, PURPOSE, lane, step, sample + (uint)i, (uint)block + steps, r);
-        apply16(x + 4 * block, y + 4 * block, r, p, scale);
+        float16 f[4];
+        vox_random_blocks16(seed, PURPOSE, lane, step, sample + (uint)i, (uint)block + VOX_STEPS16, r);
+        for (uint j = 0; j < 4; j++)
+            f[j] = factor16(r[j], p, scale);
+        vox_element_order(f);
+        for (uint j = 0; j < 4; j++)
+            vstore16(vload16(j, x + 4 * block) * f[j], j, y + 4 * block);
     }
 #endif
     for (; block < last; block++) {
@@ -116,7 +90,7 @@ __kernel void dropout_lanes(__global const float *restrict x, __global float *re
     y += plane * V * LANES;
 #if LANES == 16 && WHOLE == 0 && ROW >= 4
     /* Channels past C have x = 0, whatever they draw. */
-    const uint16 channels = channel + (uint16)(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    const uint16 channels = channel + VOX_STEPS16;
     uint16 r[4];
 #if V % 4 == 0 && ROW % 4 == 0
     for (uint v = first; v < last; v += 4) { /* four voxels share the blocks of their channels */
