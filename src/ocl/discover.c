@@ -70,12 +70,22 @@ static void describe_names(cl_platform_id platform, cl_device_id id, vox_device_
     usable_extensions(id, d);
 }
 
+/* VOXCL_DEVICE_TYPE=gpu (or cpu) makes every device count as one, so that the methods for GPUs can
+ * be tested where there is none. */
+static vox_device_type type_of(cl_device_id id)
+{
+    const char *pretend = getenv("VOXCL_DEVICE_TYPE");
+    cl_device_type type = device_number(id, CL_DEVICE_TYPE, sizeof type);
+    if (pretend && strcmp(pretend, "gpu") == 0)
+        return VOX_DEVICE_GPU;
+    if (type & CL_DEVICE_TYPE_CPU || (pretend && strcmp(pretend, "cpu") == 0))
+        return VOX_DEVICE_CPU;
+    return type & CL_DEVICE_TYPE_GPU ? VOX_DEVICE_GPU : VOX_DEVICE_OTHER;
+}
+
 static void describe_limits(cl_device_id id, vox_device_desc *d)
 {
-    cl_device_type type = device_number(id, CL_DEVICE_TYPE, sizeof type);
-    d->type = type & CL_DEVICE_TYPE_CPU   ? VOX_DEVICE_CPU
-              : type & CL_DEVICE_TYPE_GPU ? VOX_DEVICE_GPU
-                                          : VOX_DEVICE_OTHER;
+    d->type = type_of(id);
     d->compute_units = (uint32_t)device_number(id, CL_DEVICE_MAX_COMPUTE_UNITS, 4);
     d->clock_mhz = (uint32_t)device_number(id, CL_DEVICE_MAX_CLOCK_FREQUENCY, 4);
     d->global_mem_bytes = device_number(id, CL_DEVICE_GLOBAL_MEM_SIZE, 8);
