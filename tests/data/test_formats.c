@@ -1,6 +1,7 @@
 /* test_formats.c - every golden file is read back to the volume it was made from. */
 #include "golden.h"
 
+#include "base/thread.h"
 #include "data/formats/dicom.h"
 #include "data/formats/image.h"
 
@@ -320,13 +321,62 @@ static void counts_what_is_not_finite(void **state)
     vox_image_free(&im);
 }
 
+/* ---- several threads, as a loader has ---- */
+
+enum { READS = 48 };
+
+static void read_one(void *user, size_t i)
+{
+    static const struct {
+        const char *file;
+        const row *want;
+    } files[] = {{"j2k.dcm", &dicom[17]},   {"jpeg_ls.dcm", &dicom[17]},
+                 {"series", &dicom[0]},     {"enhanced.dcm", &dicom[17]},
+                 {"gz.nii.gz", &nifti[17]}, {"rgb16.png", &png[11]}};
+    bool *good = user;
+    char path[512];
+    vox_image *im;
+    snprintf(path, sizeof path, GOLDEN "%s", files[i % 6].file);
+    if (vox_image_read(&im, path, NULL) != VOX_OK)
+        return;
+    const row *r = files[i % 6].want;
+    size_t last = (size_t)(r->channels * r->d * r->h * r->w) - 1;
+    int v = golden_v(r->channels - 1, r->d - 1, r->h - 1, r->w - 1);
+    good[i] =
+        vox_image_values(im) == last + 1 && (double)im->voxel[last] == (v - r->offset) * r->scale;
+    vox_image_free(&im);
+}
+
+static void threads_do_not_disturb_each_other(void **state)
+{
+    vox_pool *pool;
+    bool good[READS] = {false};
+    if (!HAS_GDCM || !HAS_ZLIB || !HAS_NIFTI || !HAS_PNG)
+        skip();
+    (void)state;
+    assert_string_equal(dicom[17].file, "enhanced.dcm");
+    assert_string_equal(nifti[17].file, "gz.nii.gz");
+    assert_string_equal(png[11].file, "rgb16.png");
+    assert_ok(vox_pool_open(&pool, 4, &err));
+    vox_pool_for(pool, READS, read_one, good);
+    vox_pool_free(&pool);
+    for (size_t i = 0; i < READS; i++)
+        if (!good[i])
+            fail_msg("read %zu went wrong", i);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(reads_numpy),  cmocka_unit_test(reads_metaimage),
-        cmocka_unit_test(reads_nifti),  cmocka_unit_test(reads_png),
-        cmocka_unit_test(reads_dicom),  cmocka_unit_test(formats_agree_where_a_voxel_lies),
-        cmocka_unit_test(scans_a_tree), cmocka_unit_test(counts_what_is_not_finite),
+        cmocka_unit_test(reads_numpy),
+        cmocka_unit_test(reads_metaimage),
+        cmocka_unit_test(reads_nifti),
+        cmocka_unit_test(reads_png),
+        cmocka_unit_test(reads_dicom),
+        cmocka_unit_test(formats_agree_where_a_voxel_lies),
+        cmocka_unit_test(scans_a_tree),
+        cmocka_unit_test(counts_what_is_not_finite),
+        cmocka_unit_test(threads_do_not_disturb_each_other),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
