@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -59,8 +60,11 @@ vox_status vox_file_begin(vox_file *f, const char *path, vox_error *err)
 {
     memset(f, 0, sizeof *f);
     f->path = vox_strdup(path, err);
-    /* The process id keeps two writers of one path apart. */
-    f->temporary = f->path ? vox_format(err, "%s.tmp%ld", path, (long)getpid()) : NULL;
+    /* Two writers of one path, of this process or another, are kept apart. */
+    static atomic_uint count;
+    f->temporary =
+        f->path ? vox_format(err, "%s.tmp%ld-%u", path, (long)getpid(), atomic_fetch_add(&count, 1))
+                : NULL;
     if (!f->temporary) {
         vox_file_abandon(f);
         return VOX_ERR_MEMORY;

@@ -17,6 +17,8 @@ typedef struct member {
     float *host;   /* its gradients while they are summed; NULL: it had no sample */
 } member;
 
+typedef enum work_kind { WORK_GRADIENTS, WORK_EVAL, WORK_KINDS } work_kind;
+
 struct vox_team {
     const vox_graph *graph;
     int64_t batch;
@@ -28,6 +30,7 @@ struct vox_team {
     vox_pool *pool;        /* sums; NULL with one device */
     size_t sample_floats;  /* of one input */
     const float *weights;  /* replica 0's, while the others copy them */
+    bool *ran[WORK_KINDS]; /* [batch + 1]: a batch of so many samples was computed before */
     vox_replica_fn update; /* the caller's */
     void *update_arg;
 };
@@ -53,6 +56,26 @@ static vox_status run_all(vox_team *team, size_t from, bool idle_too, vox_replic
     return first;
 }
 
+/* A batch through the replicas.  The first one of each size goes through one after the other:
+ * PoCL (seen with 3.1, told of 5.0) specialises kernels at their first launch on a larger grid, and
+ * if another of its devices is running the same kernel then, it loses count of the uses and aborts
+ * (assertion in pocl_release_dlhandle_cache). */
+static vox_status run_batch(vox_team *team, work_kind kind, int64_t n, vox_replica_fn fn,
+                            vox_error *err)
+{
+    vox_status s = VOX_OK;
+    if (team->ran[kind][n])
+        return run_all(team, 0, false, fn, err);
+    for (size_t i = 0; s == VOX_OK && i < team->size; i++) {
+        if (team->count[i] == 0)
+            continue;
+        vox_replica_post(team->member[i].replica, fn, &team->member[i]);
+        s = vox_replica_wait(team->member[i].replica, err);
+    }
+    team->ran[kind][n] = s == VOX_OK;
+    return s;
+}
+
 static vox_status run_first(vox_team *team, vox_replica_fn fn, void *arg, vox_error *err)
 {
     vox_replica_post(team->member[0].replica, fn, arg);
@@ -69,6 +92,11 @@ static vox_status make_lists(vox_team *team, vox_error *err)
     team->in = vox_calloc(team->size, sizeof *team->in, "the replicas", err);
     if (!team->member || !team->count || !team->first || !team->in)
         return VOX_ERR_MEMORY;
+    for (int k = 0; k < WORK_KINDS; k++) {
+        team->ran[k] = vox_calloc((size_t)team->batch + 1, sizeof **team->ran, "sizes", err);
+        if (!team->ran[k])
+            return VOX_ERR_MEMORY;
+    }
     vox_status s = vox_tree_init(&team->tree, team->size, err);
     if (s == VOX_OK && team->size > 1)
         s = vox_pool_open(&team->pool, 0, err);
@@ -131,6 +159,8 @@ void vox_team_free(vox_team **teamp)
     free(team->count);
     free(team->first);
     free(team->in);
+    for (int k = 0; k < WORK_KINDS; k++)
+        free(team->ran[k]);
     free(team);
     *teamp = NULL;
 }
@@ -245,7 +275,7 @@ vox_status vox_team_gradients(vox_team *team, const vox_team_batch *batch, float
                               vox_error *err)
 {
     vox_status s = share_out(team, batch, loss, err);
-    return s == VOX_OK ? run_all(team, 0, false, gradients_job, err) : s;
+    return s == VOX_OK ? run_batch(team, WORK_GRADIENTS, batch->n, gradients_job, err) : s;
 }
 
 static vox_status take_job(vox_replica *r, void *arg, vox_error *err)
@@ -341,7 +371,7 @@ vox_status vox_team_eval(vox_team *team, const vox_team_batch *batch, float *out
         size_t floats = (size_t)vox_sample_floats(&y->shape, VOX_LAYOUT_PLAIN);
         team->member[i].output = output + (size_t)team->first[i] * floats;
     }
-    return run_all(team, 0, false, eval_job, err);
+    return run_batch(team, WORK_EVAL, batch->n, eval_job, err);
 }
 
 typedef struct find_arg {
