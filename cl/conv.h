@@ -34,6 +34,11 @@ inline int reach_back(int scaled, int stride, int n)
 }
 #define REACH_OUTPUT(p, k, S, P, L, n) reach_back((p) + (P) - (k) * (L), S, n)
 
+/* The taps that may come from an output at all: those with (p + P - k*L) % S == 0.  Without dilation
+ * they are FIRST_TAP, FIRST_TAP + TAP_STEP, ...; with it every tap is tried. */
+#define TAP_STEP(S, L)        ((L) == 1 ? (S) : 1)
+#define FIRST_TAP(p, S, P, L) ((L) == 1 ? ((p) + (P)) % (S) : 0)
+
 /* b*v + c.  Takes its vectors by value: that makes PoCL's compiler hold 512-bit vectors legal in
  * the kernel it is inlined into; without, it splits every float16 in two. */
 inline float16 __attribute__((always_inline)) madd(float16 b, float16 v, float16 c)

@@ -114,13 +114,13 @@ __kernel void conv3d_first16_data(__global const float16 *dy, __global const flo
         return;
     float16 sum = (float16)(0.0f);
     for (int b = 0; b < OB; b++)
-        for (int kd = 0; kd < KD; kd++) {
+        for (int kd = FIRST_TAP(id, SD, PD, LD); kd < KD; kd += TAP_STEP(SD, LD)) {
             const int od = REACH_OUTPUT(id, kd, SD, PD, LD, OD);
-            for (int kh = 0; kh < KH; kh++) {
+            for (int kh = FIRST_TAP(ih, SH, PH, LH); kh < KH; kh += TAP_STEP(SH, LH)) {
                 const int oh = REACH_OUTPUT(ih, kh, SH, PH, LH, OH);
                 if (od < 0 || oh < 0)
                     continue;
-                for (int kw = 0; kw < KW; kw++) {
+                for (int kw = FIRST_TAP(iw, SW, PW, LW); kw < KW; kw += TAP_STEP(SW, LW)) {
                     const int ow = REACH_OUTPUT(iw, kw, SW, PW, LW, OW);
                     if (ow < 0)
                         continue;

@@ -63,13 +63,13 @@ __kernel void conv3d_naive_data(__global const float *dy, __global const float *
         const size_t o = c / CIG * COG + i;
         __global const float *g = dy + (n * CO + o) * ((size_t)OD * OH * OW);
         __global const float *wc = w + (o * CIG + c % CIG) * TAPS;
-        for (int kd = 0; kd < KD; kd++) {
+        for (int kd = FIRST_TAP(id, SD, PD, LD); kd < KD; kd += TAP_STEP(SD, LD)) {
             const int od = REACH_OUTPUT(id, kd, SD, PD, LD, OD);
-            for (int kh = 0; kh < KH; kh++) {
+            for (int kh = FIRST_TAP(ih, SH, PH, LH); kh < KH; kh += TAP_STEP(SH, LH)) {
                 const int oh = REACH_OUTPUT(ih, kh, SH, PH, LH, OH);
                 if (od < 0 || oh < 0)
                     continue;
-                for (int kw = 0; kw < KW; kw++) {
+                for (int kw = FIRST_TAP(iw, SW, PW, LW); kw < KW; kw += TAP_STEP(SW, LW)) {
                     const int ow = REACH_OUTPUT(iw, kw, SW, PW, LW, OW);
                     if (ow >= 0)
                         sum += g[((size_t)od * OH + oh) * OW + ow] * wc[(kd * KH + kh) * KW + kw];

@@ -101,12 +101,65 @@ static int bench_step(int argc, char **argv)
     return code;
 }
 
+static int bench_conv(int argc, char **argv)
+{
+    bool json = false;
+    const char *devices = NULL, *value[9] = {NULL};
+    const cli_option options[] = {
+        {.name = "in", .value = "N,C,D,H,W", .text = &value[0], .help = "shape of the input"},
+        {.name = "out", .value = "C", .text = &value[1], .help = "output channels"},
+        {.name = "kernel", .value = "D,H,W", .text = &value[2], .help = "size of the kernel"},
+        {.name = "stride", .value = "D,H,W", .text = &value[3], .help = "stride (1)"},
+        {.name = "pad", .value = "D,H,W", .text = &value[4], .help = "padding (0)"},
+        {.name = "dilation", .value = "D,H,W", .text = &value[5], .help = "dilation (1)"},
+        {.name = "groups", .value = "N", .text = &value[6], .help = "groups of channels (1)"},
+        {.name = "pass",
+         .value = "P",
+         .text = &value[7],
+         .help = "fwd, bwd_data, bwd_weights or all (all)"},
+        {.name = "repeat", .value = "N", .text = &value[8], .help = "timed runs of each (7)"},
+        {.name = "devices",
+         .value = "SEL",
+         .text = &devices,
+         .help = "all, cpu, gpu, indices or part of a name (all)"},
+        {.name = "json", .flag = &json, .help = "print JSON"},
+        {.name = NULL},
+    };
+    const cli_spec spec = {
+        .usage = "bench conv --in N,C,D,H,W --out C --kernel D,H,W [options]",
+        .about = "Times every algorithm of a 3D convolution on every device, and compares each\n"
+                 "with float64. One number stands for all of D,H,W.",
+        .operands = (const char *const[]){NULL},
+        .options = options,
+    };
+    vox_error err = {0};
+    vox_ctx *ctx = NULL;
+    char *document = NULL, name[9][16];
+    const char *args[18];
+    size_t count = 0;
+    int code = cli_parse(&spec, argc, argv, NULL);
+    if (code != CLI_GO)
+        return code;
+    for (int i = 0; i < 9; i++)
+        if (value[i]) {
+            snprintf(name[i], sizeof name[i], "--%s", options[i].name);
+            args[count++] = name[i];
+            args[count++] = value[i];
+        }
+    vox_status s = vox_ctx_open(&ctx, devices, &err);
+    if (s == VOX_OK)
+        s = vox_bench_conv(ctx, args, count, &document, &err);
+    vox_ctx_free(&ctx);
+    return s == VOX_OK ? show(document, json) : cli_error(&err);
+}
+
 static const struct {
     const char *name;
     char *full; /* argv[0] for run */
     int (*run)(int argc, char **argv);
     const char *about;
 } kinds[] = {
+    {"conv", "bench conv", bench_conv, "the algorithms of a convolution"},
     {"reduce", "bench reduce", bench_reduce, "the reduction tree over the devices' gradients"},
     {"step", "bench step", bench_step, "a training step of an experiment, and its layers"},
     {NULL, NULL, NULL, NULL},

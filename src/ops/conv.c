@@ -195,7 +195,7 @@ vox_buffer *vox_conv_bias(const vox_conv_shape *s, vox_buffer *const param[VOX_M
 static const vox_algo algos[] = {
     {"direct16", VOX_FORWARD, BLOCK16, vox_conv_direct16_fits, vox_conv_direct16_seconds,
      vox_conv_direct16_build, vox_conv_direct16_run},
-    {"direct16", VOX_BACKWARD_DATA, BLOCK16, vox_conv_direct16_fits, vox_conv_direct16_seconds,
+    {"direct16", VOX_BACKWARD_DATA, BLOCK16, vox_conv_direct16_fits, vox_conv_direct16_data_seconds,
      vox_conv_direct16_build, vox_conv_direct16_run},
     {"direct16", VOX_BACKWARD_WEIGHTS, BLOCK16, vox_conv_direct16_fits,
      vox_conv_direct16_weights_seconds, vox_conv_direct16_weights_build,
@@ -208,7 +208,7 @@ static const vox_algo algos[] = {
      vox_conv_first16_weights_build, vox_conv_first16_weights_run},
     {"tiled", VOX_FORWARD, PLAIN, vox_conv_tiled_fits, vox_conv_tiled_seconds, vox_conv_tiled_build,
      vox_conv_tiled_run},
-    {"tiled", VOX_BACKWARD_DATA, PLAIN, vox_conv_tiled_fits, vox_conv_tiled_seconds,
+    {"tiled", VOX_BACKWARD_DATA, PLAIN, vox_conv_tiled_fits, vox_conv_tiled_data_seconds,
      vox_conv_tiled_build, vox_conv_tiled_run},
     {"tiled", VOX_BACKWARD_WEIGHTS, PLAIN, vox_conv_tiled_fits, vox_conv_tiled_seconds,
      vox_conv_tiled_weights_build, vox_conv_tiled_weights_run},

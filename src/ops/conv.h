@@ -78,6 +78,7 @@ vox_status vox_conv_naive_run(vox_work *w, const vox_io *io, vox_error *err);
 
 bool vox_conv_direct16_fits(const vox_problem *p);
 double vox_conv_direct16_seconds(const vox_problem *p);
+double vox_conv_direct16_data_seconds(const vox_problem *p);
 vox_status vox_conv_direct16_build(vox_work *w, vox_error *err);
 vox_status vox_conv_direct16_run(vox_work *w, const vox_io *io, vox_error *err);
 double vox_conv_direct16_weights_seconds(const vox_problem *p);
@@ -94,6 +95,7 @@ vox_status vox_conv_first16_weights_run(vox_work *w, const vox_io *io, vox_error
 
 bool vox_conv_tiled_fits(const vox_problem *p);
 double vox_conv_tiled_seconds(const vox_problem *p);
+double vox_conv_tiled_data_seconds(const vox_problem *p);
 vox_status vox_conv_tiled_build(vox_work *w, vox_error *err);
 vox_status vox_conv_tiled_run(vox_work *w, const vox_io *io, vox_error *err);
 vox_status vox_conv_tiled_weights_build(vox_work *w, vox_error *err);

@@ -86,14 +86,27 @@ bool vox_conv_direct16_fits(const vox_problem *p)
            s.in[2] * s.stride[2] < most && s.taps < most / 16 && s.ib * s.ob * s.taps < most / 16;
 }
 
+static double seconds_of(const vox_problem *p, vox_pass pass)
+{
+    const rows k = rows_of(p, pass);
+    const vox_conv_shape *s = &k.s;
+    const bool back = pass == VOX_BACKWARD_DATA;
+    const double lines = (double)(k.depth * k.height) * (double)p->n_max;
+    /* backward: of all taps, a row of a phase is reached by one in so many */
+    const double apart = back ? (double)(s->stride[0] * s->stride[1]) : 1;
+    const double steps = lines * (double)((back ? s->ob : s->ib) * 16 * s->taps) / apart;
+    return vox_rule_seconds(p->dev, steps * k.tile.cycles * 64, /* 32 multiply-adds a cycle */
+                            vox_device_is_cpu(p->dev) ? 0.8 : 0.002, 0, 1);
+}
+
 double vox_conv_direct16_seconds(const vox_problem *p)
 {
-    const rows k = rows_of(p, VOX_FORWARD);
-    const vox_conv_shape *s = &k.s;
-    const double steps = (double)(k.depth * k.height * s->ib * 16 * s->taps) * (double)p->n_max;
-    /* 32 multiply-adds of 2 flops in a cycle */
-    const double flops = steps * k.tile.cycles * 64;
-    return vox_rule_seconds(p->dev, flops, vox_device_is_cpu(p->dev) ? 0.8 : 0.002, 0, 1);
+    return seconds_of(p, VOX_FORWARD);
+}
+
+double vox_conv_direct16_data_seconds(const vox_problem *p)
+{
+    return seconds_of(p, VOX_BACKWARD_DATA);
 }
 
 static vox_pack16 pack_of(const rows *k, vox_pass pass)

@@ -82,12 +82,26 @@ bool vox_conv_tiled_fits(const vox_problem *p)
            s.ci / s.groups * s.taps < INT32_MAX / 2 && s.co / s.groups * s.taps < INT32_MAX / 2;
 }
 
+static double seconds_of(const vox_problem *p, vox_pass pass)
+{
+    const product k = product_of(p, pass);
+    const vox_conv_shape *s = &k.s;
+    const double padded = (double)(divide_up(k.rows, k.tm) * k.tm) / (double)k.rows;
+    double flops = vox_conv_flops(s) * padded * (double)p->n_max;
+    if (pass == VOX_BACKWARD_DATA) /* it multiplies the zeros between strides too */
+        flops *=
+            (double)(s->in[0] * s->in[1] * s->in[2]) / (double)(s->out[0] * s->out[1] * s->out[2]);
+    return vox_rule_seconds(p->dev, flops, vox_device_is_cpu(p->dev) ? 0.01 : 0.3, 0, 1);
+}
+
 double vox_conv_tiled_seconds(const vox_problem *p)
 {
-    const product k = product_of(p, VOX_FORWARD);
-    const double padded = (double)(divide_up(k.rows, k.tm) * k.tm) / (double)k.rows;
-    const double flops = vox_conv_flops(&k.s) * padded * (double)p->n_max;
-    return vox_rule_seconds(p->dev, flops, vox_device_is_cpu(p->dev) ? 0.01 : 0.3, 0, 1);
+    return seconds_of(p, VOX_FORWARD);
+}
+
+double vox_conv_tiled_data_seconds(const vox_problem *p)
+{
+    return seconds_of(p, VOX_BACKWARD_DATA);
 }
 
 static vox_status open_kernel(vox_work *w, int i, const char *file, const char *entry,
