@@ -47,6 +47,7 @@ static const vt_case cases[] = {
      1,
      VT_ALWAYS,
      VT_TIES},
+    {"equal values, few", OVERLAP, {1, 2, 4, 5, 5}, 0, VT_TINY, VT_TIES},
     {"NaN wins, the last one; windows of -inf alone",
      OVERLAP,
      {2, 17, 4, 9, 9},
