@@ -104,7 +104,7 @@ static int bench_step(int argc, char **argv)
 static int bench_conv(int argc, char **argv)
 {
     bool json = false;
-    const char *devices = NULL, *value[9] = {NULL};
+    const char *devices = NULL, *value[10] = {NULL};
     const cli_option options[] = {
         {.name = "in", .value = "N,C,D,H,W", .text = &value[0], .help = "shape of the input"},
         {.name = "out", .value = "C", .text = &value[1], .help = "output channels"},
@@ -118,6 +118,7 @@ static int bench_conv(int argc, char **argv)
          .text = &value[7],
          .help = "fwd, bwd_data, bwd_weights or all (all)"},
         {.name = "repeat", .value = "N", .text = &value[8], .help = "timed runs of each (7)"},
+        {.name = "algo", .value = "A", .text = &value[9], .help = "all, chosen or a name (all)"},
         {.name = "devices",
          .value = "SEL",
          .text = &devices,
@@ -134,13 +135,13 @@ static int bench_conv(int argc, char **argv)
     };
     vox_error err = {0};
     vox_ctx *ctx = NULL;
-    char *document = NULL, name[9][16];
-    const char *args[18];
+    char *document = NULL, name[10][16];
+    const char *args[20];
     size_t count = 0;
     int code = cli_parse(&spec, argc, argv, NULL);
     if (code != CLI_GO)
         return code;
-    for (int i = 0; i < 9; i++)
+    for (int i = 0; i < 10; i++)
         if (value[i]) {
             snprintf(name[i], sizeof name[i], "--%s", options[i].name);
             args[count++] = name[i];

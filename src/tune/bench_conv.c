@@ -33,6 +33,7 @@ typedef struct request {
     vox_node node;
     bool pass[VOX_PASSES];
     int64_t repeat;
+    const char *algo; /* borrowed: a name, "chosen", or "all" */
 } request;
 
 /* "a,b,c" into out[count]; with `spread`, one number stands for all. */
@@ -62,6 +63,18 @@ static bool parse_pass(const char *text, bool pass[VOX_PASSES])
     return any;
 }
 
+static bool parse_algo(request *r, const char *value)
+{
+    const vox_op *op = vox_op_find("conv");
+    const vox_algo *a;
+    r->algo = value;
+    bool known = strcmp(value, "all") == 0 || strcmp(value, "chosen") == 0;
+    for (int pass = 0; pass < VOX_PASSES; pass++)
+        for (int i = 0; !known && (a = vox_op_algo(op, (vox_pass)pass, i)); i++)
+            known = strcmp(a->name, value) == 0;
+    return known;
+}
+
 static bool parse_value(request *r, const char *key, const char *value, bool *known)
 {
     *known = true;
@@ -83,6 +96,8 @@ static bool parse_value(request *r, const char *key, const char *value, bool *kn
         return parse_pass(value, r->pass);
     if (strcmp(key, "--repeat") == 0)
         return parse_list(value, &r->repeat, 1, false, 1) && r->repeat <= MOST_REPEATS;
+    if (strcmp(key, "--algo") == 0)
+        return parse_algo(r, value);
     *known = false;
     return false;
 }
@@ -92,13 +107,14 @@ static vox_status fail_argument(const char *key, const char *value, bool known, 
     if (!known) {
         vox_fail(err, VOX_ERR_USAGE, "bench conv does not know %s", key);
         vox_hint(err, "it takes --in --out --kernel --stride --pad --dilation --groups --pass "
-                      "--repeat");
+                      "--repeat --algo");
         return VOX_ERR_USAGE;
     }
     vox_fail(err, VOX_ERR_USAGE, "bench conv: %s cannot be \"%s\"", key, value ? value : "");
     vox_hint(err,
              "--in N,C,D,H,W; --out C; --kernel, --stride, --pad, --dilation d,h,w or one "
-             "number; --pass fwd|bwd_data|bwd_weights|all; --repeat 1 to %d",
+             "number; --pass fwd|bwd_data|bwd_weights|all; --repeat 1 to %d; --algo all, chosen or "
+             "a name that bench conv prints",
              MOST_REPEATS);
     return VOX_ERR_USAGE;
 }
@@ -108,7 +124,8 @@ static vox_status read_request(request *r, const char *const *args, size_t count
     *r = (request){.attr = {.stride = {1, 1, 1}, .dilation = {1, 1, 1}, .groups = 1, .bias = true},
                    .in = {.rank = 5},
                    .pass = {true, true, true},
-                   .repeat = 7};
+                   .repeat = 7,
+                   .algo = "all"};
     for (size_t i = 0; i < count; i += 2) {
         bool known;
         const char *value = i + 1 < count ? args[i + 1] : "";
@@ -372,6 +389,13 @@ static void write_row(vox_json *j, const trial *t, bool chosen, double peak)
     vox_json_end(j, '}');
 }
 
+static bool wanted(const request *r, const vox_algo *a, bool chosen)
+{
+    if (strcmp(r->algo, "chosen") == 0)
+        return chosen;
+    return strcmp(r->algo, "all") == 0 || strcmp(r->algo, a->name) == 0;
+}
+
 static vox_status bench_device(vox_json *j, const request *r, const vox_conv_data *d,
                                vox_device *dev, vox_error *err)
 {
@@ -382,7 +406,7 @@ static vox_status bench_device(vox_json *j, const request *r, const vox_conv_dat
     choose(&p, chosen);
     for (int pass = 0; pass < VOX_PASSES; pass++)
         for (int i = 0; s == VOX_OK && (a = vox_op_algo(r->node.op, (vox_pass)pass, i)); i++) {
-            if (!r->pass[pass] || (a->fits && !a->fits(&p)))
+            if (!r->pass[pass] || (a->fits && !a->fits(&p)) || !wanted(r, a, a == chosen[pass]))
                 continue;
             if (a->seconds(&p) > HOPELESS && a != chosen[pass]) {
                 vox_log(VOX_LOG_INFO, "bench conv: %s %s left out: about %.0f s a run", a->name,

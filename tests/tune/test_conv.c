@@ -116,6 +116,7 @@ static void test_bench_arguments(void **state)
     assert_usage(ctx, "--in", "1,2,3,3", "--in");
     assert_usage(ctx, "--pass", "forward", "--pass");
     assert_usage(ctx, "--repeat", "1000000", "--repeat");
+    assert_usage(ctx, "--algo", "fastest", "--algo");
     assert_error(vox_bench_conv(ctx, few, 2, &json, &err), VOX_ERR_USAGE, "--kernel");
     assert_error(vox_bench_conv(ctx, few, 1, &json, &err), VOX_ERR_USAGE, "--in");
     assert_error(vox_bench_conv(ctx, large, 6, &json, &err), VOX_ERR_INPUT, "4,1,1");
@@ -153,6 +154,29 @@ static void test_bench_rows(void **state)
     vox_string_free(&json);
 }
 
+static void assert_only(vox_ctx *ctx, const char *algo, const char *row)
+{
+    const char *args[] = {"--in",     "1,2,3,4,5", "--out",  "5",   "--kernel", "1",
+                          "--repeat", "1",         "--pass", "fwd", "--algo",   algo};
+    char *json = NULL;
+    vox_error err = {0};
+    size_t rows = 0, right = 0;
+    assert_ok(vox_bench_conv(ctx, args, 12, &json, &err));
+    for (const char *at = json; (at = strstr(at, "\"pass\"")) != NULL; at++)
+        rows++;
+    for (const char *at = json; (at = strstr(at, row)) != NULL; at++)
+        right++;
+    assert_int_equal(rows, vox_ctx_device_count(ctx));
+    assert_int_equal(right, vox_ctx_device_count(ctx));
+    vox_string_free(&json);
+}
+
+static void test_bench_one_algorithm(void **state)
+{
+    assert_only(*state, "naive", "\"algorithm\": \"naive\"");
+    assert_only(*state, "chosen", "\"chosen\": true");
+}
+
 static int open_devices(void **state)
 {
     return vox_ctx_open((vox_ctx **)state, NULL, NULL) == VOX_OK ? 0 : -1;
@@ -177,6 +201,7 @@ int main(void)
         cmocka_unit_test(test_golden),
         cmocka_unit_test(test_bench_arguments),
         cmocka_unit_test(test_bench_rows),
+        cmocka_unit_test(test_bench_one_algorithm),
     };
     return cmocka_run_group_tests(tests, open_devices, close_devices);
 }
