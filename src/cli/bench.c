@@ -154,6 +154,39 @@ static int bench_conv(int argc, char **argv)
     return s == VOX_OK ? show(document, json) : cli_error(&err);
 }
 
+static int bench_peak(int argc, char **argv)
+{
+    bool json = false;
+    const char *devices = NULL;
+    const cli_option options[] = {
+        {.name = "devices",
+         .value = "WHICH",
+         .text = &devices,
+         .help = "all, cpu, gpu, numbers like 0,2, or a part of a name (all)"},
+        {.name = "json", .flag = &json, .help = "print JSON"},
+        {.name = NULL},
+    };
+    const cli_spec spec = {
+        .usage = "bench peak [options]",
+        .about =
+            "Measures each device's ceilings: float32 multiply-adds in registers, and a copy in\n"
+            "its memory (bytes read and written). Best of five rounds, and their median.",
+        .operands = (const char *const[]){NULL},
+        .options = options,
+    };
+    vox_error err = {0};
+    vox_ctx *ctx = NULL;
+    char *document = NULL;
+    int code = cli_parse(&spec, argc, argv, NULL);
+    if (code != CLI_GO)
+        return code;
+    vox_status s = vox_ctx_open(&ctx, devices, &err);
+    if (s == VOX_OK)
+        s = vox_bench_peak(ctx, &document, &err);
+    vox_ctx_free(&ctx);
+    return s == VOX_OK ? show(document, json) : cli_error(&err);
+}
+
 static const struct {
     const char *name;
     char *full; /* argv[0] for run */
@@ -161,6 +194,7 @@ static const struct {
     const char *about;
 } kinds[] = {
     {"conv", "bench conv", bench_conv, "the algorithms of a convolution"},
+    {"peak", "bench peak", bench_peak, "a device's ceilings: multiply-adds and copies"},
     {"reduce", "bench reduce", bench_reduce, "the reduction tree over the devices' gradients"},
     {"step", "bench step", bench_step, "a training step of an experiment, and its layers"},
     {NULL, NULL, NULL, NULL},

@@ -2,12 +2,14 @@
 #include "tune/peak.h"
 
 #include "base/thread.h"
+#include "ops/flat.h"
 
 #include <stdio.h>
 
 #define CHAINS  10 /* independent sums of a work-item: see peak.cl */
 #define ROUNDS  5
 #define SECONDS 0.005 /* a launch should take at least this long */
+#define COPIED  268435456
 
 static vox_status time_launch(vox_device *dev, vox_kernel *kernel, const vox_grid *grid,
                               vox_buffer *out, int32_t loops, double *seconds, vox_error *err)
@@ -72,5 +74,57 @@ vox_status vox_peak_flops(vox_device *dev, double *flops_per_s, vox_error *err)
         s = measure(dev, kernel, &grid, out, flops_per_loop, flops_per_s, err);
     vox_buffer_free(&out);
     vox_kernel_free(&kernel);
+    return s;
+}
+
+/* ---- copying ---- */
+
+static vox_status time_copy(vox_device *dev, vox_kernel *kernel, vox_buffer *from, vox_buffer *to,
+                            double *seconds, vox_error *err)
+{
+    const int64_t floats = (int64_t)(vox_buffer_bytes(from) / sizeof(float));
+    const vox_grid grid = vox_flat_grid(dev, floats);
+    const vox_arg args[] = {vox_arg_buffer(from), vox_arg_buffer(to),
+                            vox_arg_u64((uint64_t)floats)};
+    const double start = vox_now();
+    vox_status s = vox_kernel_launch(kernel, &grid, args, 3, err);
+    if (s == VOX_OK)
+        s = vox_device_finish(dev, err);
+    *seconds = vox_now() - start;
+    return s;
+}
+
+static size_t copy_bytes(const vox_device_desc *d)
+{
+    uint64_t most = d->global_mem_bytes / 8;
+    most = d->max_alloc_bytes < most ? d->max_alloc_bytes : most;
+    most = COPIED < most ? COPIED : most;
+    return most < 1048576 ? 1048576 : (size_t)(most / 1048576 * 1048576);
+}
+
+vox_status vox_peak_copy(vox_device *dev, vox_copy_rate *rate, vox_error *err)
+{
+    const size_t bytes = copy_bytes(vox_device_get(dev));
+    vox_buffer *from = NULL, *to = NULL;
+    vox_kernel *kernel = NULL;
+    double best = 0;
+    vox_status s = vox_buffer_open(&from, dev, bytes, VOX_BUFFER_DEVICE, "peak's copy", err);
+    if (s == VOX_OK)
+        s = vox_buffer_open(&to, dev, bytes, VOX_BUFFER_DEVICE, "peak's copy", err);
+    if (s == VOX_OK) /* pages that were never written may all be one page of zeros */
+        s = vox_buffer_fill(from, 0, bytes, 0x3f800000u, err);
+    if (s == VOX_OK)
+        s = vox_kernel_open(&kernel, dev, "copy.cl", "copy", vox_flat_options(dev), err);
+    for (int i = 0; s == VOX_OK && i <= ROUNDS; i++) { /* the first compiles and touches pages */
+        double seconds = 0;
+        s = time_copy(dev, kernel, from, to, &seconds, err);
+        if (i > 0 && s == VOX_OK && 2.0 * (double)bytes / seconds > best)
+            best = 2.0 * (double)bytes / seconds;
+    }
+    if (s == VOX_OK)
+        *rate = (vox_copy_rate){best, bytes};
+    vox_kernel_free(&kernel);
+    vox_buffer_free(&from);
+    vox_buffer_free(&to);
     return s;
 }

@@ -68,6 +68,8 @@ OCL_ICD_VENDORS=/nonexistent-folder expect 1 'error: no OpenCL device was found 
 
 # ---- bench ----
 expect 2 'bench needs KIND' bench
+expect 2 'bench peak has no place for "x"' bench peak x
+expect 1 'no-such-device. matches none of' bench peak --devices no-such-device
 expect 2 'no benchmark "redcue" +hint: did you mean "voxcl bench reduce"' bench redcue
 expect 2 'bench reduce has no option --bits +hint: .*--bytes' bench reduce --bits 3
 expect 2 '--devices takes a whole number from 1 to 1024, not "0"' bench reduce --devices 0
