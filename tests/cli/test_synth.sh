@@ -33,6 +33,12 @@ expect 2 'error: ' prostate "$work/x" more
 expect 2 'patients' prostate "$work/x" --patients 0
 expect 2 'patients' prostate "$work/x" --patients 99999
 expect 2 'seed' prostate "$work/x" --seed minus
+# A file over the limit is a failed write, not a killed process and half a folder.
+(ulimit -f 8 && "$VOXCL_BINARY" synth prostate "$work/limited" --patients 1) > "$work/out" 2>&1
+if [ $? != 1 ] || ! grep -q 'error: cannot write ' "$work/out" || ls "$work" | grep -q limited; then
+    failures=$((failures + 1))
+    echo "FAILED: a limit on the size of files: $(cat "$work/out"; ls "$work")"
+fi
 [ ! -e "$work/x" ] || failures=$((failures + 1))
 [ $failures = 0 ] || exit 1
 echo "ok"

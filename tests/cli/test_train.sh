@@ -75,6 +75,8 @@ expect 1 'cannot open .*Findings' train exp.yaml --data . --run r
 expect 1 'cannot open none' train exp.yaml --data data --run r --init none
 [ ! -e r ] || fail "a training that never began left the folder r"
 
+losses() { sed 's/, "time_s".*//' "$1/metrics.jsonl"; }
+
 # ---- a whole run ----
 expect 0 'step 60/60 .*held-out accuracy +[01]\.[0-9]{4} .*confusion matrix' \
     train exp.yaml --data data --run whole
@@ -82,6 +84,12 @@ for file in experiment.yaml metrics.jsonl last.safetensors best.safetensors; do
     [ -s whole/$file ] || fail "no whole/$file"
 done
 expect 2 'already holds a run' train exp.yaml --data data --run whole
+
+# ---- without a standard output: what is printed must not get into the run's files ----
+checks=$((checks + 1))
+"$voxcl" train exp.yaml --data data --run closed >&- 2> out
+[ $? = 1 ] && grep -q 'cannot write to standard output' out || fail "a closed output was not noticed"
+cmp -s <(losses whole) <(losses closed) || fail "a closed output changed metrics.jsonl"
 
 # ---- interrupted and resumed: as if it had not been ----
 # interrupt SIGNAL CODE FOLDER: a run that is stopped after its first step.
@@ -102,7 +110,6 @@ interrupt() {
         sed 's/^/    /' out
     fi
 }
-losses() { sed 's/, "time_s".*//' "$1/metrics.jsonl"; }
 interrupt INT 130 first
 interrupt TERM 143 second
 for run in first second; do
