@@ -247,7 +247,7 @@ typedef struct vox_train_options {
     const char *init;     /* safetensors file with initial weights, or NULL */
     bool resume;          /* continue run_dir's last checkpoint */
     void (*on_event)(void *user, const vox_event *event); /* may be NULL */
-    bool (*should_stop)(void *user);                      /* asked after every step; may be NULL */
+    bool (*should_stop)(void *user); /* asked before the first and after every step; may be NULL */
     void *user;
 } vox_train_options;
 

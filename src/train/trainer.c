@@ -97,6 +97,23 @@ static vox_status start_weights(vox_trainer *t, vox_error *err)
 
 /* ---- going on from a checkpoint ------------------------------------------------ */
 
+/* The batch and the data do not change within a run, so a step has one place in them. */
+static vox_status check_progress(const vox_trainer *t, const vox_progress *p, vox_error *err)
+{
+    int64_t cases = t->state.data.cases, batch = t->exp->train.batch;
+    int64_t epoch_steps = (cases + batch - 1) / batch;
+    if (p->epoch == p->step / epoch_steps && p->position == p->step % epoch_steps * batch &&
+        p->best_step <= p->step)
+        return VOX_OK;
+    vox_fail(err, VOX_ERR_INPUT, "the checkpoint contradicts itself");
+    vox_detail(err,
+               "%s: step %lld, epoch %lld, position %lld, best step %lld; there are %lld cases in "
+               "batches of %lld",
+               t->run.last, (long long)p->step, (long long)p->epoch, (long long)p->position,
+               (long long)p->best_step, (long long)cases, (long long)batch);
+    return vox_hint(err, "the file is damaged; start anew from its weights with --init");
+}
+
 static vox_status check_resume(const vox_trainer *t, const vox_checkpoint *saved, vox_error *err)
 {
     const vox_data_mark *was = &saved->data, *is = &t->state.data;
@@ -115,7 +132,7 @@ static vox_status check_resume(const vox_trainer *t, const vox_checkpoint *saved
         same = strcmp(saved->classes.name[i], t->state.classes.name[i]) == 0;
     if (!same)
         return vox_fail(err, VOX_ERR_INPUT, "the classes' names are not those of the checkpoint");
-    return VOX_OK;
+    return check_progress(t, &saved->progress, err);
 }
 
 static vox_status load_parts(vox_trainer *t, const vox_safetensors *file, vox_error *err)
@@ -174,6 +191,17 @@ static vox_status open_loader(vox_trainer *t, vox_error *err)
     return vox_loader_open(&t->loader, t->train.set, &opt, err);
 }
 
+/* Reading the data and building kernels may take minutes; nothing is written before their end. */
+static vox_status check_stop(const vox_trainer *t, vox_error *err)
+{
+    if (!t->opt->should_stop || !t->opt->should_stop(t->opt->user))
+        return VOX_OK;
+    vox_fail(err, VOX_ERR_INTERRUPTED, "stopped before the first step");
+    return vox_detail(err,
+                      t->opt->resume ? "the run is as it was: %s" : "nothing was written to %s",
+                      t->run.path);
+}
+
 vox_status vox_trainer_open(vox_trainer *t, const vox_experiment *exp, vox_ctx *ctx,
                             const vox_train_options *opt, vox_error *err)
 {
@@ -191,6 +219,8 @@ vox_status vox_trainer_open(vox_trainer *t, const vox_experiment *exp, vox_ctx *
     if (s == VOX_OK)
         s = open_data(t, dir, err);
     if (s == VOX_OK)
+        s = check_stop(t, err);
+    if (s == VOX_OK)
         s = open_team(t, ctx, err);
     if (s == VOX_OK)
         s = make_state(t, dir, err);
@@ -200,6 +230,8 @@ vox_status vox_trainer_open(vox_trainer *t, const vox_experiment *exp, vox_ctx *
         s = vox_team_set_params(t->team, t->state.params, err);
     if (s == VOX_OK)
         s = open_loader(t, err);
+    if (s == VOX_OK)
+        s = check_stop(t, err);
     if (s == VOX_OK)
         s = vox_run_dir_start(&t->run, exp->text, t->state.progress.step, err);
     if (s == VOX_OK && opt->resume)

@@ -65,7 +65,56 @@ static void a_damaged_checkpoint_is_refused(void **state)
     assert_error(training_run(&t, &err), VOX_ERR_INTERRUPTED, "");
     assert_int_equal(truncate(training_path("damaged/last.safetensors"), 3000), 0);
     t.resume = true;
+    t.stop_at = 0;
     assert_error(training_run(&t, &err), VOX_ERR_INPUT, "last.safetensors");
+}
+
+/* Asked to stop while data was read and kernels were built. */
+static void a_stop_before_the_first_step_writes_nothing(void **state)
+{
+    (void)state;
+    vox_error err = {0};
+    training t = {.devices = "0", .run = training_path("early"), .stop_at = 1, .seen = 1};
+    assert_error(training_run(&t, &err), VOX_ERR_INTERRUPTED, "before the first step");
+    assert_false(vox_path_exists(t.run));
+    t.seen = 0;
+    assert_error(training_run(&t, &err), VOX_ERR_INTERRUPTED, "after step 1 of 20");
+    t.resume = true;
+    assert_error(training_run(&t, &err), VOX_ERR_INTERRUPTED, "before the first step");
+    t.stop_at = 0;
+    assert_ok(training_run(&t, &err));
+    assert_int_equal(t.result.steps, 20);
+}
+
+/* Whole, but its numbers cannot be of one run. */
+static void a_lying_checkpoint_is_refused(void **state)
+{
+    (void)state;
+    static const char *const keys[] = {"\"step\"", "\"epoch\"", "\"position\""};
+    vox_error err = {0};
+    training t = {.devices = "0", .run = training_path("lying"), .stop_at = 2};
+    const char *path = training_path("lying/last.safetensors");
+    char *good;
+    size_t size;
+    assert_error(training_run(&t, &err), VOX_ERR_INTERRUPTED, "");
+    assert_ok(vox_file_read(&good, &size, path, 0, &err));
+    t.resume = true;
+    t.stop_at = 0;
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        char *copy = memcpy(malloc(size), good, size);
+        char *digit = strstr(copy + 8, keys[i]); /* the header is text after its length */
+        assert_non_null(digit);
+        digit += strlen(keys[i]);
+        digit += strcspn(digit, "0123456789");
+        *digit = '5';
+        assert_ok(vox_file_write(path, copy, size, &err));
+        assert_error(training_run(&t, &err), VOX_ERR_INPUT, "contradicts itself");
+        assert_non_null(strstr(err.detail, "last.safetensors"));
+        free(copy);
+    }
+    assert_ok(vox_file_write(path, good, size, &err));
+    assert_ok(training_run(&t, &err));
+    free(good);
 }
 
 /* ---- kill -9 ---------------------------------------------------------------------- */
@@ -152,6 +201,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(going_on_gives_the_same_bits),
         cmocka_unit_test(longer_is_allowed_other_is_not),
         cmocka_unit_test(a_damaged_checkpoint_is_refused),
+        cmocka_unit_test(a_stop_before_the_first_step_writes_nothing),
+        cmocka_unit_test(a_lying_checkpoint_is_refused),
         cmocka_unit_test(a_kill_leaves_a_whole_checkpoint),
     };
     return cmocka_run_group_tests(tests, training_setup, training_teardown);
