@@ -1,6 +1,7 @@
 /* plan.c - opening a plan (wiring, choice, steps, memory, kernels, buffers) and running it.
  *
  * A step is one launch of an operation's pass; running a plan is running its steps in order. */
+#include "base/log.h"
 #include "net/plan_parts.h"
 
 #include "base/mem.h"
@@ -50,15 +51,52 @@ static const vox_node *step_node(const vox_plan *p, const vox_plan_step *step)
     return step->node ? step->node : vox_wiring_node(&p->wiring, step->layer);
 }
 
+static double expected(const vox_algo *a, const vox_problem *problem)
+{
+    return a->seconds ? a->seconds(problem) : 0;
+}
+
+/* The cheapest method with the layouts of `tried` that is dearer than it, or NULL. */
+static const vox_algo *next_algo(const vox_problem *problem, const vox_algo *tried)
+{
+    const vox_algo *best = NULL, *a;
+    const double least = expected(tried, problem);
+    for (int i = 0; (a = vox_op_algo(problem->node->op, tried->pass, i)) != NULL; i++) {
+        if (a == tried || a->in != tried->in || a->out != tried->out ||
+            (a->fits && !a->fits(problem)))
+            continue;
+        const double seconds = expected(a, problem);
+        if (seconds > least && (!best || seconds < expected(best, problem)))
+            best = a;
+    }
+    return best;
+}
+
+/* What a device's compiler makes of a kernel is known only once it is built (a work-group may turn
+ * out too large for it): then the next best method takes the step, unless the caller named one. */
+static vox_status build_step(vox_plan *p, vox_plan_step *step, vox_error *err)
+{
+    const vox_problem problem = {.node = step_node(p, step),
+                                 .dev = p->dev,
+                                 .n_max = p->opt.n_max,
+                                 .training = p->opt.training};
+    vox_status s = vox_work_build(&step->work, &problem, step->algo, err);
+    while (s == VOX_ERR_UNSUPPORTED && !p->opt.algo) {
+        const vox_algo *next = next_algo(&problem, step->algo);
+        if (!next)
+            break;
+        vox_log(VOX_LOG_INFO, "layer %s: %s cannot run on device %d, using %s", problem.node->name,
+                step->algo->name, vox_device_get(p->dev)->index, next->name);
+        step->algo = next;
+        s = vox_work_build(&step->work, &problem, next, err);
+    }
+    return s;
+}
+
 static vox_status build_kernels(vox_plan *p, vox_error *err)
 {
     for (int i = 0; i < p->steps.steps; i++) {
-        vox_plan_step *step = &p->steps.step[i];
-        const vox_problem problem = {.node = step_node(p, step),
-                                     .dev = p->dev,
-                                     .n_max = p->opt.n_max,
-                                     .training = p->opt.training};
-        vox_status s = vox_work_build(&step->work, &problem, step->algo, err);
+        vox_status s = build_step(p, &p->steps.step[i], err);
         if (s != VOX_OK)
             return s;
     }
@@ -133,7 +171,6 @@ vox_status vox_plan_open(vox_plan **out, const vox_graph *graph, vox_device *dev
     p->dev = dev;
     p->opt = *opt;
     s = plan_layout(p, err);
-    p->opt.algo = NULL; /* the caller's text; not needed any more */
     if (s == VOX_OK)
         s = vox_memory_check(&p->memory, &p->steps, dev, opt->n_max, err);
     if (s == VOX_OK)
@@ -144,6 +181,7 @@ vox_status vox_plan_open(vox_plan **out, const vox_graph *graph, vox_device *dev
         s = open_flat(p, &p->grads, &p->dparam, true, err);
     if (s == VOX_OK)
         s = build_kernels(p, err);
+    p->opt.algo = NULL; /* the caller's text; not needed any more */
     if (s == VOX_OK)
         *out = p;
     else

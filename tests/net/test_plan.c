@@ -488,6 +488,55 @@ static void a_nan_is_found_where_it_began(void **state)
     close_fixture(&f);
 }
 
+static vox_status cannot_build(vox_work *w, vox_error *e)
+{
+    (void)w;
+    return vox_fail(e, VOX_ERR_UNSUPPORTED, "not on this device");
+}
+
+static double no_time(const vox_problem *p)
+{
+    (void)p;
+    return 0;
+}
+
+/* relu with a method in front that looks best until it is built. */
+static const vox_op *relu_with_a_trap(void)
+{
+    static vox_algo algos[16];
+    static vox_op op;
+    int n = 0;
+    op = *vox_op_find("relu");
+    for (const vox_algo *a = op.algos; a->name; a++)
+        if (a->pass == VOX_FORWARD) {
+            algos[n] = *a;
+            algos[n].name = "trap";
+            algos[n].build = cannot_build;
+            algos[n++].seconds = no_time;
+        }
+    for (const vox_algo *a = op.algos; a->name; a++)
+        algos[n++] = *a;
+    assert_true(n < 16);
+    op.algos = algos;
+    return &op;
+}
+
+static void a_method_the_device_cannot_build_is_replaced(void **state)
+{
+    (void)state;
+    for (size_t d = 0; d < vox_ctx_device_count(ctx); d++) {
+        vox_graph *g = open_graph(chain);
+        vox_plan *plan = NULL;
+        g->layer[1].node.op = relu_with_a_trap();
+        const vox_plan_options opt = {.n_max = 2, .training = true};
+        assert_ok(vox_plan_open(&plan, g, vox_ctx_get(ctx, d), &opt, &err));
+        for (size_t i = 0; i < vox_plan_rows(plan); i++)
+            assert_string_not_equal(vox_plan_row_get(plan, i).algo, "trap");
+        vox_plan_free(&plan);
+        vox_graph_free(&g);
+    }
+}
+
 static void misuse_is_an_error(void **state)
 {
     (void)state;
@@ -529,6 +578,7 @@ int main(void)
         cmocka_unit_test(rows_name_every_step),
         cmocka_unit_test(forced_algorithms_are_checked),
         cmocka_unit_test(a_nan_is_found_where_it_began),
+        cmocka_unit_test(a_method_the_device_cannot_build_is_replaced),
         cmocka_unit_test(misuse_is_an_error),
     };
     if (vox_ctx_open(&ctx, "all", &err) != VOX_OK) {
