@@ -220,6 +220,39 @@ VOX_API vox_status vox_experiment_describe(vox_network_desc **out, const vox_exp
                                            vox_error *err);
 VOX_API void vox_network_desc_free(vox_network_desc **desc);
 
+/* ---- choosing methods ---------------------------------------------------- */
+
+/* Each operation offers several algorithms; which one runs is chosen by a rule, or by times
+ * measured on the device and kept in the find-db (finddb.txt in the cache directory). */
+typedef enum vox_tune_mode {
+    VOX_TUNE_OFF,   /* by the rule alone: the same choice, and bits, on every run */
+    VOX_TUNE_QUICK, /* by measured times; what was not measured yet is, within the budget */
+    VOX_TUNE_FULL   /* by times measured anew, within the budget */
+} vox_tune_mode;
+
+/* Zeros are the defaults. */
+typedef struct vox_methods {
+    vox_tune_mode tune;
+    double budget_s;          /* for measuring, over all devices; 0: 60 */
+    uint64_t workspace_bytes; /* most an algorithm may allocate while measured; 0: a quarter of the
+                                 device's memory */
+    const char *algo;         /* "conv=direct16,dense=gemm": forced by name, or NULL */
+} vox_methods;
+
+typedef struct vox_tune_options {
+    vox_methods methods; /* tune OFF counts as QUICK */
+    /* Before each pass of a layer is measured: "conv2 forward"; may be NULL. */
+    void (*on_progress)(void *user, int64_t done, int64_t total, const char *text);
+    void *user;
+} vox_tune_options;
+
+/* Fills the find-db for training the experiment on ctx.  *json (free with vox_string_free):
+ * {experiment, batch, measured, known, skipped, time_s, layers: [{device, layer, op, pass, winner,
+ * time_s, second, second_s, rule, rule_s}]}; winner is what a tuned training runs, second the
+ * fastest other algorithm, rule what runs without measured times. */
+VOX_API vox_status vox_tune(const vox_experiment *exp, vox_ctx *ctx, const vox_tune_options *opt,
+                            char **json, vox_error *err);
+
 /* ---- training ------------------------------------------------------------ */
 
 typedef enum vox_event_kind {
@@ -246,6 +279,9 @@ typedef struct vox_train_options {
     const char *run_dir;  /* NULL: runs/<name>-<date> below the working directory */
     const char *init;     /* safetensors file with initial weights, or NULL */
     bool resume;          /* continue run_dir's last checkpoint */
+    /* With tune on, the times chosen by are kept in the run's tuning.txt, and a resume goes by
+     * those, whatever tune says then: what it computes is the same to the bit. */
+    vox_methods methods;
     void (*on_event)(void *user, const vox_event *event); /* may be NULL */
     bool (*should_stop)(void *user); /* asked before the first and after every step; may be NULL */
     void *user;
@@ -297,6 +333,7 @@ VOX_API vox_status vox_model_predict(vox_model *model, const char *const *inputs
 /* Each returns a JSON document (free with vox_string_free) whose keys are in
  * the manual of `voxcl bench`. */
 VOX_API vox_status vox_bench_step(const vox_experiment *exp, vox_ctx *ctx, int64_t steps,
+                                  const vox_methods *methods, /* NULL: the defaults */
                                   char **json, vox_error *err);
 /* arguments: "--in", "4,1,25,224,224", ... as on the command line. */
 VOX_API vox_status vox_bench_conv(vox_ctx *ctx, const char *const *args, size_t count, char **json,

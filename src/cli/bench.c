@@ -50,7 +50,7 @@ static int bench_reduce(int argc, char **argv)
 }
 
 static int measure_step(const char *path, const cli_list *set, const char *devices, int64_t steps,
-                        bool json)
+                        const vox_methods *methods, bool json)
 {
     vox_error err = {0};
     vox_experiment *exp = NULL;
@@ -59,7 +59,7 @@ static int measure_step(const char *path, const cli_list *set, const char *devic
     int code;
     if (vox_experiment_open(&exp, path, set->item, set->count, &err) != VOX_OK ||
         vox_ctx_open(&ctx, devices, &err) != VOX_OK ||
-        vox_bench_step(exp, ctx, steps, &document, &err) != VOX_OK)
+        vox_bench_step(exp, ctx, steps, methods, &document, &err) != VOX_OK)
         code = cli_error(&err);
     else
         code = show(document, json);
@@ -73,6 +73,8 @@ static int bench_step(int argc, char **argv)
     bool json = false;
     const char *path, *devices = NULL;
     cli_list set = {0};
+    cli_methods chosen = CLI_METHODS_INIT;
+    vox_methods methods;
     cli_number steps = {.value = 10, .min = 1, .max = 100000};
     const cli_option options[] = {
         {.name = "steps", .value = "N", .number = &steps, .help = "steps to time (10)"},
@@ -80,6 +82,7 @@ static int bench_step(int argc, char **argv)
          .value = "WHICH",
          .text = &devices,
          .help = "all, cpu, gpu, numbers like 0,2, or a part of a name (all)"},
+        CLI_METHODS_OPTIONS(chosen),
         {.name = "set",
          .value = "KEY=VALUE",
          .list = &set,
@@ -96,7 +99,9 @@ static int bench_step(int argc, char **argv)
     };
     int code = cli_parse(&spec, argc, argv, &path);
     if (code == CLI_GO)
-        code = measure_step(path, &set, devices, steps.value, json);
+        code = cli_methods_get(&methods, &chosen, "bench step");
+    if (code == CLI_GO)
+        code = measure_step(path, &set, devices, steps.value, &methods, json);
     cli_list_release(&set);
     return code;
 }

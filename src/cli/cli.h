@@ -30,6 +30,7 @@ int cmd_info(int argc, char **argv);
 int cmd_predict(int argc, char **argv);
 int cmd_synth(int argc, char **argv);
 int cmd_train(int argc, char **argv);
+int cmd_tune(int argc, char **argv);
 
 /* ---- options ------------------------------------------------------------ */
 
@@ -81,6 +82,45 @@ void cli_help(const cli_spec *spec);
 /* The candidate nearest to word by edit distance, or NULL when none is near.
  * candidates ends with NULL. */
 const char *cli_nearest(const char *word, const char *const *candidates);
+
+/* ---- methods.c: --tune, --budget, --workspace, --algo ------------------- */
+
+typedef struct cli_methods {
+    const char *tune; /* off, quick or full; NULL: off */
+    const char *algo;
+    cli_number budget, workspace; /* seconds, MiB; 0: the default */
+} cli_methods;
+
+#define CLI_METHODS_INIT                                                                           \
+    {                                                                                              \
+        .budget = {.value = 0, .min = 1, .max = 1000000}, .workspace = {                           \
+            .value = 0,                                                                            \
+            .min = 1,                                                                              \
+            .max = 1 << 30                                                                         \
+        }                                                                                          \
+    }
+
+/* The options, as items of a list of cli_option. */
+#define CLI_METHODS_OPTIONS(m)                                                                     \
+    {.name = "tune",                                                                               \
+     .value = "HOW",                                                                               \
+     .text = &(m).tune,                                                                            \
+     .help = "off: methods by rule; quick, full: by measured times (off)"},                        \
+        {.name = "budget",                                                                         \
+         .value = "S",                                                                             \
+         .number = &(m).budget,                                                                    \
+         .help = "seconds for measuring (60)"},                                                    \
+        {.name = "workspace",                                                                      \
+         .value = "MIB",                                                                           \
+         .number = &(m).workspace,                                                                 \
+         .help = "most memory of a measured method (a quarter)"},                                  \
+    {                                                                                              \
+        .name = "algo", .value = "OP=ALGO,...", .text = &(m).algo,                                 \
+        .help = "force methods: conv=naive,dense=gemm"                                             \
+    }
+
+/* Returns CLI_GO, or the exit code after a complaint. */
+int cli_methods_get(vox_methods *out, const cli_methods *m, const char *command);
 
 /* ---- messages ----------------------------------------------------------- */
 

@@ -23,6 +23,7 @@ static const command commands[] = {
     {"predict", cmd_predict, "a checkpoint's answers for new images"},
     {"synth", cmd_synth, "write a labelled synthetic data set"},
     {"train", cmd_train, "train an experiment on every device chosen"},
+    {"tune", cmd_tune, "measure ahead which methods are fastest"},
     {NULL, NULL, NULL},
 };
 

@@ -206,6 +206,7 @@ int cmd_train(int argc, char **argv)
     vox_train_options opt = {0};
     const char *path, *devices = NULL;
     cli_list set = {0};
+    cli_methods chosen = CLI_METHODS_INIT;
     const cli_option options[] = {
         {.name = "data",
          .value = "DIR",
@@ -224,6 +225,7 @@ int cmd_train(int argc, char **argv)
          .text = &opt.init,
          .help = "safetensors file with initial weights"},
         {.name = "resume", .flag = &opt.resume, .help = "continue the run in --run DIR"},
+        CLI_METHODS_OPTIONS(chosen),
         {.name = "set",
          .value = "KEY=VALUE",
          .list = &set,
@@ -239,7 +241,8 @@ int cmd_train(int argc, char **argv)
         .options = options,
         .more =
             "The run's folder holds experiment.yaml (as run), metrics.jsonl (one object per step\n"
-            "and per validation), last.safetensors and best.safetensors.\n\n"
+            "and per validation), last.safetensors and best.safetensors; with --tune on also\n"
+            "tuning.txt, the measured times it goes by, also when it is resumed.\n\n"
             "example: voxcl train models/prostatex-alexnet3d.yaml --data DIR --set train.batch=8",
     };
     int code = cli_parse(&spec, argc, argv, &path);
@@ -249,6 +252,8 @@ int cmd_train(int argc, char **argv)
     if (code == CLI_GO && opt.resume && opt.init)
         code = cli_usage("train", "leave one of them away",
                          "--resume and --init both say where the weights come from");
+    if (code == CLI_GO)
+        code = cli_methods_get(&opt.methods, &chosen, "train");
     if (code == CLI_GO)
         code = open_and_run(path, &set, devices, &opt, argc, argv);
     cli_list_release(&set);

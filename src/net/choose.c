@@ -1,4 +1,4 @@
-/* choose.c - layouts and algorithms of every layer, by least expected time.
+/* choose.c - layouts and algorithms of every layer, by least expected time, measured or by rule.
  *
  * A layer computes all its passes in one pair of layouts (in, out); where a reader's `in` differs
  * from the writer's `out` a reorder is paid for, and another one for the gradient.  Along a chain
@@ -31,6 +31,7 @@ typedef struct chooser {
     const vox_wiring *w;
     vox_device *dev;
     int64_t n_max;
+    const vox_finddb *times;        /* NULL: none */
     option *option;                 /* [layers + 1] */
     double (*reorder)[VOX_LAYOUTS]; /* [edge][from]: seconds to the other layout */
     forced forced[MAX_FORCED];
@@ -157,10 +158,25 @@ static const char *forced_algo(const chooser *c, const vox_op *op, vox_pass pass
 
 /* ---- what each layer offers --------------------------------------------- */
 
-static const vox_algo *best_algo(const chooser *c, const vox_problem *p, vox_pass pass,
-                                 vox_layout in, vox_layout out, double *seconds)
+/* Expected seconds: measured, or by the rule where nothing was measured for the pass (key NULL:
+ * for any).  Between measured algorithms one that was not does not win, unless it is forced. */
+static double expected(const chooser *c, const vox_problem *p, const char *key, const vox_algo *a,
+                       bool is_forced)
+{
+    if (!key || !vox_finddb_timed(c->times, key, a->pass))
+        return seconds_of(a, p);
+    const vox_finding *f = vox_finddb_find(c->times, key, a);
+    if (f && f->verdict == VOX_VERDICT_TIMED)
+        return f->seconds;
+    return is_forced ? seconds_of(a, p) : (double)INFINITY;
+}
+
+static const vox_algo *best_algo(const chooser *c, const vox_problem *p, const char *key,
+                                 const vox_algo *like, double *seconds)
 {
     const vox_op *op = p->node->op;
+    const vox_pass pass = like->pass;
+    const vox_layout in = like->in, out = like->out;
     const char *name = forced_algo(c, op, pass);
     const vox_algo *best = NULL;
     *seconds = INFINITY;
@@ -169,8 +185,8 @@ static const vox_algo *best_algo(const chooser *c, const vox_problem *p, vox_pas
             continue;
         if (a->fits && !a->fits(p))
             continue;
-        double t = seconds_of(a, p);
-        if (!best || t < *seconds) {
+        double t = expected(c, p, key, a, name != NULL);
+        if (t < *seconds) {
             best = a;
             *seconds = t;
         }
@@ -195,26 +211,40 @@ static vox_status no_algorithm(const chooser *c, const vox_node *node, vox_error
     return VOX_ERR_UNSUPPORTED;
 }
 
-static vox_status list_options(chooser *c, int layer, vox_error *err)
+/* key NULL: by the rule.  false: no pair of layouts has algorithms for all passes. */
+static bool fill_option(const chooser *c, int layer, const vox_problem *p, const char *key)
 {
-    const vox_node *node = vox_wiring_node(c->w, layer);
-    const vox_problem p = {
-        .node = node, .dev = c->dev, .n_max = c->n_max, .training = c->w->training};
     option *o = &c->option[layer];
     bool any = false;
     for (int in = 0; in < VOX_LAYOUTS; in++)
         for (int out = 0; out < VOX_LAYOUTS; out++) {
             double sum = 0;
             for (int pass = 0; pass < VOX_PASSES; pass++) {
+                const vox_algo like = {
+                    .pass = (vox_pass)pass, .in = (vox_layout)in, .out = (vox_layout)out};
                 double t = 0;
-                if (vox_wiring_runs(c->w, layer, (vox_pass)pass))
-                    o->algo[in][out][pass] =
-                        best_algo(c, &p, (vox_pass)pass, (vox_layout)in, (vox_layout)out, &t);
+                if (vox_wiring_runs(c->w, layer, like.pass))
+                    o->algo[in][out][pass] = best_algo(c, p, key, &like, &t);
                 sum += t;
             }
             o->seconds[in][out] = sum;
             any = any || !isinf(sum);
         }
+    return any;
+}
+
+static vox_status list_options(chooser *c, int layer, vox_error *err)
+{
+    const vox_node *node = vox_wiring_node(c->w, layer);
+    const vox_problem p = {
+        .node = node, .dev = c->dev, .n_max = c->n_max, .training = c->w->training};
+    char *key = NULL;
+    if (c->times && !(key = vox_finddb_key(&p, err)))
+        return VOX_ERR_MEMORY;
+    bool any = fill_option(c, layer, &p, key);
+    if (!any && key) /* what was found usable does not fit together */
+        any = fill_option(c, layer, &p, NULL);
+    free(key);
     return any || c->w->skip[layer] ? VOX_OK : no_algorithm(c, node, err);
 }
 
@@ -365,8 +395,8 @@ static vox_status search(chooser *c, vox_choice *choice, vox_error *err)
     return VOX_OK;
 }
 
-vox_status vox_choose(vox_choice *choice, const vox_wiring *w, vox_device *dev, int64_t n_max,
-                      const char *algo, vox_error *err)
+vox_status vox_choose(vox_choice *choice, const vox_wiring *w, vox_device *dev,
+                      const vox_plan_options *opt, vox_error *err)
 {
     const size_t n = (size_t)w->graph->layers + 1;
     memset(choice, 0, n * sizeof *choice); /* PLAIN everywhere */
@@ -377,10 +407,11 @@ vox_status vox_choose(vox_choice *choice, const vox_wiring *w, vox_device *dev, 
         return VOX_ERR_MEMORY;
     c->w = w;
     c->dev = dev;
-    c->n_max = n_max;
+    c->n_max = opt->n_max;
+    c->times = opt->times;
     c->option = vox_calloc(n, sizeof *c->option, "a plan", err);
     c->reorder = vox_calloc(n, sizeof *c->reorder, "a plan", err);
-    vox_status s = c->option && c->reorder ? read_forced(c, algo, err) : VOX_ERR_MEMORY;
+    vox_status s = c->option && c->reorder ? read_forced(c, opt->algo, err) : VOX_ERR_MEMORY;
     if (s == VOX_OK)
         cost_reorders(c);
     for (int i = w->first; i <= w->last && s == VOX_OK; i++)

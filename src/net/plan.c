@@ -13,7 +13,7 @@
 struct vox_plan {
     const vox_graph *graph;
     vox_device *dev;
-    vox_plan_options opt; /* algo not kept */
+    vox_plan_options opt; /* algo, times not kept */
     vox_wiring wiring;
     vox_choice *choice; /* [layers + 1] */
     vox_steps steps;
@@ -38,7 +38,7 @@ static vox_status plan_layout(vox_plan *p, vox_error *err)
     p->choice = vox_calloc(layers + 1, sizeof *p->choice, "a plan", err);
     if (!p->choice)
         return VOX_ERR_MEMORY;
-    s = vox_choose(p->choice, &p->wiring, p->dev, p->opt.n_max, p->opt.algo, err);
+    s = vox_choose(p->choice, &p->wiring, p->dev, &p->opt, err);
     if (s == VOX_OK)
         s = vox_steps_init(&p->steps, &p->wiring, p->choice, p->dev, p->opt.n_max, err);
     if (s == VOX_OK)
@@ -181,7 +181,8 @@ vox_status vox_plan_open(vox_plan **out, const vox_graph *graph, vox_device *dev
         s = open_flat(p, &p->grads, &p->dparam, true, err);
     if (s == VOX_OK)
         s = build_kernels(p, err);
-    p->opt.algo = NULL; /* the caller's text; not needed any more */
+    p->opt.algo = NULL; /* the caller's; not needed any more */
+    p->opt.times = NULL;
     if (s == VOX_OK)
         *out = p;
     else

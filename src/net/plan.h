@@ -6,6 +6,7 @@
 #define VOX_NET_PLAN_H
 
 #include "net/graph.h"
+#include "tune/tuner.h"
 
 typedef struct vox_plan vox_plan;
 
@@ -13,6 +14,10 @@ typedef struct vox_plan_options {
     int64_t n_max;    /* samples it must be able to run at once */
     bool training;    /* false: forward only, a fraction of the memory */
     const char *algo; /* "conv=naive,dense=gemm": methods forced by name, or NULL */
+    /* Measured times, borrowed while the plan is opened: where a pass of a layer was timed, only
+     * algorithms that were timed are chosen for it.  NULL: by the rule alone, which makes the same
+     * choice on every run. */
+    const vox_finddb *times;
 } vox_plan_options;
 
 /* graph and dev are borrowed and must outlive it.  A plan that does not fit the device is
@@ -56,6 +61,30 @@ typedef struct vox_plan_row {
 
 size_t vox_plan_rows(const vox_plan *plan);
 vox_plan_row vox_plan_row_get(const vox_plan *plan, size_t i);
+
+/* ---- measuring ahead ---- */
+
+typedef struct vox_tune_row {
+    const char *layer, *op; /* borrowed from the graph */
+    vox_pass pass;
+    const char *algo, *rule_algo; /* chosen with and without the measured times */
+    double seconds, rule_seconds; /* measured, of these two; NaN: not measured */
+    const char *second;           /* the fastest other algorithm of the pass; NULL: none measured */
+    double second_seconds;
+    bool measured;
+} vox_tune_row;
+
+/* Called before a pass is measured; done of total are through. */
+typedef void (*vox_tune_news_fn)(void *user, int64_t done, int64_t total, const char *layer,
+                                 vox_pass pass);
+
+/* Measures what a plan of these options would choose from (opt->times is not read), costly passes
+ * first, until the tuner's time is up.  news may be NULL. */
+vox_status vox_plan_tune(const vox_graph *graph, vox_device *dev, const vox_plan_options *opt,
+                         vox_tuner *tuner, vox_tune_news_fn news, void *user, vox_error *err);
+/* What such a plan chooses by opt->times, without opening it; *rows is the caller's (free). */
+vox_status vox_plan_tuned(const vox_graph *graph, vox_device *dev, const vox_plan_options *opt,
+                          vox_tune_row **rows, size_t *count, vox_error *err);
 
 /* The first layer (in execution order) whose output for the first n samples holds a NaN or an
  * infinity, or NULL; slow, for telling the user where training broke.  Waits for the device. */

@@ -45,9 +45,10 @@ typedef struct vox_choice {
     const vox_algo *algo[VOX_PASSES]; /* NULL: the pass does not run, or no device is given */
 } vox_choice;
 
-/* choice[layers + 1], the loss last.  dev NULL: everything PLAIN, no algorithms. */
-vox_status vox_choose(vox_choice *choice, const vox_wiring *w, vox_device *dev, int64_t n_max,
-                      const char *algo, vox_error *err);
+/* choice[layers + 1], the loss last.  dev NULL: everything PLAIN, no algorithms.  Of opt: n_max,
+ * algo, times. */
+vox_status vox_choose(vox_choice *choice, const vox_wiring *w, vox_device *dev,
+                      const vox_plan_options *opt, vox_error *err);
 /* The cheapest algorithm of an internal operation ("reorder", "sum") between two layouts; NULL:
  * there is none. */
 const vox_algo *vox_choose_internal(const vox_node *node, vox_device *dev, int64_t n_max,

@@ -16,6 +16,9 @@ typedef struct vox_kernel vox_kernel;
 vox_status vox_kernel_open(vox_kernel **out, vox_device *dev, const char *file, const char *entry,
                            const char *options, vox_error *err);
 void vox_kernel_free(vox_kernel **kernel);
+/* A hash of the texts of all kernel files, from wherever they are taken, for keeping measurements
+ * of kernels apart from those of other versions. */
+vox_status vox_kernel_sources_hash(uint64_t *hash, vox_error *err);
 /* Most work-items a work-group of this kernel may have on its device. */
 size_t vox_kernel_max_group(const vox_kernel *kernel);
 

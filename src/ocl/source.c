@@ -3,6 +3,7 @@
  * #include "x" is resolved here, not by the driver, so that embedded and edited kernels work alike
  * and #line keeps every message at the right file and line. */
 #include "base/file.h"
+#include "base/hash.h"
 #include "ocl/embedded.h"
 #include "ocl/internal.h"
 
@@ -84,4 +85,22 @@ vox_status vox_source_load(char **text, const char *file, vox_error *err)
     }
     *text = out.text;
     return VOX_OK;
+}
+
+vox_status vox_kernel_sources_hash(uint64_t *hash, vox_error *err)
+{
+    uint64_t h = VOX_HASH_START;
+    vox_status s = VOX_OK;
+    for (const vox_embedded *e = vox_embedded_files; e->name && s == VOX_OK; e++) {
+        char *text = NULL;
+        s = load_file(&text, e->name, err);
+        if (s == VOX_OK) { /* the NULs count: they keep names and texts apart */
+            h = vox_hash(h, e->name, strlen(e->name) + 1);
+            h = vox_hash(h, text, strlen(text) + 1);
+        }
+        free(text);
+    }
+    if (s == VOX_OK)
+        *hash = h;
+    return s;
 }

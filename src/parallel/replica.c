@@ -82,8 +82,10 @@ static vox_status build(vox_replica *r, void *arg, vox_error *err)
 {
     (void)arg;
     const vox_graph *g = r->opt.graph;
-    const vox_plan_options plan = {
-        .n_max = r->opt.n_max, .training = r->opt.training, .algo = r->opt.algo};
+    const vox_plan_options plan = {.n_max = r->opt.n_max,
+                                   .training = r->opt.training,
+                                   .algo = r->opt.algo,
+                                   .times = r->opt.times};
     vox_status s = vox_plan_open(&r->plan, g, r->dev, &plan, err);
     if (s == VOX_OK && r->opt.augment && r->opt.training)
         s = vox_augment_open(&r->augment, r->opt.augment, r->dev, &g->input, r->opt.n_max, err);

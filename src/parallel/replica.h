@@ -20,8 +20,9 @@ typedef struct vox_replica_options {
     bool training;
     const vox_yaml_node *augment; /* list of steps, borrowed; NULL: none */
     uint64_t seed;
-    const char *algo; /* methods forced by name (vox_plan_options), or NULL */
-    bool copy;        /* go through pinned buffers even where device memory is host memory */
+    const char *algo;        /* methods forced by name (vox_plan_options), or NULL */
+    const vox_finddb *times; /* measured times (vox_plan_options), borrowed while opened, or NULL */
+    bool copy;               /* go through pinned buffers even where device memory is host memory */
 } vox_replica_options;
 
 /* Starts a thread bound near dev, which builds the plan: wait for it before anything else.  dev is

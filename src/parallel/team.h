@@ -18,8 +18,9 @@ typedef struct vox_team_options {
     bool training;                /* false: vox_team_eval only */
     const vox_yaml_node *augment; /* borrowed; NULL: none */
     uint64_t seed;
-    const char *algo; /* see vox_plan_options */
-    bool copy;        /* see vox_replica_options */
+    const char *algo;        /* see vox_plan_options */
+    const vox_finddb *times; /* measured times (vox_plan_options), borrowed while opened, or NULL */
+    bool copy;               /* see vox_replica_options */
 } vox_team_options;
 
 /* A replica on every device of ctx, which is borrowed.  The weights are undefined until

@@ -7,6 +7,7 @@
 #include "parallel/shard.h"
 #include "train/cases.h"
 #include "train/optimizer.h"
+#include "train/tuning.h"
 #include "tune/peak.h"
 
 #include <stdlib.h>
@@ -50,16 +51,25 @@ static vox_status make_input(step_bench *b, vox_error *err)
     return VOX_OK;
 }
 
-static vox_status bench_open(step_bench *b, vox_ctx *ctx, vox_error *err)
+static vox_status bench_open(step_bench *b, vox_ctx *ctx, const vox_methods *methods,
+                             vox_error *err)
 {
     const vox_train_spec *train = &b->exp->train;
-    const vox_team_options opt = {
-        .graph = b->exp->graph, .batch = b->batch, .training = true, .seed = train->seed};
+    vox_team_options opt = {.graph = b->exp->graph,
+                            .batch = b->batch,
+                            .training = true,
+                            .seed = train->seed,
+                            .algo = methods->algo};
+    vox_finddb *times = NULL;
     vox_status s = vox_cases_classes(b->exp->graph, &b->classes, err);
     if (s == VOX_OK)
         s = make_input(b, err);
     if (s == VOX_OK)
+        s = vox_tuning_open(&times, b->exp, ctx, methods, err);
+    opt.times = times;
+    if (s == VOX_OK)
         s = vox_team_open(&b->team, ctx, &opt, err);
+    vox_finddb_free(&times);
     if (s == VOX_OK)
         s = vox_optimizer_open(&b->optimizer, vox_replica_device(vox_team_replica(b->team, 0)),
                                b->exp->graph, &train->optimizer, train->clip_norm, err);
@@ -266,15 +276,16 @@ static vox_status report(step_bench *b, vox_ctx *ctx, vox_json *j, vox_error *er
     return s;
 }
 
-vox_status vox_bench_step(const vox_experiment *exp, vox_ctx *ctx, int64_t steps, char **json,
-                          vox_error *err)
+vox_status vox_bench_step(const vox_experiment *exp, vox_ctx *ctx, int64_t steps,
+                          const vox_methods *methods, char **json, vox_error *err)
 {
+    const vox_methods defaults = {0};
     step_bench b = {.exp = exp, .batch = exp->train.batch, .steps = steps};
     vox_json j = {0};
     *json = NULL;
     if (steps < 1 || steps > 1000000)
         return vox_fail(err, VOX_ERR_USAGE, "cannot time %lld steps", (long long)steps);
-    vox_status s = bench_open(&b, ctx, err);
+    vox_status s = bench_open(&b, ctx, methods ? methods : &defaults, err);
     if (s == VOX_OK)
         s = measure_peak(&b, err);
     if (s == VOX_OK)

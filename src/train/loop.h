@@ -10,6 +10,7 @@ typedef struct vox_trainer {
     const vox_experiment *exp;
     const vox_train_options *opt;
     vox_cases train, valid; /* valid.set NULL: none */
+    vox_finddb *times;      /* measured ones it goes by; NULL: the rule */
     vox_team *team;
     vox_optimizer *optimizer; /* on replica 0's device */
     vox_loader *loader;

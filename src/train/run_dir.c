@@ -70,8 +70,9 @@ vox_status vox_run_dir_init(vox_run_dir *run, const char *path, const char *name
         run->last = vox_path_join(run->path, "last.safetensors", err);
         run->best = vox_path_join(run->path, "best.safetensors", err);
         run->metrics = vox_path_join(run->path, "metrics.jsonl", err);
+        run->tuning = vox_path_join(run->path, "tuning.txt", err);
     }
-    if (!run->path || !run->last || !run->best || !run->metrics)
+    if (!run->tuning || !run->path || !run->last || !run->best || !run->metrics)
         return VOX_ERR_MEMORY;
     return check(run, resume, err);
 }
@@ -84,6 +85,7 @@ void vox_run_dir_release(vox_run_dir *run)
     free(run->last);
     free(run->best);
     free(run->metrics);
+    free(run->tuning);
     memset(run, 0, sizeof *run);
 }
 

@@ -12,6 +12,7 @@ typedef struct vox_run_dir {
     char *path;
     char *last, *best; /* paths of the checkpoints */
     char *metrics;     /* path */
+    char *tuning;      /* path of the measured times the run goes by, if it does */
     FILE *log;         /* metrics.jsonl, open and locked from vox_run_dir_start on */
 } vox_run_dir;
 

@@ -1,6 +1,8 @@
 /* trainer.c - setting a training up: data, devices, weights, and where it goes on from. */
 #include "train/loop.h"
 
+#include "train/tuning.h"
+
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,15 +44,33 @@ static vox_status open_data(vox_trainer *t, const char *dir, vox_error *err)
 
 /* ---- devices and weights ------------------------------------------------------ */
 
+/* A run goes by the same times to its end: another choice would be other bits. */
+static vox_status open_times(vox_trainer *t, vox_ctx *ctx, vox_error *err)
+{
+    if (!t->opt->resume)
+        return vox_tuning_open(&t->times, t->exp, ctx, &t->opt->methods, err);
+    if (vox_path_exists(t->run.tuning))
+        return vox_finddb_read(&t->times, t->run.tuning, err);
+    if (t->opt->methods.tune == VOX_TUNE_OFF)
+        return VOX_OK;
+    vox_fail(err, VOX_ERR_USAGE, "the run to resume was not tuned");
+    vox_detail(err, "%s is not there", t->run.tuning);
+    return vox_hint(err, "leave --tune away, as when it was started");
+}
+
 static vox_status open_team(vox_trainer *t, vox_ctx *ctx, vox_error *err)
 {
     const vox_train_spec *train = &t->exp->train;
-    const vox_team_options opt = {.graph = t->exp->graph,
-                                  .batch = train->batch,
-                                  .training = true,
-                                  .augment = t->exp->data.augment,
-                                  .seed = train->seed};
-    vox_status s = vox_team_open(&t->team, ctx, &opt, err);
+    vox_team_options opt = {.graph = t->exp->graph,
+                            .batch = train->batch,
+                            .training = true,
+                            .augment = t->exp->data.augment,
+                            .seed = train->seed,
+                            .algo = t->opt->methods.algo};
+    vox_status s = open_times(t, ctx, err);
+    opt.times = t->times;
+    if (s == VOX_OK)
+        s = vox_team_open(&t->team, ctx, &opt, err);
     if (s == VOX_OK)
         s = vox_optimizer_open(&t->optimizer, vox_replica_device(vox_team_replica(t->team, 0)),
                                t->exp->graph, &train->optimizer, train->clip_norm, err);
@@ -234,6 +254,8 @@ vox_status vox_trainer_open(vox_trainer *t, const vox_experiment *exp, vox_ctx *
         s = check_stop(t, err);
     if (s == VOX_OK)
         s = vox_run_dir_start(&t->run, exp->text, t->state.progress.step, err);
+    if (s == VOX_OK && !opt->resume && t->times)
+        s = vox_finddb_save(t->times, t->run.tuning, err);
     if (s == VOX_OK && opt->resume)
         t->saved_step = t->state.progress.step;
     t->steps = count_steps(t);
@@ -250,6 +272,7 @@ void vox_trainer_close(vox_trainer *t)
     vox_cases_release(&t->train);
     vox_cases_release(&t->valid);
     vox_checkpoint_release(&t->state);
+    vox_finddb_free(&t->times);
     vox_run_dir_release(&t->run);
     free(t->loss);
     free(t->label);

@@ -66,6 +66,13 @@ expect 0 'platforms?, [0-9]+ devices? +\[0\] .*usable +(yes|no: )' devices
 expect 0 '^\{ +"platforms": [0-9]+, +"devices": \[ +\{ +"index": 0,' devices --json
 OCL_ICD_VENDORS=/nonexistent-folder expect 1 'error: no OpenCL device was found .*hint: install' devices
 
+# ---- tune ----
+expect 2 'tune needs EXP' tune
+expect 2 '--tune takes off, quick or full, not "fast"' tune x.yaml --tune fast
+expect 2 '--tune takes off, quick or full, not "on"' train x.yaml --tune on
+expect 2 '--budget takes a whole number' bench step x.yaml --budget 0
+expect 1 'x.yaml' tune x.yaml
+
 # ---- bench ----
 expect 2 'bench needs KIND' bench
 expect 2 'bench peak has no place for "x"' bench peak x

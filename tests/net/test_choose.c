@@ -104,7 +104,7 @@ static double chosen_cost(const vox_graph *g)
     vox_choice choice[LAYERS + 1];
     vox_layout layout[LAYERS];
     assert_ok(vox_wiring_init(&w, g, false, &err));
-    assert_ok(vox_choose(choice, &w, vox_ctx_get(ctx, 0), 2, NULL, &err));
+    assert_ok(vox_choose(choice, &w, vox_ctx_get(ctx, 0), &(vox_plan_options){.n_max = 2}, &err));
     for (int i = 0; i < LAYERS; i++) {
         layout[i] = choice[i].in;
         assert_int_equal(choice[i].in, choice[i].out);
@@ -186,8 +186,8 @@ static void training_pays_for_the_way_back(void **state)
     assert_true(vox_wiring_runs(&w, 2, VOX_BACKWARD_WEIGHTS));
     assert_true(vox_wiring_runs(&w, 3, VOX_BACKWARD_DATA));
     assert_false(vox_wiring_runs(&w, 3, VOX_BACKWARD_WEIGHTS));
-    assert_error(vox_choose(choice, &w, vox_ctx_get(ctx, 0), 2, NULL, &err), VOX_ERR_UNSUPPORTED,
-                 "layer relu3"); /* fake has no algorithm for its weights */
+    assert_error(vox_choose(choice, &w, vox_ctx_get(ctx, 0), &(vox_plan_options){.n_max = 2}, &err),
+                 VOX_ERR_UNSUPPORTED, "layer relu3"); /* fake has no algorithm for its weights */
     vox_wiring_release(&w);
     vox_graph_free(&g);
 }

@@ -338,7 +338,8 @@ static void lives_in_a_slot_do_not_meet(void **state)
         vox_choice *choice = calloc((size_t)f.graph->layers + 1, sizeof *choice);
         assert_non_null(choice);
         assert_ok(vox_wiring_init(&w, f.graph, t < 2, &err));
-        assert_ok(vox_choose(choice, &w, vox_ctx_get(ctx, 0), 3, "conv=direct16", &err));
+        assert_ok(vox_choose(choice, &w, vox_ctx_get(ctx, 0),
+                             &(vox_plan_options){.n_max = 3, .algo = "conv=direct16"}, &err));
         assert_ok(vox_steps_init(&s, &w, choice, vox_ctx_get(ctx, 0), 3, &err));
         assert_ok(vox_memory_init(&m, &s, &w, &err));
         int shared = 0;

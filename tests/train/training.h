@@ -130,6 +130,7 @@ typedef struct training {
     const char *const *sets;
     int64_t stop_at, seen;
     bool resume;
+    vox_methods methods;
     vox_train_result result;
 } training;
 
@@ -153,6 +154,7 @@ static inline vox_status training_run(training *t, vox_error *err)
                                    .run_dir = t->run,
                                    .init = t->init,
                                    .resume = t->resume,
+                                   .methods = t->methods,
                                    .on_event = training_count,
                                    .should_stop = training_stop,
                                    .user = t};

@@ -1,0 +1,154 @@
+/* tune.c - measuring what a plan would choose from, and telling what it chooses then. */
+#include "net/plan_parts.h"
+
+#include "base/mem.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct task {
+    int layer;
+    vox_pass pass;
+    double seconds; /* of the best algorithm by the rule: what there is to win */
+} task;
+
+static vox_problem problem_of(const vox_wiring *w, int layer, vox_device *dev,
+                              const vox_plan_options *opt)
+{
+    return (vox_problem){.node = vox_wiring_node(w, layer),
+                         .dev = dev,
+                         .n_max = opt->n_max,
+                         .training = opt->training};
+}
+
+static double rule_seconds(const vox_problem *p, vox_pass pass)
+{
+    double best = INFINITY;
+    for (const vox_algo *a = p->node->op->algos; a && a->name; a++)
+        if (a->pass == pass && (!a->fits || a->fits(p)))
+            best = fmin(best, a->seconds ? a->seconds(p) : 0);
+    return isinf(best) ? 0 : best;
+}
+
+/* Every pass that runs, costly ones first, else in the order of the layers. */
+static size_t list_tasks(task *list, const vox_wiring *w, vox_device *dev,
+                         const vox_plan_options *opt)
+{
+    size_t n = 0;
+    for (int layer = w->first; layer <= w->last; layer++)
+        for (int pass = 0; pass < VOX_PASSES; pass++) {
+            if (w->skip[layer] || !vox_wiring_runs(w, layer, (vox_pass)pass))
+                continue;
+            const vox_problem p = problem_of(w, layer, dev, opt);
+            const task t = {layer, (vox_pass)pass, rule_seconds(&p, (vox_pass)pass)};
+            size_t i = n++;
+            for (; i > 0 && list[i - 1].seconds < t.seconds; i--)
+                list[i] = list[i - 1];
+            list[i] = t;
+        }
+    return n;
+}
+
+vox_status vox_plan_tune(const vox_graph *graph, vox_device *dev, const vox_plan_options *opt,
+                         vox_tuner *tuner, vox_tune_news_fn news, void *user, vox_error *err)
+{
+    vox_wiring w;
+    vox_status s = vox_wiring_init(&w, graph, opt->training, err);
+    if (s != VOX_OK)
+        return s;
+    task *list = vox_calloc(((size_t)graph->layers + 1) * VOX_PASSES, sizeof *list, "tuning", err);
+    const size_t total = list ? list_tasks(list, &w, dev, opt) : 0;
+    s = list ? VOX_OK : VOX_ERR_MEMORY;
+    for (size_t i = 0; i < total && s == VOX_OK; i++) {
+        const vox_problem p = problem_of(&w, list[i].layer, dev, opt);
+        if (news)
+            news(user, (int64_t)i, (int64_t)total, p.node->name, list[i].pass);
+        s = vox_tuner_measure(tuner, &p, list[i].pass, err);
+    }
+    free(list);
+    vox_wiring_release(&w);
+    return s;
+}
+
+/* ---- telling ------------------------------------------------------------ */
+
+static double measured(const vox_finddb *times, const char *key, const vox_algo *a)
+{
+    const vox_finding *f = times && a ? vox_finddb_find(times, key, a) : NULL;
+    return f && f->verdict == VOX_VERDICT_TIMED ? f->seconds : (double)NAN;
+}
+
+/* The fastest timed algorithm of the pass that is not the chosen one (which may be slower, for the
+ * sake of its layouts). */
+static void find_second(vox_tune_row *row, const vox_finddb *times, const char *key,
+                        const vox_op *op, const vox_algo *chosen)
+{
+    row->second_seconds = NAN;
+    for (const vox_algo *a = op->algos; times && a && a->name; a++) {
+        const double t = a->pass == row->pass && a != chosen ? measured(times, key, a) : NAN;
+        if (!isnan(t) && !(t >= row->second_seconds)) {
+            row->second = a->name;
+            row->second_seconds = t;
+        }
+    }
+}
+
+static vox_status fill_rows(vox_tune_row *row, size_t *count, const vox_wiring *w, vox_device *dev,
+                            const vox_plan_options *opt, const vox_choice *by_times,
+                            const vox_choice *by_rule, vox_error *err)
+{
+    *count = 0;
+    for (int layer = w->first; layer <= w->last; layer++) {
+        if (w->skip[layer])
+            continue;
+        const vox_problem p = problem_of(w, layer, dev, opt);
+        char *key = vox_finddb_key(&p, err);
+        if (!key)
+            return VOX_ERR_MEMORY;
+        for (int pass = 0; pass < VOX_PASSES; pass++) {
+            const vox_algo *a = by_times[layer].algo[pass], *b = by_rule[layer].algo[pass];
+            if (!a || !b)
+                continue;
+            vox_tune_row *r = &row[(*count)++];
+            *r = (vox_tune_row){.layer = p.node->name,
+                                .op = p.node->op->name,
+                                .pass = (vox_pass)pass,
+                                .algo = a->name,
+                                .rule_algo = b->name,
+                                .seconds = measured(opt->times, key, a),
+                                .rule_seconds = measured(opt->times, key, b)};
+            r->measured = !isnan(r->seconds);
+            find_second(r, opt->times, key, p.node->op, a);
+        }
+        free(key);
+    }
+    return VOX_OK;
+}
+
+vox_status vox_plan_tuned(const vox_graph *graph, vox_device *dev, const vox_plan_options *opt,
+                          vox_tune_row **rows, size_t *count, vox_error *err)
+{
+    const size_t n = (size_t)graph->layers + 1;
+    vox_plan_options rule = *opt;
+    vox_wiring w;
+    rule.times = NULL;
+    *rows = NULL;
+    vox_status s = vox_wiring_init(&w, graph, opt->training, err);
+    if (s != VOX_OK)
+        return s;
+    vox_choice *choice = vox_calloc(2 * n, sizeof *choice, "tuning", err);
+    vox_tune_row *row = vox_calloc(n * VOX_PASSES, sizeof *row, "tuning", err);
+    s = choice && row ? vox_choose(choice, &w, dev, opt, err) : VOX_ERR_MEMORY;
+    if (s == VOX_OK)
+        s = vox_choose(choice + n, &w, dev, &rule, err);
+    if (s == VOX_OK)
+        s = fill_rows(row, count, &w, dev, opt, choice, choice + n, err);
+    if (s == VOX_OK)
+        *rows = row;
+    else
+        free(row);
+    free(choice);
+    vox_wiring_release(&w);
+    return s;
+}

@@ -1,0 +1,317 @@
+/* tuner.c - times the algorithms of a layer's pass. */
+#include "tune/tuner.h"
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "tune/trial.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define RUNS            3
+#define GIVE_UP         3.0 /* times the best */
+#define COMPILE_SECONDS 10.0
+#define CHECK_SECONDS   1.0  /* the baseline's share of samples is about this long */
+#define CLEARLY         0.5  /* a first run of so many seconds is not slow by compiling alone */
+#define HOPELESS        20.0 /* times the best, by the rule, which is not that wrong */
+#define MAX_CANDIDATES  64
+
+const char *const vox_pass_names[VOX_PASSES] = {"forward", "backward_data", "backward_weights"};
+
+/* One pass being measured. */
+typedef struct session {
+    vox_tuner *t;
+    const vox_problem *p;
+    vox_trial trial;
+    const vox_algo *candidate[MAX_CANDIDATES]; /* fastest by the rule first */
+    int candidates;
+    const vox_algo *baseline;
+    int64_t check_n;
+    vox_trial_result want;
+    double best;                       /* seconds; INFINITY: none yet */
+    double baseline_s;                 /* of its run on check_n samples */
+    vox_finding found[MAX_CANDIDATES]; /* [tried] */
+    int tried;
+} session;
+
+static double rule(const vox_algo *a, const vox_problem *p)
+{
+    return a->seconds ? a->seconds(p) : 0;
+}
+
+static void list_candidates(session *m, vox_pass pass)
+{
+    for (const vox_algo *a = m->p->node->op->algos; a && a->name; a++) {
+        if (a->pass != pass || (a->fits && !a->fits(m->p)) || m->candidates == MAX_CANDIDATES)
+            continue;
+        if (!m->baseline || strcmp(m->baseline->name, "naive") != 0)
+            m->baseline = a;
+        int i = m->candidates++;
+        for (; i > 0 && rule(m->candidate[i - 1], m->p) > rule(a, m->p); i--)
+            m->candidate[i] = m->candidate[i - 1];
+        m->candidate[i] = a;
+    }
+}
+
+static const vox_algo *any_forward(const vox_problem *p)
+{
+    const vox_algo *last = NULL;
+    for (const vox_algo *a = p->node->op->algos; a && a->name; a++)
+        if (a->pass == VOX_FORWARD && (!a->fits || a->fits(p)) &&
+            (!last || strcmp(last->name, "naive") != 0))
+            last = a;
+    return last;
+}
+
+static uint64_t workspace_cap(const vox_tuner *t, const vox_problem *p)
+{
+    return t->workspace ? t->workspace : vox_device_get(p->dev)->global_mem_bytes / 4;
+}
+
+/* ---- the baseline -------------------------------------------------------- */
+
+static int64_t choose_check_n(const session *m)
+{
+    const double s = rule(m->baseline, m->p);
+    if (s <= CHECK_SECONDS)
+        return m->p->n_max;
+    const double n = floor((double)m->p->n_max * CHECK_SECONDS / s);
+    return n < 1 ? 1 : (int64_t)n;
+}
+
+static vox_status run_baseline(session *m, vox_error *err)
+{
+    vox_trial_tensors d = {0};
+    vox_work w = {0};
+    m->check_n = choose_check_n(m);
+    vox_status s = vox_trial_open(&d, &m->trial, m->baseline, err);
+    if (s == VOX_OK)
+        s = vox_work_build(&w, m->p, m->baseline, err);
+    if (s == VOX_OK)
+        s = vox_trial_clear(&d, err);
+    const double start = m->t->now();
+    if (s == VOX_OK)
+        s = vox_trial_run(&d, &w, m->check_n, err);
+    m->baseline_s = m->t->now() - start;
+    if (s == VOX_OK)
+        s = vox_trial_read(&m->want, &m->trial, &d, m->check_n, err);
+    vox_work_release(&w);
+    vox_trial_close(&d);
+    return s;
+}
+
+/* ---- candidates ---------------------------------------------------------- */
+
+/* Seconds of a run on check_n samples, for n_max of them. */
+static double scaled(const session *m, double seconds)
+{
+    return seconds * (double)m->p->n_max / (double)m->check_n;
+}
+
+static vox_status check(session *m, const vox_algo *a, vox_trial_tensors *d, vox_finding *f,
+                        vox_error *err)
+{
+    vox_trial_result got;
+    vox_status s = vox_trial_read(&got, &m->trial, d, m->check_n, err);
+    if (s != VOX_OK)
+        return s;
+    const double error = vox_trial_error(&got, &m->want);
+    if (!(error <= VOX_TUNER_TOLERANCE)) {
+        f->verdict = VOX_VERDICT_WRONG;
+        vox_log(VOX_LOG_WARN,
+                "%s %s by algorithm %s is wrong on %s (layer %s, relative error %.2g against %s): "
+                "never chosen",
+                m->p->node->op->name, vox_pass_names[a->pass], a->name,
+                vox_device_get(m->p->dev)->name, m->p->node->name, error, m->baseline->name);
+    }
+    vox_trial_result_release(&got);
+    return VOX_OK;
+}
+
+static double median3(const double *v, int n)
+{
+    if (n < 3)
+        return n < 2 ? v[0] : (v[0] + v[1]) / 2;
+    return fmax(fmin(v[0], v[1]), fmin(fmax(v[0], v[1]), v[2]));
+}
+
+static vox_status time_runs(session *m, vox_trial_tensors *d, vox_work *w, double compile_s,
+                            double warm_s, vox_finding *f, vox_error *err)
+{
+    double run[RUNS] = {0};
+    int runs = 0;
+    for (; runs < RUNS && (runs == 0 || run[0] <= GIVE_UP * m->best); runs++) {
+        const double start = m->t->now();
+        vox_status s = vox_trial_run(d, w, m->p->n_max, err);
+        if (s != VOX_OK)
+            return s;
+        run[runs] = m->t->now() - start;
+    }
+    f->seconds = median3(run, runs);
+    /* Drivers compile at the first launch too. */
+    const double first = warm_s - run[0] * (double)m->check_n / (double)m->p->n_max;
+    if (compile_s + fmax(first, 0) > COMPILE_SECONDS)
+        f->verdict = VOX_VERDICT_COMPILE;
+    return VOX_OK;
+}
+
+/* f: all but verdict, seconds, workspace set.  Fails where the candidate does. */
+static vox_status try_on(session *m, const vox_algo *a, vox_trial_tensors *d, vox_work *w,
+                         vox_finding *f, vox_error *err)
+{
+    const uint64_t before = vox_device_bytes(m->p->dev);
+    const double start = m->t->now();
+    vox_status s = vox_work_build(w, m->p, a, err);
+    const double compile_s = m->t->now() - start, warm_start = m->t->now();
+    if (s != VOX_OK)
+        return s;
+    f->workspace = vox_device_bytes(m->p->dev) - before;
+    if (f->workspace > workspace_cap(m->t, m->p)) {
+        f->verdict = VOX_VERDICT_LARGE;
+        return VOX_OK;
+    }
+    s = vox_trial_clear(d, err);
+    if (s == VOX_OK)
+        s = vox_trial_run(d, w, m->check_n, err);
+    const double warm_s = m->t->now() - warm_start;
+    if (s == VOX_OK)
+        s = check(m, a, d, f, err);
+    if (s != VOX_OK || f->verdict == VOX_VERDICT_WRONG)
+        return s;
+    if (warm_s > CLEARLY && compile_s + warm_s <= COMPILE_SECONDS &&
+        scaled(m, warm_s) > GIVE_UP * m->best) {
+        f->seconds = scaled(m, warm_s);
+        return VOX_OK;
+    }
+    return time_runs(m, d, w, compile_s, warm_s, f, err);
+}
+
+/* The baseline ran already; if that was clearly slow it is not run again. */
+static bool is_known_slow(const session *m, const vox_algo *a)
+{
+    return a == m->baseline && m->baseline_s > CLEARLY &&
+           scaled(m, m->baseline_s) > GIVE_UP * m->best;
+}
+
+static vox_status try_candidate(session *m, const vox_algo *a, vox_finding *f, vox_error *err)
+{
+    vox_trial_tensors d = {0};
+    vox_work w = {0};
+    vox_error why = {0};
+    *f = (vox_finding){.pass = a->pass, .in = a->in, .out = a->out};
+    snprintf(f->algo, sizeof f->algo, "%s", a->name);
+    if (is_known_slow(m, a)) {
+        f->seconds = scaled(m, m->baseline_s);
+        return VOX_OK;
+    }
+    vox_status s = vox_trial_open(&d, &m->trial, a, &why);
+    if (s == VOX_OK)
+        s = try_on(m, a, &d, &w, f, &why);
+    vox_work_release(&w);
+    vox_trial_close(&d);
+    if (s == VOX_ERR_MEMORY) {
+        if (err)
+            *err = why;
+        return s;
+    }
+    if (s != VOX_OK) {
+        f->verdict = VOX_VERDICT_FAILED;
+        vox_log(VOX_LOG_INFO, "not chosen: %s %s by algorithm %s: %s: %s", m->p->node->op->name,
+                vox_pass_names[a->pass], a->name, why.message, why.detail);
+    }
+    if (f->verdict == VOX_VERDICT_TIMED)
+        m->best = fmin(m->best, f->seconds);
+    return VOX_OK;
+}
+
+/* *all: none was left out for want of time. */
+static vox_status try_all(session *m, bool *all, vox_error *err)
+{
+    vox_status s = VOX_OK;
+    *all = true;
+    for (int i = 0; i < m->candidates && s == VOX_OK && *all; i++) {
+        const vox_algo *a = m->candidate[i];
+        *all = m->t->now() <= m->t->until;
+        if (*all && (a == m->baseline || rule(a, m->p) <= HOPELESS * m->best))
+            s = try_candidate(m, a, &m->found[m->tried++], err);
+    }
+    return s;
+}
+
+/* ---- a pass -------------------------------------------------------------- */
+
+/* *done: everything was measured and is in m->found. */
+static vox_status measure(session *m, vox_pass pass, bool *done, vox_error *err)
+{
+    vox_error why = {0};
+    *done = false;
+    vox_status s = vox_trial_init(&m->trial, m->p, pass, any_forward(m->p), &why);
+    if (s == VOX_OK)
+        s = run_baseline(m, &why);
+    if (s == VOX_OK)
+        s = try_all(m, done, &why);
+    vox_trial_result_release(&m->want);
+    vox_trial_release(&m->trial);
+    if (s == VOX_ERR_MEMORY) {
+        if (err)
+            *err = why;
+        return s;
+    }
+    if (s != VOX_OK) /* without a trusted result nothing may win: the rule stays in force */
+        vox_log(VOX_LOG_WARN, "cannot measure %s %s: the baseline %s fails: %s: %s",
+                m->p->node->name, vox_pass_names[pass], m->baseline->name, why.message, why.detail);
+    return VOX_OK;
+}
+
+static bool has_time(const session *m)
+{
+    const double least = rule(m->baseline, m->p) * (double)choose_check_n(m) / (double)m->p->n_max;
+    return m->t->now() + least <= m->t->until;
+}
+
+vox_status vox_tuner_measure(vox_tuner *t, const vox_problem *p, vox_pass pass, vox_error *err)
+{
+    session *m = vox_calloc(1, sizeof *m, "the tuner", err);
+    char *key = m ? vox_finddb_key(p, err) : NULL;
+    vox_status s = m && key ? VOX_OK : err && m ? err->code : VOX_ERR_MEMORY;
+    bool done = false;
+    if (s == VOX_OK) {
+        m->t = t;
+        m->p = p;
+        m->best = INFINITY;
+        list_candidates(m, pass);
+    }
+    if (s == VOX_OK && vox_finddb_knows(t->db, key, pass) && !t->again) {
+        t->known++;
+    } else if (s == VOX_OK && m->candidates > 0 && has_time(m)) {
+        s = measure(m, pass, &done, err);
+        if (s == VOX_OK && done)
+            s = vox_finddb_add(t->db, key, m->found, (size_t)m->tried, err);
+        t->measured += done;
+        t->skipped += !done;
+    } else if (s == VOX_OK) {
+        t->skipped += m->candidates > 0;
+    }
+    free(key);
+    free(m);
+    return s;
+}
+
+void vox_tuner_best(const vox_finddb *db, const char *key, const vox_op *op, vox_pass pass,
+                    const vox_finding **best, const vox_finding **second)
+{
+    *best = *second = NULL;
+    for (const vox_algo *a = op->algos; a && a->name; a++) {
+        const vox_finding *f = a->pass == pass ? vox_finddb_find(db, key, a) : NULL;
+        if (!f || f->verdict != VOX_VERDICT_TIMED)
+            continue;
+        if (!*best || f->seconds < (*best)->seconds) {
+            *second = *best;
+            *best = f;
+        } else if (!*second || f->seconds < (*second)->seconds) {
+            *second = f;
+        }
+    }
+}
