@@ -361,6 +361,7 @@ static const element elements[] = {
     {"jpeg_ls.dcm", "\x28\0\x10\0", US("\4\0"), US("\xff\xff"), 6, IN, "not of 65535 x 5"},
     {"j2k.dcm", "\x28\0\x11\0", US("\5\0"), US("\6\0"), 6, IN, "not of 4 x 6"},
     {"jpeg_lossless.dcm", "\x28\0\x11\0", US("\5\0"), US("\4\0"), 6, IN, "not of 4 x 4"},
+    {"enhanced.dcm", "\x28\0\x53\x10", "DS\2\0001 ", "DS\2\0000 ", 6, IN, "RescaleSlope is 0"},
     {"enhanced.dcm", "\x28\0\x08\0", "IS\2\0003 ", "IS\2\0002 ", 6, IN, "PerFrame"},
     {"palette.dcm", "\x28\0\1\x11", "US\6\0<\0", "US\6\0=\0", 6, IN, "palette"},
     {"palette.dcm", "\x28\0\1\x11", "US\6\0<\0", "US\6\0\0\0", 6, IN, "palette"},

@@ -88,6 +88,8 @@ typedef struct reader {
     vox_error *err;
 } reader;
 
+#define SLOPE_TAG VOX_DICOM_TAG(0x0028, 0x1053)
+
 /* What describes a frame, be it of the file, of all frames or of one. */
 static const struct {
     uint32_t tag;
@@ -100,7 +102,7 @@ static const struct {
     {VOX_DICOM_TAG(0x0018, 0x0050), "SliceThickness", 1},
     {VOX_DICOM_TAG(0x0018, 0x0088), "SpacingBetweenSlices", 1}, /* goes before thickness */
     {VOX_DICOM_TAG(0x0028, 0x1052), "RescaleIntercept", 1},
-    {VOX_DICOM_TAG(0x0028, 0x1053), "RescaleSlope", 1},
+    {SLOPE_TAG, "RescaleSlope", 1},
     {VOX_DICOM_TAG(0x3004, 0x000e), "DoseGridScaling", 1},
     {VOX_DICOM_TAG(0x0018, 0x1164), "ImagerPixelSpacing", 2},
 };
@@ -147,6 +149,8 @@ static vox_status take(const reader *r, vox_dicom_frame *f, size_t what, const v
     if (!parse_decimals(v, frame_tags[what].count, number))
         return vox_image_bad(r->err, KIND, r->path, "%s is \"%.60s\"", frame_tags[what].name,
                              v->bytes);
+    if (frame_tags[what].tag == SLOPE_TAG && number[0] == 0)
+        return vox_image_bad(r->err, KIND, r->path, "RescaleSlope is 0: no voxel would be left");
     set_frame(f, what, number);
     return VOX_OK;
 }
