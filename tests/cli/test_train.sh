@@ -73,6 +73,8 @@ expect 2 'there is no device 99' train exp.yaml --data data --run r --devices 99
 expect 1 'no OpenCL device to run on' train exp.yaml --data data --run r --devices nothing-has-this-name
 expect 1 'cannot open .*Findings' train exp.yaml --data . --run r
 expect 1 'cannot open none' train exp.yaml --data data --run r --init none
+expect 1 'cannot hold the plan.*conv1.*wants .*hint: use a smaller train.batch' train exp.yaml --data data \
+    --run r --set train.batch=1048576 --set network.layers.0.conv.out=65536 # 64 TiB
 [ ! -e r ] || fail "a training that never began left the folder r"
 
 losses() { sed 's/, "time_s".*//' "$1/metrics.jsonl"; }
