@@ -100,6 +100,7 @@ interrupt() {
     checks=$((checks + 1))
     for attempt in 1 2 3; do # a machine may be so fast, or so busy, that the run ends before
         rm -rf "$3"
+        : > out # or an older "step 1/" is met, and the shell signalled before it is voxcl
         "$voxcl" train exp.yaml --data data --run "$3" > out 2>&1 &
         while ! grep -q '^step 1/' out && kill -0 $! 2> /dev/null; do sleep 0.01; done
         kill -"$1" $! 2> /dev/null
