@@ -338,6 +338,10 @@ VOX_API vox_status vox_bench_step(const vox_experiment *exp, vox_ctx *ctx, int64
 /* arguments: "--in", "4,1,25,224,224", ... as on the command line. */
 VOX_API vox_status vox_bench_conv(vox_ctx *ctx, const char *const *args, size_t count, char **json,
                                   vox_error *err);
+/* kind: "conv".  Its forward pass from the naive method to the tuned one; args change the shape,
+ * as for vox_bench_conv (all but --pass and --algo). */
+VOX_API vox_status vox_bench_ladder(vox_ctx *ctx, const char *kind, const char *const *args,
+                                    size_t count, char **json, vox_error *err);
 /* The ceilings of every device of ctx: float32 multiply-adds, and copies in its memory. */
 VOX_API vox_status vox_bench_peak(vox_ctx *ctx, char **json, vox_error *err);
 VOX_API vox_status vox_bench_reduce(int64_t devices, uint64_t bytes, char **json, vox_error *err);

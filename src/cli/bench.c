@@ -192,6 +192,54 @@ static int bench_peak(int argc, char **argv)
     return s == VOX_OK ? show(document, json) : cli_error(&err);
 }
 
+static int bench_ladder(int argc, char **argv)
+{
+    bool json = false;
+    const char *kind, *devices = NULL, *value[7] = {NULL};
+    const cli_option options[] = {
+        {.name = "in", .value = "N,C,D,H,W", .text = &value[0], .help = "input (1,32,16,32,32)"},
+        {.name = "out", .value = "C", .text = &value[1], .help = "output channels (32)"},
+        {.name = "kernel", .value = "D,H,W", .text = &value[2], .help = "size of the kernel (3)"},
+        {.name = "stride", .value = "D,H,W", .text = &value[3], .help = "stride (1)"},
+        {.name = "pad", .value = "D,H,W", .text = &value[4], .help = "padding (1)"},
+        {.name = "dilation", .value = "D,H,W", .text = &value[5], .help = "dilation (1)"},
+        {.name = "repeat", .value = "N", .text = &value[6], .help = "timed runs in a turn (7)"},
+        {.name = "devices",
+         .value = "WHICH",
+         .text = &devices,
+         .help = "all, cpu, gpu, numbers like 0,2, or a part of a name (all)"},
+        {.name = "json", .flag = &json, .help = "print JSON"},
+        {.name = NULL},
+    };
+    const cli_spec spec = {
+        .usage = "bench ladder KIND [options]",
+        .about =
+            "Climbs from an operation's naive method to its tuned one: what each rung changed,\n"
+            "and what that bought. Rungs take turns. KIND: conv, a convolution's forward pass.",
+        .operands = (const char *const[]){"KIND", NULL},
+        .options = options,
+    };
+    vox_error err = {0};
+    vox_ctx *ctx = NULL;
+    char *document = NULL, name[7][16];
+    const char *args[14];
+    size_t count = 0;
+    int code = cli_parse(&spec, argc, argv, &kind);
+    if (code != CLI_GO)
+        return code;
+    for (int i = 0; i < 7; i++)
+        if (value[i]) {
+            snprintf(name[i], sizeof name[i], "--%s", options[i].name);
+            args[count++] = name[i];
+            args[count++] = value[i];
+        }
+    vox_status s = vox_ctx_open(&ctx, devices, &err);
+    if (s == VOX_OK)
+        s = vox_bench_ladder(ctx, kind, args, count, &document, &err);
+    vox_ctx_free(&ctx);
+    return s == VOX_OK ? show(document, json) : cli_error(&err);
+}
+
 static const struct {
     const char *name;
     char *full; /* argv[0] for run */
@@ -199,6 +247,7 @@ static const struct {
     const char *about;
 } kinds[] = {
     {"conv", "bench conv", bench_conv, "the algorithms of a convolution"},
+    {"ladder", "bench ladder", bench_ladder, "from the naive method to the tuned one"},
     {"peak", "bench peak", bench_peak, "a device's ceilings: multiply-adds and copies"},
     {"reduce", "bench reduce", bench_reduce, "the reduction tree over the devices' gradients"},
     {"step", "bench step", bench_step, "a training step of an experiment, and its layers"},

@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "base/thread.h"
 #include "tune/conv_check.h"
+#include "tune/conv_trial.h"
 #include "tune/peak.h"
 
 #include <inttypes.h>
@@ -444,4 +445,29 @@ vox_status vox_bench_conv(vox_ctx *ctx, const char *const *args, size_t count, c
     }
     *json = vox_json_take(&j, err);
     return *json ? VOX_OK : VOX_ERR_MEMORY;
+}
+
+vox_status vox_conv_measure(vox_device *dev, const char *const *args, size_t count,
+                            const vox_algo *method, vox_conv_timing *timing, vox_error *err)
+{
+    request r;
+    vox_conv_data data;
+    *timing = (vox_conv_timing){.done = false};
+    vox_status s = read_request(&r, args, count, err);
+    if (s != VOX_OK)
+        return s;
+    const vox_problem p = {&r.node, dev, r.in.dim[0], true};
+    if ((method->fits && !method->fits(&p)) || method->seconds(&p) > HOPELESS)
+        return VOX_OK;
+    s = data_open(&data, &r, err);
+    if (s != VOX_OK)
+        return s;
+    trial t = {.r = &r, .data = &data};
+    s = trial_run(&t, &p, method, err);
+    if (s == VOX_OK)
+        *timing =
+            (vox_conv_timing){true, t.seconds, t.error, vox_conv_flops(&data.s) * (double)data.n};
+    trial_release(&t);
+    data_release(&data);
+    return s;
 }

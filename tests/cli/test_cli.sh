@@ -75,6 +75,8 @@ expect 1 'x.yaml' tune x.yaml
 
 # ---- bench ----
 expect 2 'bench needs KIND' bench
+expect 2 'bench ladder needs KIND' bench ladder
+expect 2 'there is no ladder "convolution" +hint: there is: conv' bench ladder convolution
 expect 2 'bench peak has no place for "x"' bench peak x
 expect 1 'no-such-device. matches none of' bench peak --devices no-such-device
 expect 2 'no benchmark "redcue" +hint: did you mean "voxcl bench reduce"' bench redcue
