@@ -248,7 +248,8 @@ typedef struct vox_tune_options {
 
 /* Fills the find-db for training the experiment on ctx.  *json (free with vox_string_free):
  * {experiment, batch, measured, known, skipped, time_s, layers: [{device, layer, op, pass, winner,
- * time_s, second, second_s, rule, rule_s}]}; winner is what a tuned training runs, second the
+ * time_s, second, second_s, rule, rule_s}]}; winner is what a tuned training runs (with its layouts
+ * where they are not plain; null where a time was not measured), second the
  * fastest other algorithm, rule what runs without measured times. */
 VOX_API vox_status vox_tune(const vox_experiment *exp, vox_ctx *ctx, const vox_tune_options *opt,
                             char **json, vox_error *err);

@@ -71,6 +71,8 @@ typedef struct vox_tune_row {
     double seconds, rule_seconds; /* measured, of these two; NaN: not measured */
     const char *second;           /* the fastest other algorithm of the pass; NULL: none measured */
     double second_seconds;
+    vox_layout in, out;               /* of the chosen one */
+    vox_layout second_in, second_out; /* of that other */
     bool measured;
 } vox_tune_row;
 

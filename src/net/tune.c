@@ -89,6 +89,8 @@ static void find_second(vox_tune_row *row, const vox_finddb *times, const char *
         const double t = a->pass == row->pass && a != chosen ? measured(times, key, a) : NAN;
         if (!isnan(t) && !(t >= row->second_seconds)) {
             row->second = a->name;
+            row->second_in = a->in;
+            row->second_out = a->out;
             row->second_seconds = t;
         }
     }
@@ -115,6 +117,8 @@ static vox_status fill_rows(vox_tune_row *row, size_t *count, const vox_wiring *
                                 .op = p.node->op->name,
                                 .pass = (vox_pass)pass,
                                 .algo = a->name,
+                                .in = a->in,
+                                .out = a->out,
                                 .rule_algo = b->name,
                                 .seconds = measured(opt->times, key, a),
                                 .rule_seconds = measured(opt->times, key, b)};

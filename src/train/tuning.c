@@ -102,16 +102,26 @@ vox_status vox_tuning_open(vox_finddb **times, const vox_experiment *exp, vox_ct
 
 /* ---- the document -------------------------------------------------------- */
 
+/* "direct16", with its layouts where they are not plain: one name may stand for several. */
+static const char *name_algo(char text[96], const char *algo, vox_layout in, vox_layout out)
+{
+    static const char *const layouts[VOX_LAYOUTS][VOX_LAYOUTS] = {{"", " plain>block16"},
+                                                                  {" block16>plain", " block16"}};
+    snprintf(text, 96, "%s%s", algo ? algo : "", algo ? layouts[in][out] : "");
+    return text;
+}
+
 static void put_row(vox_json *j, const char *device, const vox_tune_row *r)
 {
+    char text[96];
     vox_json_begin(j, NULL, '{');
     vox_json_string(j, "device", device);
     vox_json_string(j, "layer", r->layer);
     vox_json_string(j, "op", r->op);
     vox_json_string(j, "pass", vox_pass_names[r->pass]);
-    vox_json_string(j, "winner", r->algo);
+    vox_json_string(j, "winner", name_algo(text, r->algo, r->in, r->out));
     vox_json_number(j, "time_s", r->seconds);
-    vox_json_string(j, "second", r->second ? r->second : "");
+    vox_json_string(j, "second", name_algo(text, r->second, r->second_in, r->second_out));
     vox_json_number(j, "second_s", r->second_seconds);
     vox_json_string(j, "rule", r->rule_algo);
     vox_json_number(j, "rule_s", r->rule_seconds);
