@@ -46,4 +46,6 @@ grep -oE '\bVOX_API [^;]*' prefix/include/voxcl.h | grep -oE 'vox_[a-z0-9_]+ *\(
     sort > declared
 extra=$(comm -23 exported declared)
 [ -z "$extra" ] || fail "exported but not in voxcl.h: $extra"
+lacking=$(comm -13 exported declared)
+[ -z "$lacking" ] || fail "in voxcl.h but not exported: $lacking"
 echo "installed tree: 8 clients built and run, $(wc -l < exported) symbols exported"
