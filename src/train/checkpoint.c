@@ -2,6 +2,8 @@
  */
 #include "train/checkpoint.h"
 
+#include "base/hash.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -162,6 +164,22 @@ static void add_items(item_list *list, const vox_graph *graph, const char *prefi
     }
 }
 
+/* A hash of each tensor's bytes: the format itself would not notice a flipped bit. */
+static void meta_hashes(meta_list *m, const item_list *list)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        const vox_st_item *item = &list->item[i];
+        size_t count = 1;
+        char key[208], hash[32];
+        for (int k = 0; k < item->rank; k++)
+            count *= (size_t)item->shape[k];
+        snprintf(key, sizeof key, "hash.%s", item->name);
+        snprintf(hash, sizeof hash, "%016llx",
+                 (unsigned long long)vox_hash(VOX_HASH_START, item->f32, count * sizeof(float)));
+        meta_text(m, key, hash);
+    }
+}
+
 static vox_status check_finite(const vox_checkpoint *c, const vox_graph *graph, vox_error *err)
 {
     for (int i = 0; i < graph->params; i++) {
@@ -194,14 +212,15 @@ vox_status vox_checkpoint_save(const vox_checkpoint *c, const vox_graph *graph, 
     list.name = vox_calloc(items, sizeof *list.name, "a checkpoint's list", err);
     s = list.item && list.name ? VOX_OK : VOX_ERR_MEMORY;
     if (s == VOX_OK) {
-        meta_fill(&meta, c);
-        if (meta.failed)
-            s = vox_fail_memory(err, "a checkpoint's header", meta.count);
         add_items(&list, graph, "", c->params);
         for (size_t i = 0; i < c->parts; i++) {
             snprintf(prefix, sizeof prefix, "optimizer.%s.", c->part_name[i]);
             add_items(&list, graph, prefix, c->part[i]);
         }
+        meta_fill(&meta, c);
+        meta_hashes(&meta, &list);
+        if (meta.failed)
+            s = vox_fail_memory(err, "a checkpoint's header", meta.count);
     }
     if (s == VOX_OK)
         s = vox_safetensors_write(path, list.item, list.count, meta.meta, meta.count, err);

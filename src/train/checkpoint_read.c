@@ -1,4 +1,5 @@
 /* checkpoint_read.c - reading checkpoints and telling whether they fit; see checkpoint.h. */
+#include "base/hash.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "train/checkpoint.h"
@@ -137,6 +138,24 @@ static vox_status other_network(vox_error *err)
     return vox_hint(err, "use the experiment they were made with; `voxcl info` shows its shapes");
 }
 
+/* Plain weights carry no hashes; a checkpoint's must agree. */
+static vox_status check_hash(const vox_safetensors *f, const char *name, const float *data,
+                             size_t count, vox_error *err)
+{
+    char key[208], hash[32];
+    snprintf(key, sizeof key, "hash.%s", name);
+    const char *saved = vox_safetensors_meta(f, key);
+    if (!saved)
+        return VOX_OK;
+    snprintf(hash, sizeof hash, "%016" PRIx64,
+             vox_hash(VOX_HASH_START, data, count * sizeof *data));
+    if (strcmp(saved, hash) == 0)
+        return VOX_OK;
+    vox_fail(err, VOX_ERR_INPUT, "the checkpoint is damaged");
+    vox_detail(err, "%s: tensor %s has changed since it was written", f->path, name);
+    return vox_hint(err, "use another copy of it, or the run's best.safetensors");
+}
+
 static vox_status read_param(const vox_safetensors *f, const char *prefix, const vox_graph_param *p,
                              float *flat, vox_error *err)
 {
@@ -156,7 +175,8 @@ static vox_status read_param(const vox_safetensors *f, const char *prefix, const
         return vox_detail(err, "%s: tensor %s is %s there and %s in this network", f->path, name,
                           shape_text(t->rank, t->shape, there), here);
     }
-    return vox_safetensors_floats(f, t, flat + p->offset, err);
+    vox_status s = vox_safetensors_floats(f, t, flat + p->offset, err);
+    return s == VOX_OK ? check_hash(f, name, flat + p->offset, p->count, err) : s;
 }
 
 vox_status vox_checkpoint_read_flat(const vox_safetensors *file, const char *prefix,

@@ -36,8 +36,10 @@ static bool has(const char *dir, const char *name)
 
 static vox_status check(const vox_run_dir *run, bool resume, vox_error *err)
 {
-    bool used = has(run->path, "experiment.yaml") || has(run->path, "metrics.jsonl") ||
-                has(run->path, "last.safetensors");
+    /* What stopped before its first checkpoint (metrics without one) left nothing worth keeping; an
+     * experiment.yaml alone may be somebody's own. */
+    bool used = has(run->path, "last.safetensors") || has(run->path, "best.safetensors") ||
+                (has(run->path, "experiment.yaml") && !has(run->path, "metrics.jsonl"));
     if (vox_path_exists(run->path) && !vox_path_is_dir(run->path)) {
         vox_fail(err, VOX_ERR_USAGE, "the run directory is a file");
         return vox_detail(err, "%s", run->path);
@@ -50,9 +52,10 @@ static vox_status check(const vox_run_dir *run, bool resume, vox_error *err)
     if (resume && !vox_path_exists(run->last)) {
         vox_fail(err, VOX_ERR_USAGE, "nothing to resume");
         vox_detail(err, "%s is not there", run->last);
-        return vox_hint(err, used ? "it was stopped before its first checkpoint; start it anew in "
-                                    "another directory"
-                                  : "name the run directory with --run");
+        return vox_hint(err, has(run->path, "experiment.yaml")
+                                 ? "it was stopped before its first checkpoint: start it again "
+                                   "without --resume"
+                                 : "name the run directory with --run");
     }
     return VOX_OK;
 }

@@ -69,6 +69,56 @@ static void a_damaged_checkpoint_is_refused(void **state)
     assert_error(training_run(&t, &err), VOX_ERR_INPUT, "last.safetensors");
 }
 
+/* The last byte is in the optimiser's state, one in the middle in a weight: both are noticed. */
+static void a_flipped_bit_is_noticed(void **state)
+{
+    (void)state;
+    vox_error err = {0};
+    training t = {.devices = "0", .run = training_path("flipped"), .stop_at = 2};
+    assert_error(training_run(&t, &err), VOX_ERR_INTERRUPTED, "");
+    t.resume = true;
+    t.stop_at = 0;
+    char *data = NULL, *path = vox_strdup(training_path("flipped/last.safetensors"), &err);
+    size_t size = 0;
+    uint64_t header = 0;
+    assert_ok(vox_file_read(&data, &size, path, 0, &err));
+    memcpy(&header, data, sizeof header);
+    const size_t places[] = {size - 1, 8 + (size_t)header + 5};
+    for (size_t i = 0; i < 2; i++) {
+        data[places[i]] ^= 1;
+        assert_ok(vox_file_write(path, data, size, &err));
+        assert_error(training_run(&t, &err), VOX_ERR_INPUT, "has changed since");
+        data[places[i]] ^= 1;
+    }
+    assert_ok(vox_file_write(path, data, size, &err));
+    assert_ok(training_run(&t, &err));
+    free(path);
+    free(data);
+}
+
+/* A run that died before its first checkpoint has nothing to lose; a folder of somebody's own has.
+ */
+static void without_a_checkpoint_a_run_starts_again(void **state)
+{
+    (void)state;
+    vox_error err = {0};
+    training t = {.devices = "0", .run = training_path("died"), .stop_at = 2};
+    assert_error(training_run(&t, &err), VOX_ERR_INTERRUPTED, "");
+    unlink(training_path("died/last.safetensors"));
+    unlink(training_path("died/best.safetensors"));
+    t.resume = true;
+    assert_error(training_run(&t, &err), VOX_ERR_USAGE, "nothing to resume");
+    t.resume = false;
+    t.stop_at = 0;
+    assert_ok(training_run(&t, &err));
+    double loss[24];
+    assert_int_equal(training_losses(t.run, loss, 24), 20);
+    training own = {.devices = "0", .run = training_path("own")};
+    assert_ok(vox_mkdirs(own.run, &err));
+    assert_ok(vox_file_write(training_path("own/experiment.yaml"), "mine", 4, &err));
+    assert_error(training_run(&own, &err), VOX_ERR_USAGE, "already holds a run");
+}
+
 /* Asked to stop while data was read and kernels were built. */
 static void a_stop_before_the_first_step_writes_nothing(void **state)
 {
@@ -201,6 +251,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(going_on_gives_the_same_bits),
         cmocka_unit_test(longer_is_allowed_other_is_not),
         cmocka_unit_test(a_damaged_checkpoint_is_refused),
+        cmocka_unit_test(a_flipped_bit_is_noticed),
+        cmocka_unit_test(without_a_checkpoint_a_run_starts_again),
         cmocka_unit_test(a_stop_before_the_first_step_writes_nothing),
         cmocka_unit_test(a_lying_checkpoint_is_refused),
         cmocka_unit_test(a_kill_leaves_a_whole_checkpoint),
