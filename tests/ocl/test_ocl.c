@@ -48,6 +48,7 @@ static void copies(vox_device *dev)
     for (int i = 0; i < 1024; i++)
         assert_true(out[i] == (i == 256 || i == 257 ? 1.0f : in[i]));
     assert_error(vox_buffer_read(w, 2044, out, 8, true, &err), VOX_ERR_DEVICE, "2048");
+    vox_buffer_free(&w);
     assert_error(vox_buffer_sub(&w, b, 12, 4, &err), VOX_ERR_DEVICE, "window");
     assert_ok(vox_buffer_open(&pinned, dev, 4096, VOX_BUFFER_PINNED, "p", &err));
     assert_non_null(vox_buffer_host(pinned));
