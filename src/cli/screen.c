@@ -85,9 +85,9 @@ bool cli_bar(int64_t done, int64_t total, double left_s, const char *text)
     pthread_mutex_lock(&lock);
     erase();
     bool known = !isnan(left_s);
-    snprintf(bar, screen_width() + 1, "[%s] %" PRId64 "/%" PRId64 " %s%s%s%s", cells, done, total,
-             text, known ? ", " : "", known ? cli_duration(left, left_s) : "",
-             known ? " left" : "");
+    snprintf(bar, screen_width() + 1, "[%s] %" PRId64 "/%" PRId64 "%s%s%s  %s", cells, done, total,
+             known ? ", " : "", known ? cli_duration(left, left_s) : "", known ? " left" : "",
+             text);
     cli_screen_unlock();
     return true;
 }
