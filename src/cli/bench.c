@@ -28,7 +28,7 @@ static int bench_reduce(int argc, char **argv)
          .value = "N",
          .number = &bytes,
          .help = "gradients of one device (50000000)"},
-        {.name = "json", .flag = &json, .help = "print JSON"},
+        CLI_JSON_OPTION(json),
         {.name = NULL},
     };
     const cli_spec spec = {
@@ -78,16 +78,10 @@ static int bench_step(int argc, char **argv)
     cli_number steps = {.value = 10, .min = 1, .max = 100000};
     const cli_option options[] = {
         {.name = "steps", .value = "N", .number = &steps, .help = "steps to time (10)"},
-        {.name = "devices",
-         .value = "WHICH",
-         .text = &devices,
-         .help = "all, cpu, gpu, numbers like 0,2, or a part of a name (all)"},
+        CLI_DEVICES_OPTION(devices),
         CLI_METHODS_OPTIONS(chosen),
-        {.name = "set",
-         .value = "KEY=VALUE",
-         .list = &set,
-         .help = "override a key of the experiment; repeatable"},
-        {.name = "json", .flag = &json, .help = "print JSON"},
+        CLI_SET_OPTION(set),
+        CLI_JSON_OPTION(json),
         {.name = NULL},
     };
     const cli_spec spec = {
@@ -104,6 +98,20 @@ static int bench_step(int argc, char **argv)
         code = measure_step(path, &set, devices, steps.value, &methods, json);
     cli_list_release(&set);
     return code;
+}
+
+/* The library reads these options itself: what was given of the first n, as "--name" and value. */
+static size_t pass_on(const cli_option *options, const char *const *value, int n, char (*name)[16],
+                      const char **args)
+{
+    size_t count = 0;
+    for (int i = 0; i < n; i++)
+        if (value[i]) {
+            snprintf(name[i], sizeof name[i], "--%s", options[i].name);
+            args[count++] = name[i];
+            args[count++] = value[i];
+        }
+    return count;
 }
 
 static int bench_conv(int argc, char **argv)
@@ -124,11 +132,8 @@ static int bench_conv(int argc, char **argv)
          .help = "fwd, bwd_data, bwd_weights or all (all)"},
         {.name = "repeat", .value = "N", .text = &value[8], .help = "timed runs of each (7)"},
         {.name = "algo", .value = "A", .text = &value[9], .help = "all, chosen or a name (all)"},
-        {.name = "devices",
-         .value = "SEL",
-         .text = &devices,
-         .help = "all, cpu, gpu, indices or part of a name (all)"},
-        {.name = "json", .flag = &json, .help = "print JSON"},
+        CLI_DEVICES_OPTION(devices),
+        CLI_JSON_OPTION(json),
         {.name = NULL},
     };
     const cli_spec spec = {
@@ -142,16 +147,10 @@ static int bench_conv(int argc, char **argv)
     vox_ctx *ctx = NULL;
     char *document = NULL, name[10][16];
     const char *args[20];
-    size_t count = 0;
     int code = cli_parse(&spec, argc, argv, NULL);
     if (code != CLI_GO)
         return code;
-    for (int i = 0; i < 10; i++)
-        if (value[i]) {
-            snprintf(name[i], sizeof name[i], "--%s", options[i].name);
-            args[count++] = name[i];
-            args[count++] = value[i];
-        }
+    const size_t count = pass_on(options, value, 10, name, args);
     vox_status s = vox_ctx_open(&ctx, devices, &err);
     if (s == VOX_OK)
         s = vox_bench_conv(ctx, args, count, &document, &err);
@@ -164,11 +163,8 @@ static int bench_peak(int argc, char **argv)
     bool json = false;
     const char *devices = NULL;
     const cli_option options[] = {
-        {.name = "devices",
-         .value = "WHICH",
-         .text = &devices,
-         .help = "all, cpu, gpu, numbers like 0,2, or a part of a name (all)"},
-        {.name = "json", .flag = &json, .help = "print JSON"},
+        CLI_DEVICES_OPTION(devices),
+        CLI_JSON_OPTION(json),
         {.name = NULL},
     };
     const cli_spec spec = {
@@ -204,11 +200,8 @@ static int bench_ladder(int argc, char **argv)
         {.name = "pad", .value = "D,H,W", .text = &value[4], .help = "padding (1)"},
         {.name = "dilation", .value = "D,H,W", .text = &value[5], .help = "dilation (1)"},
         {.name = "repeat", .value = "N", .text = &value[6], .help = "timed runs in a turn (7)"},
-        {.name = "devices",
-         .value = "WHICH",
-         .text = &devices,
-         .help = "all, cpu, gpu, numbers like 0,2, or a part of a name (all)"},
-        {.name = "json", .flag = &json, .help = "print JSON"},
+        CLI_DEVICES_OPTION(devices),
+        CLI_JSON_OPTION(json),
         {.name = NULL},
     };
     const cli_spec spec = {
@@ -223,16 +216,10 @@ static int bench_ladder(int argc, char **argv)
     vox_ctx *ctx = NULL;
     char *document = NULL, name[7][16];
     const char *args[14];
-    size_t count = 0;
     int code = cli_parse(&spec, argc, argv, &kind);
     if (code != CLI_GO)
         return code;
-    for (int i = 0; i < 7; i++)
-        if (value[i]) {
-            snprintf(name[i], sizeof name[i], "--%s", options[i].name);
-            args[count++] = name[i];
-            args[count++] = value[i];
-        }
+    const size_t count = pass_on(options, value, 7, name, args);
     vox_status s = vox_ctx_open(&ctx, devices, &err);
     if (s == VOX_OK)
         s = vox_bench_ladder(ctx, kind, args, count, &document, &err);

@@ -68,6 +68,22 @@ typedef struct cli_spec {
     const char *more;            /* more text for --help, or NULL */
 } cli_spec;
 
+/* Options that several commands have, as items of a list of cli_option. */
+#define CLI_DEVICES_OPTION(v)                                                                      \
+    {                                                                                              \
+        .name = "devices", .value = "WHICH", .text = &(v),                                         \
+        .help = "all, cpu, gpu, numbers like 0,2, or a part of a name (all)"                       \
+    }
+#define CLI_SET_OPTION(v)                                                                          \
+    {                                                                                              \
+        .name = "set", .value = "KEY=VALUE", .list = &(v),                                         \
+        .help = "override a key of the experiment; repeatable"                                     \
+    }
+#define CLI_JSON_OPTION(v)                                                                         \
+    {                                                                                              \
+        .name = "json", .flag = &(v), .help = "print JSON"                                         \
+    }
+
 enum { CLI_GO = -1 };
 
 /* Reads argv[1..].  operand has room for every name in spec->operands; those not

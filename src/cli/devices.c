@@ -151,7 +151,7 @@ int cmd_devices(int argc, char **argv)
 {
     bool json = false;
     const cli_option options[] = {
-        {.name = "json", .flag = &json, .help = "print JSON"},
+        CLI_JSON_OPTION(json),
         {.name = NULL},
     };
     const cli_spec spec = {

@@ -68,11 +68,8 @@ int cmd_eval(int argc, char **argv)
          .value = "PATH",
          .text = &data,
          .help = "a manifest or a data folder (the experiment's own validation data)"},
-        {.name = "devices",
-         .value = "WHICH",
-         .text = &devices,
-         .help = "all, cpu, gpu, numbers like 0,2, or a part of a name (all)"},
-        {.name = "json", .flag = &json, .help = "print JSON"},
+        CLI_DEVICES_OPTION(devices),
+        CLI_JSON_OPTION(json),
         {.name = NULL},
     };
     const cli_spec spec = {

@@ -210,7 +210,7 @@ int cmd_info(int argc, char **argv)
     const char *path;
     const cli_option options[] = {
         {.name = "set", .value = "KEY=VALUE", .list = &set, .help = "override a key; repeatable"},
-        {.name = "json", .flag = &json, .help = "print JSON"},
+        CLI_JSON_OPTION(json),
         {.name = NULL},
     };
     const cli_spec spec = {

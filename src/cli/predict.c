@@ -33,10 +33,7 @@ int cmd_predict(int argc, char **argv)
          .value = "PATH",
          .text = &output,
          .help = ".csv: class and probabilities per input; .npy: the raw outputs"},
-        {.name = "devices",
-         .value = "WHICH",
-         .text = &devices,
-         .help = "all, cpu, gpu, numbers like 0,2, or a part of a name (all)"},
+        CLI_DEVICES_OPTION(devices),
         {.name = NULL},
     };
     const cli_spec spec = {

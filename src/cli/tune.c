@@ -47,16 +47,10 @@ int cmd_tune(int argc, char **argv)
     cli_methods chosen = CLI_METHODS_INIT;
     vox_methods methods;
     const cli_option options[] = {
-        {.name = "devices",
-         .value = "WHICH",
-         .text = &devices,
-         .help = "all, cpu, gpu, numbers like 0,2, or a part of a name (all)"},
+        CLI_DEVICES_OPTION(devices),
         CLI_METHODS_OPTIONS(chosen),
-        {.name = "set",
-         .value = "KEY=VALUE",
-         .list = &set,
-         .help = "override a key of the experiment; repeatable"},
-        {.name = "json", .flag = &json, .help = "print JSON"},
+        CLI_SET_OPTION(set),
+        CLI_JSON_OPTION(json),
         {.name = NULL},
     };
     const cli_spec spec = {
