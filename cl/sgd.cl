@@ -1,5 +1,6 @@
 /* sgd.cl - one step of torch.optim.SGD over the whole flat parameter vector.
- *   g    = coefficient * grad + weight_decay * param       (coefficient: gradient clipping)
+ *   g    = coefficient * grad + weight_decay * param       (coefficient: gradient clipping;
+ *                                                           negative: nothing is to change)
  *   buf  = keep * buf + take * g                           (first step: keep 0, take 1)
  *   param -= lr * (NESTEROV ? g + momentum * buf : MOMENTUM ? buf : g)
  *   param, grad, buf [blocks][BLOCK]; param and buf updated; used [blocks]: elements of each block
@@ -34,6 +35,8 @@ __kernel void sgd(__global float *restrict param, __global const float *restrict
 {
     const size_t begin = get_global_id(0) * ITEM;
     const float scale = *coefficient;
+    if (scale < 0.0f)
+        return;
     for (size_t at = begin; at < begin + ITEM && at < (size_t)blocks * BLOCK;
          at += min(ITEM, BLOCK)) {
         const size_t block = at / BLOCK;

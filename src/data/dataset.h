@@ -86,6 +86,9 @@ vox_status vox_loader_open(vox_loader **out, vox_dataset *set, const vox_loader_
 /* *batch is borrowed.  Wraps to the next epoch by itself.  A case that cannot be read (it was not
  * cached and its file changed) fails the batch it is in, and every call after. */
 vox_status vox_loader_next(vox_loader *loader, const vox_batch **batch, vox_error *err);
+/* The batch that vox_loader_next will give if it is read already, else NULL; never waits.  It stays
+ * valid until the call after that one. */
+const vox_batch *vox_loader_peek(vox_loader *loader);
 void vox_loader_free(vox_loader **loader); /* at any time; waits for reads under way */
 
 #endif

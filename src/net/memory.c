@@ -75,6 +75,13 @@ vox_status vox_memory_init(vox_memory *m, vox_steps *s, const vox_wiring *w, vox
     return VOX_OK;
 }
 
+void vox_memory_ahead(vox_memory *m, const vox_steps *s)
+{
+    m->activation_bytes += s->value[s->input].bytes;
+    if (s->labels >= 0)
+        m->activation_bytes += s->value[s->labels].bytes;
+}
+
 void vox_memory_release(vox_memory *m)
 {
     free(m->slot);

@@ -18,9 +18,10 @@ struct vox_plan {
     vox_choice *choice; /* [layers + 1] */
     vox_steps steps;
     vox_memory memory;
-    vox_buffer **slot;            /* [memory.slots] */
-    vox_buffer **own;             /* [values]: NULL for those in slots */
-    vox_buffer *params, *grads;   /* flat */
+    vox_buffer **slot;                    /* [memory.slots] */
+    vox_buffer **own;                     /* [values]: NULL for those in slots */
+    vox_buffer *next_input, *next_labels; /* NULL unless opt.ahead */
+    vox_buffer *params, *grads;           /* flat */
     vox_buffer **param, **dparam; /* [graph->params]: windows; dparam NULL if not trainable */
     int64_t ran_n;                /* of the last forward; 0: none yet */
     bool ran_training;
@@ -43,6 +44,8 @@ static vox_status plan_layout(vox_plan *p, vox_error *err)
         s = vox_steps_init(&p->steps, &p->wiring, p->choice, p->dev, p->opt.n_max, err);
     if (s == VOX_OK)
         s = vox_memory_init(&p->memory, &p->steps, &p->wiring, err);
+    if (s == VOX_OK && p->opt.ahead)
+        vox_memory_ahead(&p->memory, &p->steps);
     return s;
 }
 
@@ -129,6 +132,17 @@ static vox_status open_values(vox_plan *p, vox_error *err)
     return VOX_OK;
 }
 
+static vox_status open_ahead(vox_plan *p, vox_error *err)
+{
+    const vox_steps *st = &p->steps;
+    vox_status s = vox_buffer_open(&p->next_input, p->dev, st->value[st->input].bytes,
+                                   VOX_BUFFER_DEVICE, "the next batch's input", err);
+    if (s == VOX_OK && st->labels >= 0)
+        s = vox_buffer_open(&p->next_labels, p->dev, st->value[st->labels].bytes, VOX_BUFFER_DEVICE,
+                            "the next batch's labels", err);
+    return s;
+}
+
 /* A flat vector, zeroed so that its padding is 0 for ever, and a window on each tensor in it. */
 static vox_status open_flat(vox_plan *p, vox_buffer **flat, vox_buffer ***window, bool gradients,
                             vox_error *err)
@@ -175,6 +189,8 @@ vox_status vox_plan_open(vox_plan **out, const vox_graph *graph, vox_device *dev
         s = vox_memory_check(&p->memory, &p->steps, dev, opt->n_max, err);
     if (s == VOX_OK)
         s = open_values(p, err);
+    if (s == VOX_OK && opt->ahead)
+        s = open_ahead(p, err);
     if (s == VOX_OK)
         s = open_flat(p, &p->params, &p->param, false, err);
     if (s == VOX_OK && opt->training)
@@ -206,6 +222,8 @@ void vox_plan_free(vox_plan **plan)
     vox_device_finish(p->dev, NULL); /* nothing may still run on what is freed */
     free_buffers(&p->param, p->graph->params);
     free_buffers(&p->dparam, p->graph->params);
+    vox_buffer_free(&p->next_input);
+    vox_buffer_free(&p->next_labels);
     vox_buffer_free(&p->params);
     vox_buffer_free(&p->grads);
     free_buffers(&p->slot, p->memory.slots);
@@ -256,6 +274,31 @@ const vox_tensor *vox_plan_input(vox_plan *plan)
 const vox_tensor *vox_plan_labels(vox_plan *plan)
 {
     return &plan->steps.value[plan->steps.labels].tensor;
+}
+
+vox_buffer *vox_plan_next_input(vox_plan *plan)
+{
+    return plan->next_input;
+}
+
+vox_buffer *vox_plan_next_labels(vox_plan *plan)
+{
+    return plan->next_labels;
+}
+
+static void swap_buffers(vox_plan *p, int value, vox_buffer **next)
+{
+    vox_buffer *was = p->own[value];
+    p->own[value] = *next;
+    p->steps.value[value].tensor.buf = *next;
+    *next = was;
+}
+
+void vox_plan_swap_input(vox_plan *plan)
+{
+    swap_buffers(plan, plan->steps.input, &plan->next_input);
+    if (plan->next_labels)
+        swap_buffers(plan, plan->steps.labels, &plan->next_labels);
 }
 
 const vox_tensor *vox_plan_output(vox_plan *plan)

@@ -18,6 +18,7 @@ typedef struct vox_plan_options {
      * algorithms that were timed are chosen for it.  NULL: by the rule alone, which makes the same
      * choice on every run. */
     const vox_finddb *times;
+    bool ahead; /* room for the next batch's input and labels (vox_plan_next_input) */
 } vox_plan_options;
 
 /* graph and dev are borrowed and must outlive it.  A plan that does not fit the device is
@@ -36,6 +37,11 @@ vox_buffer *vox_plan_params(vox_plan *plan);       /* flat, graph->flat_floats f
 vox_buffer *vox_plan_grads(vox_plan *plan);        /* the same layout; NULL unless training */
 const vox_tensor *vox_plan_input(vox_plan *plan);  /* PLAIN [n_max, C, D, H, W] */
 const vox_tensor *vox_plan_labels(vox_plan *plan); /* I32 [n_max, ...] */
+/* With opt->ahead: second buffers of input and labels, to be written while a step runs; after
+ * vox_plan_swap_input they are the plan's, and its former ones are the next. */
+vox_buffer *vox_plan_next_input(vox_plan *plan);
+vox_buffer *vox_plan_next_labels(vox_plan *plan);
+void vox_plan_swap_input(vox_plan *plan);
 const vox_tensor *vox_plan_output(vox_plan *plan); /* the last layer's output, PLAIN */
 const vox_tensor *vox_plan_loss(vox_plan *plan);   /* [n_max]: each sample's loss */
 

@@ -107,6 +107,8 @@ typedef struct vox_memory {
 
 /* Gives each value its slot. */
 vox_status vox_memory_init(vox_memory *m, vox_steps *s, const vox_wiring *w, vox_error *err);
+/* Counts second buffers of input and labels. */
+void vox_memory_ahead(vox_memory *m, const vox_steps *s);
 void vox_memory_release(vox_memory *m);
 /* VOX_ERR_DEVICE if that cannot fit the device as it is now. */
 vox_status vox_memory_check(const vox_memory *m, const vox_steps *s, const vox_device *dev,

@@ -150,15 +150,36 @@ static vox_status check_range(const vox_buffer *b, size_t offset, size_t bytes, 
     return vox_detail(err, "offset %zu, %zu bytes, buffer of %zu", offset, bytes, b->bytes);
 }
 
-vox_status vox_buffer_write(vox_buffer *buf, size_t offset, const void *from, size_t bytes,
-                            bool wait, vox_error *err)
+static vox_status write_by(cl_command_queue queue, vox_buffer *buf, size_t offset, const void *from,
+                           size_t bytes, bool wait, vox_error *err)
 {
     vox_status s = check_range(buf, offset, bytes, "a write", err);
     if (s != VOX_OK || bytes == 0)
         return s;
-    cl_int code = clEnqueueWriteBuffer(buf->dev->queue, buf->mem, wait ? CL_TRUE : CL_FALSE, offset,
-                                       bytes, from, 0, NULL, vox_profile_slot(buf->dev));
+    cl_int code = clEnqueueWriteBuffer(queue, buf->mem, wait ? CL_TRUE : CL_FALSE, offset, bytes,
+                                       from, 0, NULL, vox_profile_slot(buf->dev));
     return code == CL_SUCCESS ? VOX_OK : vox_cl_fail(err, buf->dev, code, "writing to the device");
+}
+
+vox_status vox_buffer_write(vox_buffer *buf, size_t offset, const void *from, size_t bytes,
+                            bool wait, vox_error *err)
+{
+    return write_by(buf->dev->queue, buf, offset, from, bytes, wait, err);
+}
+
+/* Both queues are flushed: a driver may hold back either until then, the work before it too. */
+vox_status vox_buffer_write_beside(vox_buffer *buf, size_t offset, const void *from, size_t bytes,
+                                   vox_error *err)
+{
+    vox_device *dev = buf->dev;
+    vox_status s = vox_device_flush(dev, err);
+    if (s == VOX_OK)
+        s = write_by(dev->side, buf, offset, from, bytes, false, err);
+    dev->side_busy = true;
+    if (s != VOX_OK)
+        return s;
+    cl_int code = clFlush(dev->side);
+    return code == CL_SUCCESS ? VOX_OK : vox_cl_fail(err, dev, code, "flushing the queue");
 }
 
 vox_status vox_buffer_read(vox_buffer *buf, size_t offset, void *to, size_t bytes, bool wait,

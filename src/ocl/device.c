@@ -4,17 +4,24 @@
 #include <stdlib.h>
 #include <string.h>
 
-static vox_status make_queue(vox_device *dev, bool profiling, vox_error *err)
+static vox_status make_queue(vox_device *dev, cl_command_queue *queue, bool profiling,
+                             vox_error *err)
 {
     cl_int code;
-    cl_command_queue queue = clCreateCommandQueue(dev->context, dev->found.id,
-                                                  profiling ? CL_QUEUE_PROFILING_ENABLE : 0, &code);
-    if (!queue)
+    cl_command_queue made = clCreateCommandQueue(dev->context, dev->found.id,
+                                                 profiling ? CL_QUEUE_PROFILING_ENABLE : 0, &code);
+    if (!made)
         return vox_cl_fail(err, dev, code, "making a command queue");
-    if (dev->queue)
-        clReleaseCommandQueue(dev->queue);
-    dev->queue = queue;
+    if (*queue)
+        clReleaseCommandQueue(*queue);
+    *queue = made;
     return VOX_OK;
+}
+
+static vox_status make_queues(vox_device *dev, bool profiling, vox_error *err)
+{
+    vox_status s = make_queue(dev, &dev->queue, profiling, err);
+    return s == VOX_OK ? make_queue(dev, &dev->side, profiling, err) : s;
 }
 
 static vox_status open_found(vox_device **out, const vox_found *found, vox_error *err)
@@ -31,7 +38,7 @@ static vox_status open_found(vox_device **out, const vox_found *found, vox_error
     const cl_context_properties properties[] = {CL_CONTEXT_PLATFORM,
                                                 (cl_context_properties)found->platform, 0};
     dev->context = clCreateContext(properties, 1, &found->id, NULL, NULL, &code);
-    vox_status s = dev->context ? make_queue(dev, false, err)
+    vox_status s = dev->context ? make_queues(dev, false, err)
                                 : vox_cl_fail(err, dev, code, "making a context");
     if (s != VOX_OK)
         vox_device_free(&dev);
@@ -65,8 +72,12 @@ void vox_device_free(vox_device **devp)
     vox_device *dev = *devp;
     if (dev->queue)
         clFinish(dev->queue);
+    if (dev->side)
+        clFinish(dev->side);
     vox_profile_release(dev);
     vox_programs_release(dev);
+    if (dev->side)
+        clReleaseCommandQueue(dev->side);
     if (dev->queue)
         clReleaseCommandQueue(dev->queue);
     if (dev->context)
@@ -104,6 +115,9 @@ vox_status vox_device_flush(vox_device *dev, vox_error *err)
 vox_status vox_device_finish(vox_device *dev, vox_error *err)
 {
     cl_int code = clFinish(dev->queue);
+    if (dev->side_busy && code == CL_SUCCESS)
+        code = clFinish(dev->side);
+    dev->side_busy = false;
     return code == CL_SUCCESS ? VOX_OK : vox_cl_fail(err, dev, code, "waiting for the device");
 }
 
@@ -121,7 +135,7 @@ vox_status vox_device_profile(vox_device *dev, bool on, vox_error *err)
         return VOX_OK;
     vox_status s = vox_device_finish(dev, err);
     if (s == VOX_OK)
-        s = make_queue(dev, on, err);
+        s = make_queues(dev, on, err);
     if (s == VOX_OK)
         dev->profiling = on;
     return s;

@@ -1,4 +1,5 @@
-/* device.h - opened OpenCL devices: one context, one in-order queue and one program cache each.
+/* device.h - opened OpenCL devices: one context, one in-order queue (and one beside it for early
+ * writes) and one program cache each.
  *
  * src/ocl is the only room that calls cl*().  An opened device is used by one host thread at a
  * time (its own); different devices are independent.  Work enqueued on a device runs in the order
@@ -23,7 +24,7 @@ bool vox_device_is_cpu(const vox_device *dev);
 uint64_t vox_device_bytes(const vox_device *dev);
 uint64_t vox_device_peak_bytes(const vox_device *dev);
 
-/* Makes the driver start what was enqueued; waits until all of it is done. */
+/* Makes the driver start what was enqueued; waits until all of it is done, writes beside it too. */
 vox_status vox_device_flush(vox_device *dev, vox_error *err);
 vox_status vox_device_finish(vox_device *dev, vox_error *err);
 
@@ -59,6 +60,10 @@ size_t vox_buffer_bytes(const vox_buffer *buf);
  * `wait`).  With wait they return when the copy is done. */
 vox_status vox_buffer_write(vox_buffer *buf, size_t offset, const void *from, size_t bytes,
                             bool wait, vox_error *err);
+/* A write that runs beside the work enqueued: done when vox_device_finish returns, and until then
+ * neither that work nor anything enqueued later may touch buf. */
+vox_status vox_buffer_write_beside(vox_buffer *buf, size_t offset, const void *from, size_t bytes,
+                                   vox_error *err);
 vox_status vox_buffer_read(vox_buffer *buf, size_t offset, void *to, size_t bytes, bool wait,
                            vox_error *err);
 vox_status vox_buffer_copy(vox_buffer *to, size_t to_offset, vox_buffer *from, size_t from_offset,

@@ -40,7 +40,8 @@ typedef struct vox_launch_record {
 struct vox_device {
     vox_found found;
     cl_context context;
-    cl_command_queue queue;
+    cl_command_queue queue, side; /* side: writes that run beside the work of queue */
+    bool side_busy;               /* there were some since the last finish */
     vox_program *programs;
     uint64_t bytes, peak_bytes;
     bool profiling;

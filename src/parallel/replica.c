@@ -13,6 +13,7 @@ struct vox_replica {
     vox_augment *augment; /* NULL: none */
     vox_buffer *stage;    /* pinned, flat_floats; NULL where device memory is host memory */
     size_t sample_floats; /* of one input */
+    vox_share early;      /* uploaded into the plan's next input; n 0: nothing is */
     char title[160];
 
     pthread_t thread;
@@ -85,7 +86,8 @@ static vox_status build(vox_replica *r, void *arg, vox_error *err)
     const vox_plan_options plan = {.n_max = r->opt.n_max,
                                    .training = r->opt.training,
                                    .algo = r->opt.algo,
-                                   .times = r->opt.times};
+                                   .times = r->opt.times,
+                                   .ahead = r->opt.training};
     vox_status s = vox_plan_open(&r->plan, g, r->dev, &plan, err);
     if (s == VOX_OK && r->opt.augment && r->opt.training)
         s = vox_augment_open(&r->augment, r->opt.augment, r->dev, &g->input, r->opt.n_max, err);
@@ -181,6 +183,35 @@ static vox_status upload(vox_replica *r, const vox_share *share, vox_error *err)
     return s;
 }
 
+/* While the step runs, into buffers that it does not use. */
+static vox_status upload_next(vox_replica *r, const vox_share *next, vox_error *err)
+{
+    size_t n = (size_t)next->n;
+    if (n == 0)
+        return VOX_OK;
+    vox_device_label(r->dev, VOX_LABEL_TRANSFER);
+    vox_status s = vox_buffer_write_beside(vox_plan_next_input(r->plan), 0, next->voxel,
+                                           n * r->sample_floats * sizeof(float), err);
+    if (s == VOX_OK)
+        s = vox_buffer_write_beside(vox_plan_next_labels(r->plan), 0, next->label,
+                                    n * sizeof(int32_t), err);
+    if (s == VOX_OK)
+        r->early = *next;
+    return s;
+}
+
+/* Takes what was uploaded early if it is this share; else uploads it. */
+static vox_status provide(vox_replica *r, const vox_share *share, vox_error *err)
+{
+    const vox_share early = r->early;
+    r->early.n = 0;
+    if (early.n != share->n || early.voxel != share->voxel || early.label != share->label ||
+        early.step != share->step)
+        return upload(r, share, err);
+    vox_plan_swap_input(r->plan);
+    return VOX_OK;
+}
+
 static vox_status read_losses(vox_replica *r, const vox_share *share, vox_error *err)
 {
     vox_device_label(r->dev, VOX_LABEL_TRANSFER);
@@ -192,7 +223,7 @@ vox_status vox_replica_gradients(vox_replica *r, const vox_share *share, vox_err
 {
     const vox_step step = {
         .seed = r->opt.seed, .step = share->step, .first = (uint64_t)share->first};
-    vox_status s = upload(r, share, err);
+    vox_status s = provide(r, share, err);
     vox_device_label(r->dev, VOX_LABEL_AUGMENT);
     if (s == VOX_OK && r->augment)
         s = vox_augment_run(r->augment, vox_plan_input(r->plan), share->n, &step, err);
@@ -204,8 +235,12 @@ vox_status vox_replica_gradients(vox_replica *r, const vox_share *share, vox_err
         s = vox_plan_backward(r->plan, share->n, share->scale, false, &step, err);
     if (s == VOX_OK)
         s = read_losses(r, share, err);
-    vox_status done = vox_device_finish(r->dev, s == VOX_OK ? err : NULL);
-    return s == VOX_OK ? done : s;
+    return s == VOX_OK && share->next ? upload_next(r, share->next, err) : s;
+}
+
+vox_status vox_replica_finish(vox_replica *r, vox_error *err)
+{
+    return vox_device_finish(r->dev, err);
 }
 
 vox_status vox_replica_forward(vox_replica *r, const vox_share *share, float *output,

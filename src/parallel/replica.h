@@ -58,10 +58,14 @@ typedef struct vox_share {
     uint64_t step;
     float scale; /* of the losses' gradient: 1 / samples of the whole batch */
     float *loss; /* [n], written */
+    /* The share that will come next, to be uploaded meanwhile; NULL: not known yet. */
+    const struct vox_share *next;
 } vox_share;
 
-/* Augments, runs forward and backward; the gradients stay on the device, share->loss is read. */
+/* Augments, runs forward and backward; the gradients stay on the device, share->loss is read.
+ * Enqueues only: vox_replica_finish waits, and until then share and what it points to stay. */
 vox_status vox_replica_gradients(vox_replica *r, const vox_share *share, vox_error *err);
+vox_status vox_replica_finish(vox_replica *r, vox_error *err);
 /* Evaluation: output[n, ...] is read, and loss if there are labels. */
 vox_status vox_replica_forward(vox_replica *r, const vox_share *share, float *output,
                                vox_error *err);

@@ -12,9 +12,9 @@
 /* One replica's part in the work under way. */
 typedef struct member {
     vox_replica *replica;
-    vox_share share;
-    float *output; /* vox_team_eval: where its samples' outputs go */
-    float *host;   /* its gradients while they are summed; NULL: it had no sample */
+    vox_share share, next; /* next: of the batch after this one, if it is known */
+    float *output;         /* vox_team_eval: where its samples' outputs go */
+    float *host;           /* its gradients while they are summed; NULL: it had no sample */
 } member;
 
 typedef enum work_kind { WORK_GRADIENTS, WORK_EVAL, WORK_KINDS } work_kind;
@@ -242,41 +242,64 @@ vox_status vox_team_get_params(vox_team *team, float *flat, vox_error *err)
 
 /* ---- a step --------------------------------------------------------------- */
 
-/* Sets everyone's share of the batch. */
+static vox_status check_batch(const vox_team *team, const vox_team_batch *batch, vox_error *err)
+{
+    if (batch->n >= 1 && batch->n <= team->batch)
+        return VOX_OK;
+    vox_fail(err, VOX_ERR_USAGE, "a batch of %lld samples", (long long)batch->n);
+    return vox_detail(err, "the devices were set up for 1 to %lld", (long long)team->batch);
+}
+
+/* One member's share of a batch; team->count and first are set for it. */
+static vox_share share_of(const vox_team *team, size_t i, const vox_team_batch *batch)
+{
+    const int64_t first = team->first[i];
+    return (vox_share){
+        .voxel = batch->voxel + (size_t)first * team->sample_floats,
+        .label = batch->label ? batch->label + first : NULL,
+        .n = team->count[i],
+        .first = first,
+        .step = batch->step,
+        .scale = 1.0f / (float)batch->n,
+    };
+}
+
+/* Sets everyone's share of the batch, and of the next. */
 static vox_status share_out(vox_team *team, const vox_team_batch *batch, float *loss,
                             vox_error *err)
 {
-    if (batch->n < 1 || batch->n > team->batch) {
-        vox_fail(err, VOX_ERR_USAGE, "a batch of %lld samples", (long long)batch->n);
-        return vox_detail(err, "the devices were set up for 1 to %lld", (long long)team->batch);
+    const vox_team_batch *next = batch->next;
+    vox_status s = check_batch(team, batch, err);
+    if (s == VOX_OK && next)
+        s = check_batch(team, next, err);
+    if (s != VOX_OK)
+        return s;
+    if (next) {
+        vox_shards_make(next->n, team->size, NULL, team->count, team->first);
+        for (size_t i = 0; i < team->size; i++)
+            team->member[i].next = share_of(team, i, next);
     }
     vox_shards_make(batch->n, team->size, NULL, team->count, team->first);
     for (size_t i = 0; i < team->size; i++) {
-        int64_t first = team->first[i];
-        team->member[i].host = NULL;
-        team->member[i].share = (vox_share){
-            .voxel = batch->voxel + (size_t)first * team->sample_floats,
-            .label = batch->label ? batch->label + first : NULL,
-            .n = team->count[i],
-            .first = first,
-            .step = batch->step,
-            .scale = 1.0f / (float)batch->n,
-            .loss = loss ? loss + first : NULL,
-        };
+        member *m = &team->member[i];
+        m->host = NULL;
+        m->share = share_of(team, i, batch);
+        m->share.loss = loss ? loss + team->first[i] : NULL;
+        m->share.next = next ? &m->next : NULL;
     }
     return VOX_OK;
 }
 
-static vox_status gradients_job(vox_replica *r, void *arg, vox_error *err)
+/* The work that was enqueued is waited for even after an error. */
+static vox_status finish(vox_replica *r, vox_status s, vox_error *err)
 {
-    return vox_replica_gradients(r, &((member *)arg)->share, err);
+    vox_status done = vox_replica_finish(r, s == VOX_OK ? err : NULL);
+    return s == VOX_OK ? done : s;
 }
 
-vox_status vox_team_gradients(vox_team *team, const vox_team_batch *batch, float *loss,
-                              vox_error *err)
+static vox_status gradients_job(vox_replica *r, void *arg, vox_error *err)
 {
-    vox_status s = share_out(team, batch, loss, err);
-    return s == VOX_OK ? run_batch(team, WORK_GRADIENTS, batch->n, gradients_job, err) : s;
+    return finish(r, vox_replica_gradients(r, &((member *)arg)->share, err), err);
 }
 
 static vox_status take_job(vox_replica *r, void *arg, vox_error *err)
@@ -290,22 +313,33 @@ static vox_status give_job(vox_replica *r, void *arg, vox_error *err)
     return vox_replica_give(r, VOX_FLAT_GRADS, false, err);
 }
 
-/* Replica 0: the sum goes in, the weights change and come out. */
+static vox_status call_update(vox_team *team, vox_replica *r, vox_error *err)
+{
+    vox_device_label(vox_replica_device(r), VOX_LABEL_UPDATE);
+    return team->update(r, team->update_arg, err);
+}
+
+/* The only replica: all of a step in one go. */
+static vox_status whole_step_job(vox_replica *r, void *arg, vox_error *err)
+{
+    vox_team *team = arg;
+    vox_status s = vox_replica_gradients(r, &team->member[0].share, err);
+    if (s == VOX_OK)
+        s = call_update(team, r, err);
+    return finish(r, s, err);
+}
+
+/* Replica 0 of several: the sum goes in, the weights change and come out. */
 static vox_status update_job(vox_replica *r, void *arg, vox_error *err)
 {
     vox_team *team = arg;
-    vox_status s = VOX_OK;
     float *weights = NULL;
-    if (team->size > 1)
-        s = vox_replica_give(r, VOX_FLAT_GRADS, true, err);
-    vox_device_label(vox_replica_device(r), VOX_LABEL_UPDATE);
+    vox_status s = vox_replica_give(r, VOX_FLAT_GRADS, true, err);
     if (s == VOX_OK)
-        s = team->update(r, team->update_arg, err);
-    if (s == VOX_OK && team->size > 1)
+        s = call_update(team, r, err);
+    if (s == VOX_OK)
         s = vox_replica_take(r, VOX_FLAT_PARAMS, &weights, err);
     team->weights = weights;
-    if (s == VOX_OK && team->size == 1)
-        s = vox_device_finish(vox_replica_device(r), err);
     return s;
 }
 
@@ -337,12 +371,8 @@ static vox_status broadcast(vox_team *team, vox_error *err)
     return first == VOX_OK ? s : first;
 }
 
-vox_status vox_team_update(vox_team *team, vox_replica_fn update, void *arg, vox_error *err)
+static vox_status reduce_and_update(vox_team *team, vox_error *err)
 {
-    team->update = update;
-    team->update_arg = arg;
-    if (team->size == 1)
-        return run_first(team, update_job, team, err);
     vox_status s = run_all(team, 0, true, take_job, err);
     if (s != VOX_OK)
         return s;
@@ -351,6 +381,28 @@ vox_status vox_team_update(vox_team *team, vox_replica_fn update, void *arg, vox
     if (s == VOX_OK)
         s = run_first(team, update_job, team, err);
     return s == VOX_OK ? broadcast(team, err) : s;
+}
+
+static bool all_finite(const float *loss, int64_t n)
+{
+    bool finite = true;
+    for (int64_t i = 0; i < n; i++)
+        finite = finite && isfinite(loss[i]);
+    return finite;
+}
+
+vox_status vox_team_step(vox_team *team, const vox_team_batch *batch, vox_replica_fn update,
+                         void *arg, float *loss, vox_error *err)
+{
+    vox_status s = share_out(team, batch, loss, err);
+    if (s != VOX_OK)
+        return s;
+    team->update = update;
+    team->update_arg = arg;
+    if (team->size == 1)
+        return run_first(team, whole_step_job, team, err);
+    s = run_batch(team, WORK_GRADIENTS, batch->n, gradients_job, err);
+    return s == VOX_OK && all_finite(loss, batch->n) ? reduce_and_update(team, err) : s;
 }
 
 /* ---- evaluation ----------------------------------------------------------- */
@@ -391,10 +443,7 @@ vox_status vox_team_find_nonfinite(vox_team *team, char layer[64], vox_error *er
     layer[0] = '\0';
     for (size_t i = 0; i < team->size && !layer[0]; i++) {
         const vox_share *share = &team->member[i].share;
-        bool finite = true;
-        for (int64_t k = 0; k < share->n; k++)
-            finite = finite && isfinite(share->loss[k]);
-        if (finite)
+        if (all_finite(share->loss, share->n))
             continue;
         find_arg arg = {share->n, NULL};
         vox_replica_post(team->member[i].replica, find_job, &arg);

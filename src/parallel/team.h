@@ -1,8 +1,8 @@
 /* team.h - the replicas of a job working together on one batch after the other.
  *
- * A step is two calls: vox_team_gradients shares the batch out and computes, vox_team_update sums
- * the gradients, has the caller's function change the weights on device 0, where the optimiser's
- * state lives, and brings them to the others.  With one device nothing leaves it.
+ * A step shares the batch out and computes, sums the gradients, has the caller's function change
+ * the weights on device 0, where the optimiser's state lives, and brings them to the others.  With
+ * one device nothing leaves it, and the host waits only for the whole step's end.
  *
  * One invariant: outside of these calls all replicas hold the same weights, to the bit. */
 #ifndef VOX_PARALLEL_TEAM_H
@@ -44,20 +44,26 @@ typedef struct vox_team_batch {
     const int32_t *label; /* [n]; NULL in vox_team_eval: no losses */
     int64_t n;            /* 1..batch */
     uint64_t step;
+    /* The batch that will come next, uploaded while this one is computed, or NULL; its memory must
+     * stay as it is until it was computed.  Not for vox_team_eval. */
+    const struct vox_team_batch *next;
 } vox_team_batch;
 
-/* Gradients of the mean loss over the batch, on the devices; loss[n] is each sample's. */
-vox_status vox_team_gradients(vox_team *team, const vox_team_batch *batch, float *loss,
-                              vox_error *err);
-/* After vox_team_gradients.  update runs on replica 0's thread; there vox_plan_grads holds the sum
- * over all devices and vox_plan_params is to be changed. */
-vox_status vox_team_update(vox_team *team, vox_replica_fn update, void *arg, vox_error *err);
+/* One step on a batch: loss[n] is each sample's; the gradients are of their mean.
+ *
+ * update runs on replica 0's thread and only enqueues; there vox_plan_grads holds the sum over all
+ * devices and vox_plan_params is to be changed.  If a loss is not finite the weights must stay as
+ * they are, and the step still gives VOX_OK: with several devices update is not called, with one it
+ * is called before the losses are known, and must heed those in vox_plan_loss on the device
+ * (vox_optimizer_step does). */
+vox_status vox_team_step(vox_team *team, const vox_team_batch *batch, vox_replica_fn update,
+                         void *arg, float *loss, vox_error *err);
 
 /* Evaluation semantics; output[n, ...] as vox_plan_output has it, loss[n] if there are labels. */
 vox_status vox_team_eval(vox_team *team, const vox_team_batch *batch, float *output, float *loss,
                          vox_error *err);
 
-/* After vox_team_gradients gave a loss that is not finite, before any update: the first layer
+/* After vox_team_step gave a loss that is not finite: the first layer
  * whose output is not, or "" if only the loss itself is. */
 vox_status vox_team_find_nonfinite(vox_team *team, char layer[64], vox_error *err);
 

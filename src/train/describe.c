@@ -37,7 +37,7 @@ static void describe_layer(vox_layer_desc *out, const vox_graph *g, int i)
 static void describe_device(vox_device_memory *out, const vox_experiment *exp,
                             const vox_device_desc *found)
 {
-    const vox_plan_options opt = {.n_max = exp->train.batch, .training = true};
+    const vox_plan_options opt = {.n_max = exp->train.batch, .training = true, .ahead = true};
     vox_error why;
     vox_device *dev = NULL;
     *out = (vox_device_memory){.index = found->index, .global_mem_bytes = found->global_mem_bytes};
@@ -69,7 +69,7 @@ static vox_status describe_devices(vox_network_desc *d, const vox_experiment *ex
 static vox_status describe(vox_network_desc *d, const vox_experiment *exp, vox_error *err)
 {
     const vox_graph *g = exp->graph;
-    const vox_plan_options opt = {.n_max = exp->train.batch, .training = true};
+    const vox_plan_options opt = {.n_max = exp->train.batch, .training = true, .ahead = true};
     d->layer = vox_calloc((size_t)g->layers, sizeof *d->layer, "a description", err);
     if (!d->layer)
         return VOX_ERR_MEMORY;

@@ -41,6 +41,7 @@ static vox_status nonfinite(vox_trainer *t, double loss, vox_error *err)
 
 typedef struct update_arg {
     vox_trainer *t;
+    int64_t unseen; /* losses on the device that the host has not seen yet */
     double lr;
 } update_arg;
 
@@ -48,8 +49,9 @@ static vox_status update_job(vox_replica *r, void *arg, vox_error *err)
 {
     const update_arg *u = arg;
     vox_plan *plan = vox_replica_plan(r);
-    return vox_optimizer_step(u->t->optimizer, vox_plan_params(plan), vox_plan_grads(plan), u->lr,
-                              u->t->state.progress.step, err);
+    return vox_optimizer_step(u->t->optimizer, vox_plan_params(plan), vox_plan_grads(plan),
+                              vox_plan_loss(plan)->buf, u->unseen, u->lr, u->t->state.progress.step,
+                              err);
 }
 
 static double mean_loss(const float *loss, int64_t n)
@@ -88,26 +90,53 @@ static vox_status log_step(vox_trainer *t, const vox_event *event, vox_error *er
     return vox_run_dir_log(&t->run, &j, err);
 }
 
+/* The batch after the one under way, if it is read already: its upload hides behind the step. */
+static const vox_team_batch *look_ahead(vox_trainer *t, vox_team_batch *next)
+{
+    const vox_batch *batch = vox_loader_peek(t->loader);
+    if (!batch)
+        return NULL;
+    vox_cases_labels(&t->train, batch, t->next_label);
+    *next = (vox_team_batch){.voxel = batch->voxel,
+                             .label = t->next_label,
+                             .n = (int64_t)batch->n,
+                             .step = (uint64_t)t->state.progress.step + 1};
+    return next;
+}
+
+/* The labels of the batch that was looked ahead at stay where they were uploaded from. */
+static void take_labels(vox_trainer *t, const vox_batch *batch)
+{
+    int32_t *was = t->label;
+    t->label = t->next_label;
+    t->next_label = was;
+    vox_cases_labels(&t->train, batch, t->label);
+}
+
 static vox_status step(vox_trainer *t, vox_error *err)
 {
     const vox_train_spec *spec = &t->exp->train;
     const vox_progress *p = &t->state.progress;
     const vox_batch *batch;
+    vox_team_batch next;
     double start = vox_now();
     vox_status s = vox_loader_next(t->loader, &batch, err);
     if (s != VOX_OK)
         return s;
-    const vox_team_batch b = {batch->voxel, t->label, (int64_t)batch->n, (uint64_t)p->step};
-    vox_cases_labels(&t->train, batch, t->label);
-    if ((s = vox_team_gradients(t->team, &b, t->loss, err)) != VOX_OK)
+    take_labels(t, batch);
+    const vox_team_batch b = {.voxel = batch->voxel,
+                              .label = t->label,
+                              .n = (int64_t)batch->n,
+                              .step = (uint64_t)p->step,
+                              .next = look_ahead(t, &next)};
+    update_arg u = {
+        t, vox_team_size(t->team) == 1 ? b.n : 0,
+        vox_schedule_rate(&spec->schedule, spec->optimizer.lr, spec->warmup, p->step, t->steps)};
+    if ((s = vox_team_step(t->team, &b, update_job, &u, t->loss, err)) != VOX_OK)
         return s;
     double loss = mean_loss(t->loss, b.n);
     if (!isfinite(loss))
         return nonfinite(t, loss, err);
-    update_arg u = {
-        t, vox_schedule_rate(&spec->schedule, spec->optimizer.lr, spec->warmup, p->step, t->steps)};
-    if ((s = vox_team_update(t->team, update_job, &u, err)) != VOX_OK)
-        return s;
     vox_event event = {.kind = VOX_EVENT_STEP,
                        .epoch = (int64_t)batch->epoch,
                        .loss = loss,

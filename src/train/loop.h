@@ -21,7 +21,7 @@ typedef struct vox_trainer {
     int64_t valid_step; /* of the last validation; -1: none */
     vox_metrics_result valid_last;
     float *loss;    /* [batch] */
-    int32_t *label; /* [batch] */
+    int32_t *label, *next_label; /* [batch] */
     double began;   /* vox_now() - seconds trained before */
     double started; /* vox_now() of this call */
 } vox_trainer;

@@ -62,7 +62,7 @@ static vox_status open_state(vox_optimizer *o, size_t floats, vox_error *err)
     return s;
 }
 
-/* The coefficient is 1 for good unless clipping computes it anew at each step. */
+/* The coefficient is 1 unless clipping or the guard makes it something else. */
 static vox_status open_clipping(vox_optimizer *o, vox_error *err)
 {
     const float one = 1;
@@ -71,6 +71,9 @@ static vox_status open_clipping(vox_optimizer *o, vox_error *err)
                                    "the clipping coefficient", err);
     if (s == VOX_OK)
         s = vox_buffer_write(o->coefficient, 0, &one, sizeof one, true, err);
+    if (s == VOX_OK)
+        s = vox_kernel_open(&o->guard_kernel, o->dev, "update_guard.cl", "update_guard",
+                            o->clip_norm > 0 ? "-DCLIPPED=1" : "-DCLIPPED=0", err);
     if (s != VOX_OK || o->clip_norm <= 0)
         return s;
     s = vox_buffer_open(&o->norm_part, o->dev, 4 * NORM_PARTS, VOX_BUFFER_DEVICE,
@@ -120,6 +123,7 @@ void vox_optimizer_free(vox_optimizer **optimizer)
     vox_kernel_free(&o->kernel);
     vox_kernel_free(&o->norm_kernel);
     vox_kernel_free(&o->clip_kernel);
+    vox_kernel_free(&o->guard_kernel);
     for (size_t i = 0; i < VOX_OPTIMIZER_MAX_PARTS; i++)
         vox_buffer_free(&o->part[i]);
     vox_buffer_free(&o->norm_part);
@@ -144,10 +148,20 @@ static vox_status clip(vox_optimizer *o, vox_buffer *grads, vox_error *err)
     return s;
 }
 
-vox_status vox_optimizer_step(vox_optimizer *o, vox_buffer *params, vox_buffer *grads, double lr,
-                              int64_t step, vox_error *err)
+static vox_status guard(vox_optimizer *o, vox_buffer *loss, int64_t n, vox_error *err)
+{
+    const vox_grid one = {{1, 1, 1}, {1, 1, 1}};
+    const vox_arg args[] = {vox_arg_buffer(loss), vox_arg_buffer(o->coefficient),
+                            vox_arg_u32((uint32_t)n)};
+    return vox_kernel_launch(o->guard_kernel, &one, args, 3, err);
+}
+
+vox_status vox_optimizer_step(vox_optimizer *o, vox_buffer *params, vox_buffer *grads,
+                              vox_buffer *loss, int64_t n, double lr, int64_t step, vox_error *err)
 {
     vox_status s = o->clip_norm > 0 ? clip(o, grads, err) : VOX_OK;
+    if (s == VOX_OK && n > 0)
+        s = guard(o, loss, n, err);
     return s == VOX_OK ? o->method->step(o, params, grads, lr, step, err) : s;
 }
 

@@ -18,9 +18,11 @@ vox_status vox_optimizer_open(vox_optimizer **out, vox_device *dev, const vox_gr
 void vox_optimizer_free(vox_optimizer **optimizer);
 
 /* Enqueues update number `step` (from 0; PyTorch's first step takes no dampening) at rate lr.
- * params and grads are flat; grads may be overwritten. */
-vox_status vox_optimizer_step(vox_optimizer *o, vox_buffer *params, vox_buffer *grads, double lr,
-                              int64_t step, vox_error *err);
+ * params and grads are flat; grads may be overwritten.  loss [n] is on the device: if one of them
+ * is not finite when the update's turn comes, it changes nothing; n 0: the host has looked, loss
+ * may be NULL. */
+vox_status vox_optimizer_step(vox_optimizer *o, vox_buffer *params, vox_buffer *grads,
+                              vox_buffer *loss, int64_t n, double lr, int64_t step, vox_error *err);
 
 /* The state a checkpoint must keep: flat vectors laid out like the parameters, by name
  * ("momentum"); borrowed. */

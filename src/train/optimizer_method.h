@@ -17,7 +17,8 @@ typedef struct vox_optimizer_method {
     size_t (*parts)(const vox_optimizer_spec *spec, const char *name[VOX_OPTIMIZER_MAX_PARTS]);
     /* Makes o->kernel. */
     vox_status (*build)(struct vox_optimizer *o, vox_error *err);
-    /* Enqueues one update; coefficient holds one float that the gradients are multiplied by. */
+    /* Enqueues one update; coefficient holds one float that the gradients are multiplied by, or a
+     * negative one: then nothing may change. */
     vox_status (*step)(struct vox_optimizer *o, vox_buffer *params, vox_buffer *grads, double lr,
                        int64_t step, vox_error *err);
 } vox_optimizer_method;
@@ -31,7 +32,7 @@ struct vox_optimizer {
     vox_buffer *used;        /* [blocks] uint: trainable elements at the start of each block */
     vox_buffer *coefficient; /* [1] */
     vox_buffer *norm_part;   /* sums of squares; NULL without clipping */
-    vox_kernel *kernel, *norm_kernel, *clip_kernel;
+    vox_kernel *kernel, *norm_kernel, *clip_kernel, *guard_kernel;
     vox_buffer *part[VOX_OPTIMIZER_MAX_PARTS];
     const char *part_name[VOX_OPTIMIZER_MAX_PARTS];
     size_t parts;

@@ -95,7 +95,9 @@ static vox_status make_state(vox_trainer *t, const char *dir, vox_error *err)
     t->state.data = vox_cases_mark(&t->train);
     t->loss = vox_calloc((size_t)t->exp->train.batch, sizeof *t->loss, "losses", err);
     t->label = vox_calloc((size_t)t->exp->train.batch, sizeof *t->label, "labels", err);
-    if (s == VOX_OK && (!t->state.experiment || !t->state.data_dir || !t->loss || !t->label))
+    t->next_label = vox_calloc((size_t)t->exp->train.batch, sizeof *t->label, "labels", err);
+    if (s == VOX_OK &&
+        (!t->state.experiment || !t->state.data_dir || !t->loss || !t->label || !t->next_label))
         s = VOX_ERR_MEMORY;
     return s;
 }
@@ -276,4 +278,5 @@ void vox_trainer_close(vox_trainer *t)
     vox_run_dir_release(&t->run);
     free(t->loss);
     free(t->label);
+    free(t->next_label);
 }

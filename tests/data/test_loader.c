@@ -33,7 +33,7 @@ static vox_dataset *make_set(bool load)
 static void collect(vox_dataset *set, const vox_loader_options *opt, size_t batches, size_t *order)
 {
     vox_loader *loader;
-    const vox_batch *b;
+    const vox_batch *b, *peeked = NULL;
     uint64_t epoch = opt->epoch, first = opt->first;
     assert_ok(vox_loader_open(&loader, set, opt, &err));
     for (size_t k = 0; k < batches; k++) {
@@ -42,6 +42,9 @@ static void collect(vox_dataset *set, const vox_loader_options *opt, size_t batc
             first = 0;
             epoch++;
         }
+        if (peeked) /* what was seen ahead is what came */
+            assert_ptr_equal(peeked, b);
+        peeked = vox_loader_peek(loader);
         size_t left = CASES - (size_t)first;
         assert_int_equal(b->n, left < opt->batch ? left : opt->batch);
         assert_int_equal(b->epoch, epoch);

@@ -51,11 +51,10 @@ static void gradients(const vox_ctx *on, bool copy, int64_t n, float *loss, floa
     vox_team *team = NULL;
     const vox_team_options opt = {
         .graph = exp_->graph, .batch = 7, .training = true, .seed = 9, .copy = copy};
-    const vox_team_batch batch = {voxel, label, n, 4};
+    const vox_team_batch batch = {.voxel = voxel, .label = label, .n = n, .step = 4};
     assert_ok(vox_team_open(&team, on, &opt, &err));
     assert_ok(vox_team_set_params(team, weights, &err));
-    assert_ok(vox_team_gradients(team, &batch, loss, &err));
-    assert_ok(vox_team_update(team, keep_gradients, grads, &err));
+    assert_ok(vox_team_step(team, &batch, keep_gradients, grads, loss, &err));
     float *back = calloc(flat, sizeof *back);
     assert_ok(vox_team_get_params(team, back, &err)); /* the update changed nothing */
     assert_memory_equal(back, weights, flat * sizeof *back);
@@ -94,6 +93,50 @@ static void shared_gradients_are_one_devices(void **state)
     vox_ctx_free(&one);
 }
 
+/* Steps over batches of 7, 5, 7 ... samples, each told what comes next: truly, falsely, or not at
+ * all; losses[6][7]. */
+static void steps_ahead(const vox_ctx *on, int tell, float losses[6][7])
+{
+    vox_error err = {0};
+    vox_team *team = NULL;
+    float *grads = calloc(flat, sizeof *grads);
+    const vox_team_options opt = {.graph = exp_->graph, .batch = 7, .training = true, .seed = 9};
+    assert_ok(vox_team_open(&team, on, &opt, &err));
+    assert_ok(vox_team_set_params(team, weights, &err));
+    for (int k = 0; k < 6; k++) {
+        const int64_t n = k % 2 ? 5 : 7, other = k % 2 ? 7 : 5;
+        const vox_team_batch next = {.voxel = k % 2 ? voxel : voxel + 2 * sample,
+                                     .label = k % 2 ? label : label + 2,
+                                     .n = tell == 2 ? other - 1 : other,
+                                     .step = (uint64_t)k + 1};
+        const vox_team_batch batch = {.voxel = k % 2 ? voxel + 2 * sample : voxel,
+                                      .label = k % 2 ? label + 2 : label,
+                                      .n = n,
+                                      .step = (uint64_t)k,
+                                      .next = tell ? &next : NULL};
+        assert_ok(vox_team_step(team, &batch, keep_gradients, grads, losses[k], &err));
+    }
+    free(grads);
+    vox_team_free(&team);
+}
+
+static void the_next_batch_comes_early(void **state)
+{
+    (void)state;
+    vox_error err = {0};
+    float losses[3][6][7] = {0};
+    vox_ctx *one = NULL;
+    assert_ok(vox_ctx_open(&one, "0", &err));
+    for (int devices = 0; devices < 2; devices++) {
+        for (int tell = 0; tell < 3; tell++)
+            steps_ahead(devices ? ctx : one, tell, losses[tell]);
+        assert_true(losses[0][0][0] != losses[0][1][0]);
+        assert_memory_equal(losses[1], losses[0], sizeof losses[0]);
+        assert_memory_equal(losses[2], losses[0], sizeof losses[0]);
+    }
+    vox_ctx_free(&one);
+}
+
 static vox_status fails(vox_replica *r, void *arg, vox_error *err)
 {
     (void)arg;
@@ -109,14 +152,16 @@ static void errors_name_the_device(void **state)
     vox_team *team = NULL;
     float loss[7];
     const vox_team_options opt = {.graph = exp_->graph, .batch = 7, .training = true};
-    vox_team_batch batch = {voxel, label, 7, 0};
+    vox_team_batch batch = {.voxel = voxel, .label = label, .n = 7}, next = {.n = 8};
     assert_ok(vox_team_open(&team, ctx, &opt, &err));
     assert_ok(vox_team_set_params(team, weights, &err));
-    assert_ok(vox_team_gradients(team, &batch, loss, &err));
-    assert_error(vox_team_update(team, fails, NULL, &err), VOX_ERR_DEVICE, "device 0 ");
+    assert_error(vox_team_step(team, &batch, fails, NULL, loss, &err), VOX_ERR_DEVICE, "device 0 ");
     assert_non_null(strstr(err.detail, "CL_OUT_OF_RESOURCES"));
+    batch.next = &next;
+    assert_error(vox_team_step(team, &batch, fails, NULL, loss, &err), VOX_ERR_USAGE, "1 to 7");
+    batch.next = NULL;
     batch.n = 8;
-    assert_error(vox_team_gradients(team, &batch, loss, &err), VOX_ERR_USAGE, "1 to 7");
+    assert_error(vox_team_step(team, &batch, fails, NULL, loss, &err), VOX_ERR_USAGE, "1 to 7");
     batch.n = 0;
     assert_error(vox_team_eval(team, &batch, loss, loss, &err), VOX_ERR_USAGE, "0 samples");
     vox_team_free(&team);
@@ -134,6 +179,7 @@ int main(int argc, char **argv)
     }
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(shared_gradients_are_one_devices),
+        cmocka_unit_test(the_next_batch_comes_early),
         cmocka_unit_test(errors_name_the_device),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

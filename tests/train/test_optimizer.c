@@ -108,7 +108,8 @@ static void check_golden(size_t device, int c)
         for (size_t i = 0; i < SGD_N; i++)
             r.host[place(i)] = (float)(sin((double)i + 1 + 0.7 * step) * (1 + 0.3 * step));
         write_all(&r, r.grads);
-        assert_ok(vox_optimizer_step(r.optimizer, r.params, r.grads, sgd_case[c].lr, step, &err));
+        assert_ok(vox_optimizer_step(r.optimizer, r.params, r.grads, NULL, 0, sgd_case[c].lr, step,
+                                     &err));
         read_params(&r);
         for (size_t i = 0; i < SGD_N; i++)
             assert_float_equal(r.host[place(i)], sgd_case[c].param[step][i], 2e-7);
@@ -148,7 +149,7 @@ static double long_step(size_t device, float *bits, size_t count)
     for (size_t i = 0; i < graph.flat_floats; i++)
         r.host[i] = 1;
     write_all(&r, r.params);
-    assert_ok(vox_optimizer_step(r.optimizer, r.params, r.grads, lr, 0, &err));
+    assert_ok(vox_optimizer_step(r.optimizer, r.params, r.grads, NULL, 0, lr, 0, &err));
     read_params(&r);
     for (size_t i = 0; i < count; i++) {
         double want = 1 - lr * (grad[place(i)] * clip / (sqrt(norm) + 1e-6) + 0.01);
@@ -186,17 +187,51 @@ static void a_nan_gradient_is_not_hidden(void **state)
     write_all(&r, r.params);
     r.host[SECOND_AT] = NAN;
     write_all(&r, r.grads);
-    assert_ok(vox_optimizer_step(r.optimizer, r.params, r.grads, 0.1, 0, &err));
+    assert_ok(vox_optimizer_step(r.optimizer, r.params, r.grads, NULL, 0, 0.1, 0, &err));
     read_params(&r);
     for (size_t i = 0; i < FIRST + 3; i++) /* as PyTorch: the norm is NaN, and so is all */
         assert_true(isnan(r.host[place(i)]));
     close_rig(&r);
 }
 
+/* With and without clipping; the losses are looked at on the device. */
+static void a_loss_that_is_not_finite_stops_the_update(void **state)
+{
+    (void)state;
+    vox_error err = {0};
+    const vox_optimizer_spec spec = {.momentum = 0.9};
+    const float bad[] = {NAN, INFINITY, -INFINITY, 0.5f};
+    make_graph(3);
+    for (int c = 0; c < 8; c++) {
+        rig r = open_rig(0, &spec, c < 4 ? 0 : 1.0);
+        const float loss[3] = {1, 2, bad[c % 4]};
+        vox_buffer *on_device = NULL;
+        assert_ok(
+            vox_buffer_open(&on_device, r.dev, sizeof loss, VOX_BUFFER_DEVICE, "losses", &err));
+        assert_ok(vox_buffer_write(on_device, 0, loss, sizeof loss, true, &err));
+        for (size_t i = 0; i < FIRST + 3; i++)
+            r.host[place(i)] = 1;
+        write_all(&r, r.params);
+        write_all(&r, r.grads);
+        assert_ok(vox_optimizer_step(r.optimizer, r.params, r.grads, on_device, 3, 0.1, 0, &err));
+        read_params(&r);
+        for (size_t i = 0; i < FIRST + 3; i++)
+            assert_true((r.host[place(i)] == 1) == (c % 4 != 3));
+        /* Only the first two are this batch's: the next step goes on as if nothing had been. */
+        assert_ok(vox_optimizer_step(r.optimizer, r.params, r.grads, on_device, 2, 0.1, 0, &err));
+        read_params(&r);
+        for (size_t i = 0; i < FIRST + 3; i++)
+            assert_true(r.host[place(i)] < 1);
+        vox_buffer_free(&on_device);
+        close_rig(&r);
+    }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(sgd_follows_pytorch),
-                                       cmocka_unit_test(clipping_a_long_vector),
-                                       cmocka_unit_test(a_nan_gradient_is_not_hidden)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(sgd_follows_pytorch), cmocka_unit_test(clipping_a_long_vector),
+        cmocka_unit_test(a_nan_gradient_is_not_hidden),
+        cmocka_unit_test(a_loss_that_is_not_finite_stops_the_update)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
