@@ -42,6 +42,18 @@ static const vt_case cases[] = {
 
     /* where formulas have their edges */
     {"1x1x1: planes become rows", "out=5 kernel=1", {2, 3, 2, 3, 4}, 1, VT_TINY, VT_UNIFORM},
+    {"1x1x1 as a matrix product: more than one tile, a rest, no bias @gemm",
+     "out=70 kernel=1 bias=false",
+     {3, 33, 3, 5, 7},
+     2,
+     VT_ALWAYS,
+     VT_UNIFORM},
+    {"1x1x1, large: a sum cut into pieces @gemm",
+     "out=3 kernel=1",
+     {2, 2, 1, 130, 130},
+     0,
+     VT_ALWAYS,
+     VT_UNIFORM},
     {"1x1x1 with pad: not flattened @direct16 @naive",
      "out=18 kernel=1 pad=1",
      {1, 17, 2, 3, 4},
