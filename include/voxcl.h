@@ -339,6 +339,10 @@ VOX_API vox_status vox_bench_step(const vox_experiment *exp, vox_ctx *ctx, int64
 /* arguments: "--in", "4,1,25,224,224", ... as on the command line. */
 VOX_API vox_status vox_bench_conv(vox_ctx *ctx, const char *const *args, size_t count, char **json,
                                   vox_error *err);
+/* name: an operation's, as in experiments, or "sgd"; every algorithm of every pass.  args:
+ * "--in", "4,32,13,56,56" and so on, and attributes as "kernel=2,3,3". */
+VOX_API vox_status vox_bench_op(vox_ctx *ctx, const char *name, const char *const *args,
+                                size_t count, char **json, vox_error *err);
 /* kind: "conv".  Its forward pass from the naive method to the tuned one; args change the shape,
  * as for vox_bench_conv (all but --pass and --algo). */
 VOX_API vox_status vox_bench_ladder(vox_ctx *ctx, const char *kind, const char *const *args,

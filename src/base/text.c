@@ -47,6 +47,24 @@ bool vox_parse_double(const char *text, double *out)
     return true;
 }
 
+int vox_parse_list(const char *text, int64_t *out, int most)
+{
+    char one[32];
+    for (int count = 0; count < most; count++) {
+        const size_t length = strcspn(text, ",");
+        if (length >= sizeof one)
+            return 0;
+        memcpy(one, text, length);
+        one[length] = '\0';
+        if (!vox_parse_i64(one, &out[count]))
+            return 0;
+        if (text[length] == '\0')
+            return count + 1;
+        text += length + 1;
+    }
+    return 0;
+}
+
 #define WORD_MAX 48
 
 static size_t edit_distance(const char *a, const char *b)

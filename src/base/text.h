@@ -8,6 +8,8 @@
  * one or does not fit.  The decimal point is '.', whatever the locale. */
 bool vox_parse_i64(const char *text, int64_t *out);
 bool vox_parse_double(const char *text, double *out);
+/* "4,1,25" into out[most]; returns how many there are, 0 when text is anything else. */
+int vox_parse_list(const char *text, int64_t *out, int most);
 
 /* The candidate nearest to `word` by edit distance, or NULL when none is near
  * enough (more than a third of the letters differ).  candidates ends with NULL. */

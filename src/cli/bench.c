@@ -158,6 +158,70 @@ static int bench_conv(int argc, char **argv)
     return s == VOX_OK ? show(document, json) : cli_error(&err);
 }
 
+static int measure_op(const char *name, const char **args, size_t count, const cli_list *words,
+                      const char *devices, bool json)
+{
+    vox_error err = {0};
+    vox_ctx *ctx = NULL;
+    char *document = NULL;
+    const char *all[64];
+    for (size_t i = 0; i < words->count && count + i < 64; i++)
+        all[count + i] = words->item[i];
+    memcpy(all, args, count * sizeof *args);
+    vox_status s = vox_ctx_open(&ctx, devices, &err);
+    if (s == VOX_OK)
+        s = vox_bench_op(ctx, name, all, count + words->count, &document, &err);
+    vox_ctx_free(&ctx);
+    return s == VOX_OK ? show(document, json) : cli_error(&err);
+}
+
+static int bench_op(int argc, char **argv)
+{
+    bool json = false;
+    const char *op, *devices = NULL, *value[6] = {NULL};
+    cli_list words = {0};
+    const cli_option options[] = {
+        {.name = "in",
+         .value = "N,C,D,H,W",
+         .text = &value[0],
+         .help = "input; what is left out is 1"},
+        {.name = "inputs", .value = "N", .text = &value[1], .help = "how many inputs (the fewest)"},
+        {.name = "pass",
+         .value = "P",
+         .text = &value[2],
+         .help = "fwd, bwd_data, bwd_weights or all (all)"},
+        {.name = "layout", .value = "L", .text = &value[3], .help = "plain, block16 or all (all)"},
+        {.name = "algo", .value = "A", .text = &value[4], .help = "all or a name (all)"},
+        {.name = "repeat",
+         .value = "N",
+         .text = &value[5],
+         .help = "timed runs of each (half a second of them)"},
+        CLI_DEVICES_OPTION(devices),
+        CLI_JSON_OPTION(json),
+        {.name = NULL},
+    };
+    const cli_spec spec = {
+        .usage = "bench op NAME --in N,C,D,H,W [KEY=VALUE...] [options]",
+        .about =
+            "Times every algorithm of an operation, with its attributes as in experiments\n"
+            "(kernel=2,3,3), or an optimiser's update (sgd; --in is the number of weights).\n"
+            "gb_per_s counts each number that has to be read or written once; copy_share is of\n"
+            "the rate of copies of as many bytes, which take turns with it.",
+        .operands = (const char *const[]){"NAME", NULL},
+        .options = options,
+        .rest = &words,
+    };
+    char name[6][16];
+    const char *args[12];
+    int code = cli_parse(&spec, argc, argv, &op);
+    if (code == CLI_GO && words.count > 32)
+        code = cli_usage("bench op", NULL, "bench op: too many attributes");
+    if (code == CLI_GO)
+        code = measure_op(op, args, pass_on(options, value, 6, name, args), &words, devices, json);
+    cli_list_release(&words);
+    return code;
+}
+
 static int bench_peak(int argc, char **argv)
 {
     bool json = false;
@@ -235,6 +299,7 @@ static const struct {
 } kinds[] = {
     {"conv", "bench conv", bench_conv, "the algorithms of a convolution"},
     {"ladder", "bench ladder", bench_ladder, "from the naive method to the tuned one"},
+    {"op", "bench op", bench_op, "the algorithms of any other operation, or an optimiser's update"},
     {"peak", "bench peak", bench_peak, "a device's ceilings: multiply-adds and copies"},
     {"reduce", "bench reduce", bench_reduce, "the reduction tree over the devices' gradients"},
     {"step", "bench step", bench_step, "a training step of an experiment, and its layers"},

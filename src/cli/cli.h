@@ -66,6 +66,7 @@ typedef struct cli_spec {
     const char *const *operands; /* "EXP", "[DIR]" (optional), NULL at the end */
     const cli_option *options;   /* ends with a NULL name */
     const char *more;            /* more text for --help, or NULL */
+    cli_list *rest;              /* takes the operands past those named; NULL: there are none */
 } cli_spec;
 
 /* Options that several commands have, as items of a list of cli_option. */

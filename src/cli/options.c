@@ -177,6 +177,10 @@ static int read_option(reader *r, const char *arg)
 
 static int add_operand(reader *r, const char *arg, const char **operand)
 {
+    if (!r->spec->operands[r->operands] && r->spec->rest) {
+        list_add(r->spec->rest, arg);
+        return CLI_GO;
+    }
     if (!r->spec->operands[r->operands])
         return cli_usage(r->command, NULL, "%s has no place for \"%s\"", r->command, arg);
     operand[r->operands++] = arg;

@@ -77,6 +77,11 @@ expect 1 'x.yaml' tune x.yaml
 expect 2 'bench needs KIND' bench
 expect 2 'bench ladder needs KIND' bench ladder
 expect 2 'there is no ladder "convolution" +hint: there is: conv' bench ladder convolution
+expect 2 'bench op needs NAME' bench op
+expect 2 'bench op relu needs --in' bench op relu
+expect 2 'no operation "rleu" +hint: there are: relu,' bench op rleu --in 1
+expect 2 'bench op relu: there is no meaning to "k=1"' bench op relu --in 1 k=1
+expect 0 'pass +layout +algorithm .*forward +plain +flat' bench op relu --in 2,3 --repeat 1
 expect 2 'bench peak has no place for "x"' bench peak x
 expect 1 'no-such-device. matches none of' bench peak --devices no-such-device
 expect 2 'no benchmark "redcue" +hint: did you mean "voxcl bench reduce"' bench redcue

@@ -7,61 +7,11 @@
 
 #include "base/error.h"
 #include "base/mem.h"
-#include "base/text.h"
+#include "ops/attr_words.h"
 
 static void *slot(const vox_node *node, const vox_attr *a)
 {
     return (char *)node->attr + a->offset;
-}
-
-static void set_number(void *to, vox_attr_kind kind, double value)
-{
-    switch (kind) {
-    case VOX_ATTR_INT:
-        *(int64_t *)to = (int64_t)value;
-        break;
-    case VOX_ATTR_FLOAT:
-        *(double *)to = value;
-        break;
-    case VOX_ATTR_BOOL:
-        *(bool *)to = value != 0;
-        break;
-    case VOX_ATTR_TRIPLE:
-        for (int i = 0; i < 3; i++)
-            ((int64_t *)to)[i] = (int64_t)value;
-        break;
-    case VOX_ATTR_WORD:
-        *(int *)to = (int)value;
-        break;
-    }
-}
-
-static bool set_text(void *to, const vox_attr *a, const char *text)
-{
-    int64_t t[3];
-    double value;
-    if (a->kind == VOX_ATTR_TRIPLE && strchr(text, ',')) {
-        long long d, h, w;
-        if (sscanf(text, "%lld,%lld,%lld", &d, &h, &w) != 3)
-            return false;
-        t[0] = d, t[1] = h, t[2] = w;
-        memcpy(to, t, sizeof t);
-        return true;
-    }
-    if (a->kind == VOX_ATTR_WORD) {
-        for (int i = 0; a->words[i]; i++)
-            if (strcmp(a->words[i], text) == 0) {
-                *(int *)to = i;
-                return true;
-            }
-        return false;
-    }
-    if (a->kind == VOX_ATTR_BOOL)
-        value = strcmp(text, "true") == 0;
-    else if (!vox_parse_double(text, &value))
-        return false;
-    set_number(to, a->kind, value);
-    return true;
 }
 
 static const vox_attr *find_attr(const vox_op *op, const char *key)
@@ -72,39 +22,17 @@ static const vox_attr *find_attr(const vox_op *op, const char *key)
     return NULL;
 }
 
-/* The words "key=value" of text into the node's attributes; bit i of *given: attribute i was. */
-static vox_status read_words(vox_node *node, const char *text, uint64_t *given, vox_error *err)
-{
-    char copy[256], *save = NULL;
-    snprintf(copy, sizeof copy, "%s", text ? text : "");
-    for (char *w = strtok_r(copy, " ", &save); w; w = strtok_r(NULL, " ", &save)) {
-        char *value = strchr(w, '=');
-        if (value)
-            *value++ = '\0';
-        const vox_attr *a = find_attr(node->op, w);
-        if (!a || !value || !set_text(slot(node, a), a, value))
-            return vox_fail(err, VOX_ERR_USAGE, "test case of %s: bad attribute \"%s\"",
-                            node->op->name, w);
-        *given |= UINT64_C(1) << (a - node->op->attrs);
-    }
-    return VOX_OK;
-}
-
+/* The words "key=value" of text into the node's attributes. */
 static vox_status read_attrs(vox_node *node, const char *text, vox_error *err)
 {
-    uint64_t given = 0;
-    for (const vox_attr *a = node->op->attrs; a && a->key; a++)
-        set_number(slot(node, a), a->kind, a->dflt);
-    vox_status s = read_words(node, text, &given, err);
-    for (const vox_attr *a = node->op->attrs; s == VOX_OK && a && a->key; a++) {
-        bool has = given >> (a - node->op->attrs) & 1;
-        if (a->required && !has)
-            s = vox_fail(err, VOX_ERR_USAGE, "test case of %s lacks %s", node->op->name, a->key);
-        if (a->same_as && !has)
-            memcpy(slot(node, a), slot(node, find_attr(node->op, a->same_as)),
-                   a->kind == VOX_ATTR_TRIPLE ? 3 * sizeof(int64_t) : sizeof(int64_t));
-    }
-    return s;
+    char copy[256], *save = NULL, what[96];
+    const char *word[16];
+    size_t count = 0;
+    snprintf(copy, sizeof copy, "%s", text ? text : "");
+    snprintf(what, sizeof what, "test case of %s", node->op->name);
+    for (char *w = strtok_r(copy, " ", &save); w && count < 16; w = strtok_r(NULL, " ", &save))
+        word[count++] = w;
+    return vox_attr_words(node->op->attrs, node->attr, what, word, count, err);
 }
 
 vox_status vt_layer_open(vt_layer *out, const vt_suite *suite, const vt_case *c, vox_error *err)
