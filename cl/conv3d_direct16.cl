@@ -25,6 +25,7 @@
  * a position and nothing is read outside the tensor. */
 #pragma OPENCL FP_CONTRACT ON
 #include "conv.h"
+#include "relu.h"
 
 #ifndef R /* positions of a register tile (1..28) */
 #define R 8
@@ -144,10 +145,10 @@ multiply_add(float16 *a, const float *x, __global const float16 *w, int phase)
 #endif
 
 /* w: packed by conv3d_pack16.cl, [G][FB][KD][KH][KW][16 in][Q][16 out].  bias: [G*Q*16] packed
- * likewise (zeros for backward-data). */
+ * likewise (zeros for backward-data).  x: with -DRELU_IN, as `to`. */
 __kernel __attribute__((reqd_work_group_size(1, 1, 1))) void
 conv3d_direct16(__global const float16 *from, __global const float16 *w,
-                __global const float16 *bias, __global float16 *to)
+                __global const float16 *bias, __global float16 *to, __global const float16 *x)
 {
     const int th = (int)get_global_id(0) / PARTS, part = (int)get_global_id(0) % PARTS;
     const int td = (int)(get_global_id(1) % TD);
@@ -196,12 +197,13 @@ conv3d_direct16(__global const float16 *from, __global const float16 *w,
 #pragma unroll
             for (int q = 0; q < Q; q++)
                 if (g * Q + q < TB) {
-                    __global float16 *t =
-                        to + (((n * TB + g * Q + q) * TD + td) * TH + th) * TW + phase;
+                    const size_t t = (((n * TB + g * Q + q) * TD + td) * TH + th) * TW + phase;
 #pragma unroll
                     for (int r = 0; r < R; r++)
-                        if (j0 + r < count)
-                            t[(j0 + r) * PHASES] = a[r * Q + q];
+                        if (j0 + r < count) {
+                            const size_t at = t + (j0 + r) * PHASES;
+                            to[at] = RELU_DX(RELU_Y(a[r * Q + q]), x[at]);
+                        }
                 }
         }
     }

@@ -3,7 +3,10 @@
  * A layer computes all its passes in one pair of layouts (in, out); where a reader's `in` differs
  * from the writer's `out` a reorder is paid for, and another one for the gradient.  Along a chain
  * dynamic programming finds the best choice; where tensors have several readers, the layers are
- * then improved one by one, in order, until none changes any more (at most SWEEPS times). */
+ * then improved one by one, in order, until none changes any more (at most SWEEPS times).
+ *
+ * A relu that its neighbours may do (fuse.c) costs nothing itself: its seconds are added to each
+ * algorithm of theirs that cannot. */
 #include "net/plan_parts.h"
 
 #include "base/mem.h"
@@ -34,6 +37,7 @@ typedef struct chooser {
     const vox_finddb *times;        /* NULL: none */
     option *option;                 /* [layers + 1] */
     double (*reorder)[VOX_LAYOUTS]; /* [edge][from]: seconds to the other layout */
+    double (*relu)[VOX_PASSES];     /* [layer]: seconds of a relu's pass that may be fused, or 0 */
     forced forced[MAX_FORCED];
     int forceds;
 } chooser;
@@ -171,7 +175,22 @@ static double expected(const chooser *c, const vox_problem *p, const char *key, 
     return is_forced ? seconds_of(a, p) : (double)INFINITY;
 }
 
-static const vox_algo *best_algo(const chooser *c, const vox_problem *p, const char *key,
+/* What the relu layers around a layer cost because this algorithm does not do them. */
+static double unfused(const chooser *c, int layer, const vox_algo *a)
+{
+    double sum = 0;
+    if (a->fuses_relu)
+        return 0;
+    if (a->pass == VOX_FORWARD)
+        return c->relu[vox_fuse_after(c->w, layer)][VOX_FORWARD];
+    for (int k = 0; a->pass == VOX_BACKWARD_DATA && k < vox_wiring_inputs(c->w, layer); k++) {
+        const int relu = vox_fuse_before(c->w, layer, k);
+        sum += relu < 0 ? 0 : c->relu[relu][VOX_BACKWARD_DATA];
+    }
+    return sum;
+}
+
+static const vox_algo *best_algo(const chooser *c, int layer, const vox_problem *p, const char *key,
                                  const vox_algo *like, double *seconds)
 {
     const vox_op *op = p->node->op;
@@ -185,7 +204,7 @@ static const vox_algo *best_algo(const chooser *c, const vox_problem *p, const c
             continue;
         if (a->fits && !a->fits(p))
             continue;
-        double t = expected(c, p, key, a, name != NULL);
+        double t = expected(c, p, key, a, name != NULL) + unfused(c, layer, a);
         if (t < *seconds) {
             best = a;
             *seconds = t;
@@ -224,8 +243,8 @@ static bool fill_option(const chooser *c, int layer, const vox_problem *p, const
                     .pass = (vox_pass)pass, .in = (vox_layout)in, .out = (vox_layout)out};
                 double t = 0;
                 if (vox_wiring_runs(c->w, layer, like.pass))
-                    o->algo[in][out][pass] = best_algo(c, p, key, &like, &t);
-                sum += t;
+                    o->algo[in][out][pass] = best_algo(c, layer, p, key, &like, &t);
+                sum += c->relu[layer][pass] > 0 && !isinf(t) ? 0 : t;
             }
             o->seconds[in][out] = sum;
             any = any || !isinf(sum);
@@ -233,11 +252,17 @@ static bool fill_option(const chooser *c, int layer, const vox_problem *p, const
     return any;
 }
 
+static vox_problem problem_of(const chooser *c, int layer)
+{
+    return (vox_problem){.node = vox_wiring_node(c->w, layer),
+                         .dev = c->dev,
+                         .n_max = c->n_max,
+                         .training = c->w->training};
+}
+
 static vox_status list_options(chooser *c, int layer, vox_error *err)
 {
-    const vox_node *node = vox_wiring_node(c->w, layer);
-    const vox_problem p = {
-        .node = node, .dev = c->dev, .n_max = c->n_max, .training = c->w->training};
+    const vox_problem p = problem_of(c, layer);
     char *key = NULL;
     if (c->times && !(key = vox_finddb_key(&p, err)))
         return VOX_ERR_MEMORY;
@@ -245,7 +270,52 @@ static vox_status list_options(chooser *c, int layer, vox_error *err)
     if (!any && key) /* what was found usable does not fit together */
         any = fill_option(c, layer, &p, NULL);
     free(key);
-    return any || c->w->skip[layer] ? VOX_OK : no_algorithm(c, node, err);
+    return any || c->w->skip[layer] ? VOX_OK : no_algorithm(c, p.node, err);
+}
+
+/* Seconds of the fastest algorithm of a pass in whatever layouts, or 0. */
+static double least_seconds(const chooser *c, const vox_problem *p, const char *key, vox_pass pass)
+{
+    const vox_algo *a;
+    double least = INFINITY;
+    for (int i = 0; (a = vox_op_algo(p->node->op, pass, i)) != NULL; i++)
+        if (!a->fits || a->fits(p))
+            least = fmin(least, expected(c, p, key, a, false));
+    return isinf(least) ? 0 : least;
+}
+
+/* Naming a relu's algorithm asks for a step of its own. */
+static vox_status cost_relu(chooser *c, int layer, vox_error *err)
+{
+    const vox_problem p = problem_of(c, layer);
+    const int before = vox_wiring_from(c->w, layer, 0) - 1;
+    char *key = NULL;
+    if (c->times && !(key = vox_finddb_key(&p, err)))
+        return VOX_ERR_MEMORY;
+    if (before >= 0 && vox_fuse_after(c->w, before) == layer &&
+        !forced_algo(c, p.node->op, VOX_FORWARD))
+        c->relu[layer][VOX_FORWARD] = least_seconds(c, &p, key, VOX_FORWARD);
+    if (vox_wiring_runs(c->w, layer, VOX_BACKWARD_DATA) &&
+        !forced_algo(c, p.node->op, VOX_BACKWARD_DATA))
+        c->relu[layer][VOX_BACKWARD_DATA] = least_seconds(c, &p, key, VOX_BACKWARD_DATA);
+    free(key);
+    return VOX_OK;
+}
+
+static vox_status cost_relus(chooser *c, vox_error *err)
+{
+    vox_status s = VOX_OK;
+    for (int i = c->w->first; i < c->w->last && s == VOX_OK; i++)
+        if (!c->w->skip[i] && vox_wiring_node(c->w, i)->op->relu)
+            s = cost_relu(c, i, err);
+    return s;
+}
+
+static void fuse(const chooser *c, vox_choice *choice)
+{
+    const vox_op *relu = vox_op_find("relu");
+    vox_fuse(choice, c->w, !relu || !forced_algo(c, relu, VOX_FORWARD),
+             !relu || !forced_algo(c, relu, VOX_BACKWARD_DATA));
 }
 
 /* ---- costs -------------------------------------------------------------- */
@@ -411,15 +481,22 @@ vox_status vox_choose(vox_choice *choice, const vox_wiring *w, vox_device *dev,
     c->times = opt->times;
     c->option = vox_calloc(n, sizeof *c->option, "a plan", err);
     c->reorder = vox_calloc(n, sizeof *c->reorder, "a plan", err);
-    vox_status s = c->option && c->reorder ? read_forced(c, opt->algo, err) : VOX_ERR_MEMORY;
+    c->relu = vox_calloc(n, sizeof *c->relu, "a plan", err);
+    const bool room = c->option && c->reorder && c->relu;
+    vox_status s = room ? read_forced(c, opt->algo, err) : VOX_ERR_MEMORY;
+    if (s == VOX_OK)
+        s = cost_relus(c, err);
     if (s == VOX_OK)
         cost_reorders(c);
     for (int i = w->first; i <= w->last && s == VOX_OK; i++)
         s = list_options(c, i, err);
     if (s == VOX_OK)
         s = search(c, choice, err);
+    if (s == VOX_OK)
+        fuse(c, choice);
     free(c->option);
     free(c->reorder);
+    free(c->relu);
     free(c);
     return s;
 }

@@ -64,9 +64,10 @@ static const vox_algo *next_algo(const vox_problem *problem, const vox_algo *tri
 {
     const vox_algo *best = NULL, *a;
     const double least = expected(tried, problem);
+    const bool fuses = problem->relu_out || problem->relu_in;
     for (int i = 0; (a = vox_op_algo(problem->node->op, tried->pass, i)) != NULL; i++) {
         if (a == tried || a->in != tried->in || a->out != tried->out ||
-            (a->fits && !a->fits(problem)))
+            (a->fits && !a->fits(problem)) || (fuses && !a->fuses_relu))
             continue;
         const double seconds = expected(a, problem);
         if (seconds > least && (!best || seconds < expected(best, problem)))
@@ -79,10 +80,14 @@ static const vox_algo *next_algo(const vox_problem *problem, const vox_algo *tri
  * out too large for it): then the next best method takes the step, unless the caller named one. */
 static vox_status build_step(vox_plan *p, vox_plan_step *step, vox_error *err)
 {
-    const vox_problem problem = {.node = step_node(p, step),
-                                 .dev = p->dev,
-                                 .n_max = p->opt.n_max,
-                                 .training = p->opt.training};
+    const vox_choice *choice = step->node ? NULL : &p->choice[step->layer];
+    const vox_problem problem = {
+        .node = step_node(p, step),
+        .dev = p->dev,
+        .n_max = p->opt.n_max,
+        .training = p->opt.training,
+        .relu_out = choice && step->pass == VOX_FORWARD && choice->relu,
+        .relu_in = choice && step->pass == VOX_BACKWARD_DATA ? choice->relu_in : 0};
     vox_status s = vox_work_build(&step->work, &problem, step->algo, err);
     while (s == VOX_ERR_UNSUPPORTED && !p->opt.algo) {
         const vox_algo *next = next_algo(&problem, step->algo);
@@ -428,6 +433,7 @@ vox_plan_row vox_plan_row_get(const vox_plan *plan, size_t i)
                           .algo = step->algo->name,
                           .pass = step->pass,
                           .out = node->out,
+                          .relu = step->work.problem.relu_out || step->work.problem.relu_in,
                           .flops = node->op->flops ? node->op->flops(node, step->pass) : 0,
                           .label = label_of((int)i)};
 }

@@ -1,8 +1,8 @@
 /* plan_parts.h - what a plan is made of; for src/net only.
  *
  *   wiring (who reads what, what needs gradients) -> choose.c (layouts, algorithms)
- *   -> steps.c (values and steps in order, reorders and sums put in) -> memory.c (slots by
- *   liveness) -> plan.c (kernels, buffers, running)
+ *   -> fuse.c (relus that their neighbours do) -> steps.c (values and steps in order, reorders and
+ * sums put in) -> memory.c (slots by liveness) -> plan.c (kernels, buffers, running)
  *
  * Layer number graph->layers stands for the loss.  All loops run over the layers [first, last) of
  * the plan, so that a later plan may cover a part of the graph. */
@@ -43,6 +43,10 @@ bool vox_wiring_runs(const vox_wiring *w, int layer, vox_pass pass);
 typedef struct vox_choice {
     vox_layout in, out;
     const vox_algo *algo[VOX_PASSES]; /* NULL: the pass does not run, or no device is given */
+    bool fused[VOX_PASSES];           /* a relu: its neighbours do the pass, it has no step */
+    int relu; /* its forward step does this relu layer's too, and writes its output; 0: none (layer
+                 0 has no layer before it) */
+    unsigned relu_in; /* vox_problem.relu_in of its backward-data step */
 } vox_choice;
 
 /* choice[layers + 1], the loss last.  dev NULL: everything PLAIN, no algorithms.  Of opt: n_max,
@@ -56,6 +60,18 @@ const vox_algo *vox_choose_internal(const vox_node *node, vox_device *dev, int64
 /* A node of an internal operation over `inputs` tensors of one shape. */
 vox_status vox_internal_node(vox_node *node, const char *op, const vox_shape *shape, int inputs,
                              vox_error *err);
+
+/* ---- fuse.c ------------------------------------------------------------- */
+
+/* The relu layer that could be done by this layer's forward pass, being the one reader of its
+ * output; 0: none. */
+int vox_fuse_after(const vox_wiring *w, int layer);
+/* The relu layer whose gradient could be done by this layer's backward-data pass, as input `slot`
+ * reads its output; -1: none. */
+int vox_fuse_before(const vox_wiring *w, int layer, int slot);
+/* Fills in fused, relu and relu_in where the chosen algorithms fuse relu; forward, backward:
+ * whether this pass of relus may be fused. */
+void vox_fuse(vox_choice *choice, const vox_wiring *w, bool forward, bool backward);
 
 /* ---- steps.c ------------------------------------------------------------ */
 

@@ -133,6 +133,7 @@ static vox_status want_activation(builder *b, int *out, int edge, vox_layout lay
 static vox_status add_forward(builder *b, int layer, vox_error *err)
 {
     const vox_choice *c = &b->choice[layer];
+    const int edge = (c->relu ? c->relu : layer) + 1;
     vox_plan_step *step;
     int x[VOX_MAX_INPUTS], inputs = vox_wiring_inputs(b->w, layer);
     for (int k = 0; k < inputs; k++) {
@@ -140,14 +141,14 @@ static vox_status add_forward(builder *b, int layer, vox_error *err)
         if (s != VOX_OK)
             return s;
     }
-    vox_status s = add_activation(b, &b->act[layer + 1][c->out], layer + 1, c->out, err);
+    vox_status s = add_activation(b, &b->act[edge][c->out], edge, c->out, err);
     if (s == VOX_OK)
         s = add_step(b, &step, layer, VOX_FORWARD, c->algo[VOX_FORWARD], err);
     if (s != VOX_OK)
         return s;
     for (int k = 0; k < inputs; k++)
         step->x[k] = reads(b, x[k]);
-    step->y = b->act[layer + 1][c->out];
+    step->y = b->act[edge][c->out];
     return VOX_OK;
 }
 
@@ -224,13 +225,15 @@ static vox_status collect(builder *b, int *out, int edge, vox_layout layout, vox
     return s;
 }
 
-/* What a backward pass reads, as its operation says. */
+/* What a backward pass reads, as its operation says, and the outputs of relus fused into it. */
 static void read_for_backward(builder *b, vox_plan_step *step, int dy)
 {
     const vox_node *node = vox_wiring_node(b->w, step->layer);
     const vox_choice *c = &b->choice[step->layer];
-    for (int k = 0; k < vox_wiring_inputs(b->w, step->layer) && node->op->backward_reads_x; k++)
-        step->x[k] = reads(b, b->act[vox_wiring_from(b->w, step->layer, k)][c->in]);
+    const unsigned relus = step->pass == VOX_BACKWARD_DATA ? c->relu_in : 0;
+    for (int k = 0; k < vox_wiring_inputs(b->w, step->layer); k++)
+        if (node->op->backward_reads_x || relus >> k & 1)
+            step->x[k] = reads(b, b->act[vox_wiring_from(b->w, step->layer, k)][c->in]);
     if (node->op->backward_reads_y)
         step->y = reads(b, b->act[step->layer + 1][c->out]);
     step->dy = reads(b, dy);
@@ -283,6 +286,10 @@ static vox_status add_backward(builder *b, int layer, vox_error *err)
         return VOX_OK;
     if (layer < b->w->graph->layers)
         s = collect(b, &dy, layer + 1, b->choice[layer].out, err);
+    if (s == VOX_OK && b->choice[layer].fused[VOX_BACKWARD_DATA]) { /* its readers did it */
+        b->gradient[b->slot_start[layer]] = dy;
+        return VOX_OK;
+    }
     if (s == VOX_OK && weights) /* first: x is free for others before dx takes its place */
         s = add_backward_weights(b, layer, dy, err);
     if (s == VOX_OK && data)
@@ -317,7 +324,7 @@ static vox_status build_steps(builder *b, vox_error *err)
     vox_status s = add_activation(b, &b->s->input, 0, VOX_LAYOUT_PLAIN, err);
     b->act[0][VOX_LAYOUT_PLAIN] = b->s->input;
     for (int i = w->first; i < w->last && s == VOX_OK; i++)
-        if (!w->skip[i])
+        if (!w->skip[i] && !b->choice[i].fused[VOX_FORWARD])
             s = add_forward(b, i, err);
     if (s == VOX_OK)
         s = add_loss(b, err);

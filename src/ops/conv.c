@@ -192,11 +192,13 @@ vox_buffer *vox_conv_bias(const vox_conv_shape *s, vox_buffer *const param[VOX_M
 #define BLOCK16 VOX_LAYOUT_BLOCK16, VOX_LAYOUT_BLOCK16
 #define FIRST   VOX_LAYOUT_PLAIN, VOX_LAYOUT_BLOCK16
 
+#define FUSES_RELU .fuses_relu = true
+
 static const vox_algo algos[] = {
     {"direct16", VOX_FORWARD, BLOCK16, vox_conv_direct16_fits, vox_conv_direct16_seconds,
-     vox_conv_direct16_build, vox_conv_direct16_run},
+     vox_conv_direct16_build, vox_conv_direct16_run, FUSES_RELU},
     {"direct16", VOX_BACKWARD_DATA, BLOCK16, vox_conv_direct16_fits, vox_conv_direct16_data_seconds,
-     vox_conv_direct16_build, vox_conv_direct16_run},
+     vox_conv_direct16_build, vox_conv_direct16_run, FUSES_RELU},
     {"direct16", VOX_BACKWARD_WEIGHTS, BLOCK16, vox_conv_direct16_fits,
      vox_conv_direct16_weights_seconds, vox_conv_direct16_weights_build,
      vox_conv_direct16_weights_run},

@@ -125,8 +125,9 @@ vox_status vox_conv_direct16_build(vox_work *w, vox_error *err)
     const rows k = rows_of(&w->problem, w->algo->pass);
     const vox_pack16 pack = pack_of(&k, w->algo->pass);
     vox_str more = {0};
-    vox_str_add(&more, "-DR=%" PRId64 " -DQ=%" PRId64 " -DPARTS=%" PRId64 "%s", k.tile.r, k.tile.q,
-                k.parts, w->algo->pass == VOX_BACKWARD_DATA ? " -DBACKWARD" : "");
+    vox_str_add(&more, "-DR=%" PRId64 " -DQ=%" PRId64 " -DPARTS=%" PRId64 "%s%s", k.tile.r,
+                k.tile.q, k.parts, w->algo->pass == VOX_BACKWARD_DATA ? " -DBACKWARD" : "",
+                vox_relu_options(w));
     vox_status status = more.failed ? vox_fail_memory(err, "kernel options", more.capacity)
                                     : vox_conv_kernel(w, 0, "conv3d_direct16.cl", "conv3d_direct16",
                                                       &k.s, more.text, err);
@@ -148,8 +149,9 @@ vox_status vox_conv_direct16_run(vox_work *w, const vox_io *io, vox_error *err)
         {(size_t)(k.height * k.parts), (size_t)(io->n * k.depth), (size_t)k.groups}, {1, 1, 1}};
     const vox_arg args[] = {vox_arg_buffer(forward ? io->x[0]->buf : io->dy->buf),
                             vox_arg_buffer(w->scratch[0]), vox_arg_buffer(w->scratch[1]),
-                            vox_arg_buffer(forward ? io->y->buf : io->dx[0]->buf)};
-    return vox_kernel_launch(w->kernel[0], &grid, args, 4, err);
+                            vox_arg_buffer(forward ? io->y->buf : io->dx[0]->buf),
+                            vox_arg_buffer(vox_relu_input(w, io))};
+    return vox_kernel_launch(w->kernel[0], &grid, args, 5, err);
 }
 
 /* ---- the weights' gradient ---- */

@@ -82,6 +82,18 @@ void vox_work_release(vox_work *w)
     memset(w, 0, sizeof *w);
 }
 
+const char *vox_relu_options(const vox_work *w)
+{
+    if (w->algo->pass == VOX_FORWARD && w->problem.relu_out)
+        return " -DRELU_OUT";
+    return w->algo->pass == VOX_BACKWARD_DATA && w->problem.relu_in ? " -DRELU_IN" : "";
+}
+
+vox_buffer *vox_relu_input(const vox_work *w, const vox_io *io)
+{
+    return w->algo->pass == VOX_BACKWARD_DATA && w->problem.relu_in ? io->x[0]->buf : NULL;
+}
+
 double vox_rule_seconds(const vox_device *dev, double flops, double flop_share, double bytes,
                         double byte_share)
 {

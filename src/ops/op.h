@@ -107,7 +107,19 @@ typedef struct vox_problem {
     vox_device *dev;
     int64_t n_max; /* the largest batch it will be run with */
     bool training; /* backward passes will be run too */
+    /* The work of relu layers next to this one, asked only of algorithms that fuse relu (below). */
+    bool relu_out;    /* VOX_FORWARD: y = max(y, 0), NaN passing */
+    unsigned relu_in; /* VOX_BACKWARD_DATA, bit k: x[k] is given, and dx[k] = 0 where x[k] <= 0 */
 } vox_problem;
+
+/* Fusing relu.  A relu layer needs no step of its own where its neighbours do its work: the layer
+ * before it writes max(y, 0), and each layer that reads its output, x there, zeroes its dx where x
+ * is not positive (relu's gradient; sums of several readers' dx come after it, as it is linear).
+ * An algorithm that can do its pass's share says so by fuses_relu, honours it in build by adding
+ * vox_relu_options() to the options of the kernel that writes y or dx, and has that kernel write
+ *   y[i]  = RELU_Y(sum);             (cl/relu.h; both do nothing unless asked for)
+ *   dx[i] = RELU_DX(sum, x[i]);      x: the buffer of vox_relu_input(), NULL if not asked for
+ * Who decides is the planner (src/net/fuse.c).  test_ops checks such an algorithm in both forms. */
 
 typedef struct vox_algo vox_algo;
 
@@ -156,7 +168,14 @@ struct vox_algo {
     /* Compiles kernels and makes scratch buffers.  On failure vox_work_release cleans up. */
     vox_status (*build)(vox_work *w, vox_error *err);
     vox_status (*run)(vox_work *w, const vox_io *io, vox_error *err); /* enqueues only */
+    bool fuses_relu; /* takes vox_problem.relu_out (forward), relu_in (backward-data) */
 };
+
+/* For a kernel of one input: " -DRELU_OUT" or " -DRELU_IN" where the problem asks the work's pass
+ * for it, else "". */
+const char *vox_relu_options(const vox_work *w);
+/* What RELU_DX looks at: x[0]'s buffer, or NULL where it is not asked for. */
+vox_buffer *vox_relu_input(const vox_work *w, const vox_io *io);
 
 /* A rule of thumb for `seconds`: flops at a share of the device's estimated peak plus bytes at a
  * share of its estimated bandwidth (the estimates are good to a factor of two). */
@@ -182,6 +201,7 @@ struct vox_op {
     /* What the backward passes read, so that the planner knows what to keep. */
     bool backward_reads_x, backward_reads_y;
     bool training_only; /* does nothing (y = x) in evaluation: dropout */
+    bool relu;          /* y = max(x, 0): its neighbours may do it (vox_algo.fuses_relu) */
     bool loss;          /* inputs: logits, labels (I32); output [N,1,1,1,1]: each sample's loss */
     bool internal;      /* the planner's own (reorder): not a word of experiment files */
 };

@@ -58,4 +58,5 @@ const vox_op vox_op_relu = {.name = "relu",
                             .max_inputs = 1,
                             .infer = infer,
                             .algos = algos,
-                            .backward_reads_y = true};
+                            .backward_reads_y = true,
+                            .relu = true};

@@ -157,6 +157,7 @@ typedef struct layer_row {
     const char *layer, *op, *pass, *algo;
     double flops; /* 0: not counted */
     int label;
+    bool relu; /* a relu layer is fused into it */
 } layer_row;
 
 /* Books a label's time since the last call as one row of the document. */
@@ -165,6 +166,7 @@ static vox_status put_row(step_bench *b, vox_json *j, const layer_row *row, doub
 {
     double seconds = 0, median = b->step_s[b->steps / 2];
     int64_t launches = 0;
+    char op[64];
     vox_status s = vox_device_profile_take(vox_replica_device(vox_team_replica(b->team, 0)),
                                            row->label, &seconds, &launches, err);
     if (s != VOX_OK || launches == 0)
@@ -173,7 +175,8 @@ static vox_status put_row(step_bench *b, vox_json *j, const layer_row *row, doub
     *sum += seconds;
     vox_json_begin(j, NULL, '{');
     vox_json_string(j, "layer", row->layer);
-    vox_json_string(j, "op", row->op);
+    snprintf(op, sizeof op, "%s%s", row->op, row->relu ? "+relu" : "");
+    vox_json_string(j, "op", op);
     vox_json_string(j, "pass", row->pass);
     vox_json_string(j, "algorithm", row->algo);
     vox_json_number(j, "time_s", seconds);
@@ -190,8 +193,8 @@ static vox_status put_layers(step_bench *b, vox_json *j, int64_t samples, vox_er
 {
     static const char *const pass[] = {"forward", "backward_data", "backward_weights"};
     static const layer_row others[] = {
-        {"(update)", "optimizer", "update", "", 0, VOX_LABEL_UPDATE},
-        {"(transfer)", "copy", "transfer", "", 0, VOX_LABEL_TRANSFER},
+        {"(update)", "optimizer", "update", "", 0, VOX_LABEL_UPDATE, false},
+        {"(transfer)", "copy", "transfer", "", 0, VOX_LABEL_TRANSFER, false},
     };
     const vox_plan *plan = vox_replica_plan(vox_team_replica(b->team, 0));
     double sum = 0;
@@ -199,8 +202,8 @@ static vox_status put_layers(step_bench *b, vox_json *j, int64_t samples, vox_er
     vox_json_begin(j, "layers", '[');
     for (size_t i = 0; s == VOX_OK && i < vox_plan_rows(plan); i++) {
         vox_plan_row r = vox_plan_row_get(plan, i);
-        const layer_row row = {r.layer, r.op, pass[r.pass], r.algo, r.flops * (double)samples,
-                               r.label};
+        const layer_row row = {r.layer, r.op,  pass[r.pass], r.algo, r.flops * (double)samples,
+                               r.label, r.relu};
         s = put_row(b, j, &row, &sum, err);
     }
     for (size_t i = 0; s == VOX_OK && i < sizeof others / sizeof *others; i++)

@@ -47,8 +47,9 @@ static vox_status tile_run(vox_work *w, int64_t q, const vox_io *io, vox_error *
     const vox_grid grid = {{(size_t)s.out[1], (size_t)(io->n * s.out[0]), (size_t)pack.groups},
                            {1, 1, 1}};
     const vox_arg args[] = {vox_arg_buffer(io->x[0]->buf), vox_arg_buffer(w->scratch[0]),
-                            vox_arg_buffer(w->scratch[1]), vox_arg_buffer(io->y->buf)};
-    return vox_kernel_launch(w->kernel[0], &grid, args, 4, err);
+                            vox_arg_buffer(w->scratch[1]), vox_arg_buffer(io->y->buf),
+                            vox_arg_buffer(NULL)};
+    return vox_kernel_launch(w->kernel[0], &grid, args, 5, err);
 }
 
 static bool two_blocks(const vox_problem *p)

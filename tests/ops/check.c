@@ -16,6 +16,7 @@ typedef struct slot {
     vox_tensor tensor;
     const double *from;  /* input: its values; output: what is wanted */
     const double *prior; /* output under +=: what it holds before */
+    const double *relu;  /* output with a relu fused: it is 0 where this is not positive */
     bool output;
     bool batched;             /* dim[0] of its shape is the batch */
     uint32_t *result, *again; /* outputs: words after the first and the second run */
@@ -62,7 +63,8 @@ static void add_inputs(run *r, vox_pass pass)
     const vox_node *node = &c->layer->node;
     for (int i = 0; i < node->inputs; i++) {
         bool label = c->suite->labels >> i & 1;
-        if (pass == VOX_FORWARD || node->op->backward_reads_x) {
+        const bool relu = c->work->problem.relu_in >> i & 1;
+        if (pass == VOX_FORWARD || node->op->backward_reads_x || relu) {
             vox_layout layout = label ? VOX_LAYOUT_PLAIN : c->work->algo->in;
             slot *s = add_activation(r, "x", &node->in[i], layout, c->data->x[i], false);
             s->tensor.dtype = label ? VOX_I32 : VOX_F32;
@@ -71,6 +73,7 @@ static void add_inputs(run *r, vox_pass pass)
         if (pass == VOX_BACKWARD_DATA && !label) {
             slot *s =
                 add_activation(r, "dx", &node->in[i], c->work->algo->in, c->data->dx[i], true);
+            s->relu = relu ? c->data->x[i] : NULL;
             r->io.dx[i] = &s->tensor;
         }
     }
@@ -81,8 +84,11 @@ static void add_outputs(run *r, vox_pass pass)
     const vt_check *c = r->check;
     const vox_node *node = &c->layer->node;
     vox_layout out = c->work->algo->out;
-    if (pass == VOX_FORWARD || node->op->backward_reads_y)
-        r->io.y = &add_activation(r, "y", &node->out, out, c->data->y, pass == VOX_FORWARD)->tensor;
+    if (pass == VOX_FORWARD || node->op->backward_reads_y) {
+        slot *s = add_activation(r, "y", &node->out, out, c->data->y, pass == VOX_FORWARD);
+        s->relu = c->work->problem.relu_out ? c->data->y : NULL;
+        r->io.y = &s->tensor;
+    }
     if (pass != VOX_FORWARD && !node->op->loss)
         r->io.dy = &add_activation(r, "dy", &node->out, out, c->data->dy, false)->tensor;
 }
@@ -272,7 +278,7 @@ static bool check_output(run *r, slot *s)
     bool ok = got && want;
     int64_t dirty = -1;
     for (int64_t i = 0; ok && i < count; i++)
-        want[i] = s->from[i] + (s->prior ? s->prior[i] : 0);
+        want[i] = s->relu && s->relu[i] <= 0 ? 0 : s->from[i] + (s->prior ? s->prior[i] : 0);
     if (ok && s->tensor.layout == VOX_LAYOUT_BLOCK16)
         dirty = vt_unblock(&s->tensor.shape, n, (const float *)s->result, got);
     else if (ok)

@@ -155,6 +155,11 @@ typedef struct scope {
     int batches;
 } scope;
 
+static bool fuses(const vox_work *w)
+{
+    return w->problem.relu_out || w->problem.relu_in;
+}
+
 static void fail_case(scope *s, const vox_device *dev, const vox_algo *a, const vt_check *check,
                       const char *text)
 {
@@ -166,8 +171,9 @@ static void fail_case(scope *s, const vox_device *dev, const vox_algo *a, const 
     if (dev)
         fprintf(stderr, "  device %d: %s\n", vox_device_get(dev)->index, vox_device_get(dev)->name);
     if (check)
-        fprintf(stderr, "  n %" PRId64 " of %" PRId64 "%s%s\n", check->data->n, check->n_max,
-                check->accumulate ? ", accumulating" : "", check->training ? "" : ", evaluation");
+        fprintf(stderr, "  n %" PRId64 " of %" PRId64 "%s%s%s\n", check->data->n, check->n_max,
+                check->accumulate ? ", accumulating" : "", check->training ? "" : ", evaluation",
+                fuses(check->work) ? ", relu fused" : "");
     fprintf(stderr, "  %s\n  again: test_ops --op %s --seed %" PRIu64 "\n", text, s->suite->op,
             s->opt->seed);
 }
@@ -185,8 +191,9 @@ static void print_time(const scope *s, const vox_algo *a, const vt_check *check)
     char words[320];
     vt_case_text(s->c, words);
     double flops = node->op->flops ? node->op->flops(node, a->pass) * (double)check->data->n : 0;
-    printf("%-10s %-16s %-8s %-15s %8.3f ms  %7.1f GFLOP/s  %6.2f GB/s (%3.0f %% of copy)  %s\n",
-           s->suite->op, vt_pass_names[a->pass], a->name, layouts(a), 1e3 * check->seconds,
+    printf("%-10s %-16s %s%-*s %-15s %8.3f ms  %7.1f GFLOP/s  %6.2f GB/s (%3.0f %% of copy)  %s\n",
+           s->suite->op, vt_pass_names[a->pass], a->name, 13 - (int)strlen(a->name),
+           fuses(check->work) ? "+relu" : "", layouts(a), 1e3 * check->seconds,
            flops / check->seconds * 1e-9, check->bytes / check->seconds * 1e-9,
            100 * check->copy_seconds / check->seconds, words);
 }
@@ -233,19 +240,12 @@ static bool check_batches(scope *s, vox_work *w, vt_check *check)
     return true;
 }
 
-static void run_algo(scope *s, vox_device *dev, const vox_algo *a)
+/* Runs it for one problem: alone, or with the relus around it. */
+static void run_problem(scope *s, vox_device *dev, const vox_algo *a, const vox_problem *p)
 {
-    vox_problem p = {&s->layer.node, dev, s->c->in[0], true};
-    if (a->fits && !a->fits(&p))
-        return;
     vox_error err = {0};
     vox_work w;
-    double seconds = a->seconds ? a->seconds(&p) : NAN;
-    if (!(seconds > 0 && isfinite(seconds))) {
-        fail_case(s, dev, a, NULL, "expects no positive time");
-        return;
-    }
-    vox_status status = vox_work_build(&w, &p, a, &err);
+    vox_status status = vox_work_build(&w, p, a, &err);
     if (status == VOX_ERR_UNSUPPORTED) { /* only known once compiled: too few work-items, say */
         printf("not on this device: %s %s %s: %s | %s\n", s->suite->op, vt_pass_names[a->pass],
                a->name, err.message, err.detail);
@@ -263,6 +263,25 @@ static void run_algo(scope *s, vox_device *dev, const vox_algo *a)
     else if (s->opt->bench)
         print_time(s, a, &check);
     vox_work_release(&w);
+}
+
+static void run_algo(scope *s, vox_device *dev, const vox_algo *a)
+{
+    vox_problem p = {&s->layer.node, dev, s->c->in[0], true};
+    if (a->fits && !a->fits(&p))
+        return;
+    double seconds = a->seconds ? a->seconds(&p) : NAN;
+    if (!(seconds > 0 && isfinite(seconds))) {
+        fail_case(s, dev, a, NULL, "expects no positive time");
+        return;
+    }
+    run_problem(s, dev, a, &p);
+    /* only the end of the kernel differs, which the small cases show */
+    if (!a->fuses_relu || (s->c->when != VT_TINY && !s->random && !s->opt->all))
+        return;
+    p.relu_out = a->pass == VOX_FORWARD;
+    p.relu_in = a->pass == VOX_BACKWARD_DATA ? (1u << s->layer.node.inputs) - 1 : 0;
+    run_problem(s, dev, a, &p);
 }
 
 /* Whether the case says that it is about the algorithm: why has the word "@name". */

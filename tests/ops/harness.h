@@ -12,6 +12,7 @@
  * shows
  *   - it runs with n = n_max and with a smaller n, BACKWARD_WEIGHTS with = and with +=
  *   - it runs twice and must give the same bits
+ *   - one that fuses relu runs with it too (tiny and random cases, unless --all)
  *   - results are compared with the reference, BLOCK16 padding channels with zero, samples past n
  *     with what was there, inputs with what they were
  * Algorithms expected to take four times the best one's time on the device (those for other kinds

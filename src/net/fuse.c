@@ -1,0 +1,69 @@
+/* fuse.c - relu layers that need no step of their own, as the layers around them do their work.
+ *
+ *   forward    conv -> relu          conv writes max(y, 0); its own y never exists
+ *   backward   conv <- relu <- pool  pool, whose x is relu's output, writes dx * (x > 0): that is
+ *                                    already the gradient of what relu read
+ *
+ * The two are independent.  Forward needs a layer before whose output only the relu reads; backward
+ * needs every reader of relu's output to fuse, in whatever layouts: the gradients are summed after.
+ */
+#include "net/plan_parts.h"
+
+static bool is_relu(const vox_wiring *w, int layer)
+{
+    return !w->skip[layer] && vox_wiring_node(w, layer)->op->relu;
+}
+
+int vox_fuse_after(const vox_wiring *w, int layer)
+{
+    const int edge = layer + 1;
+    if (layer >= w->graph->layers || w->reader_start[edge + 1] - w->reader_start[edge] != 1)
+        return 0;
+    const int reader = w->reader[w->reader_start[edge]].layer;
+    /* its own backward pass would find relu's output where it expects its own */
+    const bool reads_y = w->training && vox_wiring_node(w, layer)->op->backward_reads_y;
+    return is_relu(w, reader) && !reads_y ? reader : 0;
+}
+
+int vox_fuse_before(const vox_wiring *w, int layer, int slot)
+{
+    const int edge = vox_wiring_from(w, layer, slot);
+    return edge > 0 && is_relu(w, edge - 1) ? edge - 1 : -1;
+}
+
+static bool fuses(const vox_choice *choice, vox_pass pass)
+{
+    return choice->algo[pass] && choice->algo[pass]->fuses_relu;
+}
+
+static void fuse_forward(vox_choice *choice, const vox_wiring *w, int layer)
+{
+    const int relu = vox_fuse_after(w, layer);
+    if (!relu || !fuses(&choice[layer], VOX_FORWARD) || choice[layer].out != choice[relu].in)
+        return;
+    choice[layer].relu = relu;
+    choice[relu].fused[VOX_FORWARD] = true;
+}
+
+static void fuse_backward(vox_choice *choice, const vox_wiring *w, int relu)
+{
+    const int first = w->reader_start[relu + 1], end = w->reader_start[relu + 2];
+    bool all = vox_wiring_runs(w, relu, VOX_BACKWARD_DATA);
+    for (int r = first; r < end; r++)
+        all = all && fuses(&choice[w->reader[r].layer], VOX_BACKWARD_DATA);
+    if (!all)
+        return;
+    for (int r = first; r < end; r++)
+        choice[w->reader[r].layer].relu_in |= 1u << w->reader[r].slot;
+    choice[relu].fused[VOX_BACKWARD_DATA] = true;
+}
+
+void vox_fuse(vox_choice *choice, const vox_wiring *w, bool forward, bool backward)
+{
+    for (int i = w->first; i < w->last; i++) {
+        if (forward && !w->skip[i])
+            fuse_forward(choice, w, i);
+        if (backward && is_relu(w, i))
+            fuse_backward(choice, w, i);
+    }
+}
