@@ -236,7 +236,8 @@ typedef struct vox_methods {
     double budget_s;          /* for measuring, over all devices; 0: 60 */
     uint64_t workspace_bytes; /* most an algorithm may allocate while measured; 0: a quarter of the
                                  device's memory */
-    const char *algo;         /* "conv=direct16,dense=gemm": forced by name, or NULL */
+    /* "conv=direct16,dense=gemm", with tuning values "conv=direct16:r7q2": forced; or NULL */
+    const char *algo;
 } vox_methods;
 
 typedef struct vox_tune_options {
@@ -248,7 +249,8 @@ typedef struct vox_tune_options {
 
 /* Fills the find-db for training the experiment on ctx.  *json (free with vox_string_free):
  * {experiment, batch, measured, known, skipped, time_s, layers: [{device, layer, op, pass, winner,
- * time_s, second, second_s, rule, rule_s}]}; winner is what a tuned training runs (with its layouts
+ * time_s, second, second_s, rule, rule_s}]}; winner is what a tuned training runs ("direct16:r7q2
+ * block16": with its tuning values unless they are the rule's, and its layouts
  * where they are not plain; null where a time was not measured), second the
  * fastest other algorithm, rule what runs without measured times. */
 VOX_API vox_status vox_tune(const vox_experiment *exp, vox_ctx *ctx, const vox_tune_options *opt,

@@ -17,17 +17,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SWEEPS     8
-#define MAX_FORCED 64
-
-typedef struct forced {
-    char op[48], algo[48];
-} forced;
+#define SWEEPS 8
 
 /* What one layer costs in each pair of layouts. */
 typedef struct option {
     double seconds[VOX_LAYOUTS][VOX_LAYOUTS]; /* INFINITY: cannot */
     const vox_algo *algo[VOX_LAYOUTS][VOX_LAYOUTS][VOX_PASSES];
+    int variant[VOX_LAYOUTS][VOX_LAYOUTS][VOX_PASSES];
 } option;
 
 typedef struct chooser {
@@ -38,8 +34,7 @@ typedef struct chooser {
     option *option;                 /* [layers + 1] */
     double (*reorder)[VOX_LAYOUTS]; /* [edge][from]: seconds to the other layout */
     double (*relu)[VOX_PASSES];     /* [layer]: seconds of a relu's pass that may be fused, or 0 */
-    forced forced[MAX_FORCED];
-    int forceds;
+    vox_forced *forced;
 } chooser;
 
 /* ---- internal operations ------------------------------------------------ */
@@ -91,75 +86,6 @@ static void cost_reorders(chooser *c)
         }
 }
 
-/* ---- forced algorithms: "conv=naive,dense=gemm" -------------------------- */
-
-static vox_status forced_fail(vox_error *err, const char *text, const char *why, const char *word)
-{
-    vox_fail(err, VOX_ERR_USAGE, "cannot force the algorithms \"%.80s\"", text);
-    vox_detail(err, "%s: \"%.100s\"", why, word);
-    vox_hint(err, "write operation=algorithm, separated by commas: conv=naive,dense=gemm");
-    return VOX_ERR_USAGE;
-}
-
-static vox_status unknown_algo(const vox_op *op, const char *algo, vox_error *err)
-{
-    const char *words[64];
-    size_t n = 0;
-    for (const vox_algo *a = op->algos; a && a->name && n + 1 < 64; a++) {
-        size_t k = 0;
-        while (k < n && strcmp(words[k], a->name) != 0)
-            k++;
-        if (k == n)
-            words[n++] = a->name;
-    }
-    words[n] = NULL;
-    vox_fail(err, VOX_ERR_USAGE, "operation %s has no algorithm \"%.40s\"", op->name, algo);
-    vox_yaml_suggest(err, algo, words);
-    return VOX_ERR_USAGE;
-}
-
-static vox_status check_forced(const forced *f, const char *text, vox_error *err)
-{
-    const vox_op *op = vox_op_find(f->op);
-    if (!op)
-        return forced_fail(err, text, "there is no such operation", f->op);
-    for (const vox_algo *a = op->algos; a && a->name; a++)
-        if (strcmp(a->name, f->algo) == 0)
-            return VOX_OK;
-    return unknown_algo(op, f->algo, err);
-}
-
-static vox_status read_forced(chooser *c, const char *text, vox_error *err)
-{
-    for (const char *p = text; p && *p;) {
-        size_t n = strcspn(p, ","), op = strcspn(p, "=");
-        if (c->forceds == MAX_FORCED)
-            return forced_fail(err, text, "more than 64 of them", p);
-        forced *f = &c->forced[c->forceds++];
-        if (op == 0 || op + 1 >= n || op >= sizeof f->op || n - op - 1 >= sizeof f->algo)
-            return forced_fail(err, text, "not operation=algorithm", p);
-        memcpy(f->op, p, op);
-        memcpy(f->algo, p + op + 1, n - op - 1);
-        vox_status s = check_forced(f, text, err);
-        if (s != VOX_OK)
-            return s;
-        p += n + (p[n] == ',');
-    }
-    return VOX_OK;
-}
-
-/* The algorithm this pass of an operation is forced to; passes that have none of that name are
- * free. */
-static const char *forced_algo(const chooser *c, const vox_op *op, vox_pass pass)
-{
-    for (int i = 0; i < c->forceds; i++)
-        if (strcmp(c->forced[i].op, op->name) == 0)
-            for (const vox_algo *a = op->algos; a && a->name; a++)
-                if (a->pass == pass && strcmp(a->name, c->forced[i].algo) == 0)
-                    return a->name;
-    return NULL;
-}
-
 /* ---- what each layer offers --------------------------------------------- */
 
 /* Expected seconds: measured, or by the rule where nothing was measured for the pass (key NULL:
@@ -169,7 +95,7 @@ static double expected(const chooser *c, const vox_problem *p, const char *key, 
 {
     if (!key || !vox_finddb_timed(c->times, key, a->pass))
         return seconds_of(a, p);
-    const vox_finding *f = vox_finddb_find(c->times, key, a);
+    const vox_finding *f = vox_finddb_find(c->times, key, a, p);
     if (f && f->verdict == VOX_VERDICT_TIMED)
         return f->seconds;
     return is_forced ? seconds_of(a, p) : (double)INFINITY;
@@ -190,27 +116,40 @@ static double unfused(const chooser *c, int layer, const vox_algo *a)
     return sum;
 }
 
-static const vox_algo *best_algo(const chooser *c, int layer, const vox_problem *p, const char *key,
-                                 const vox_algo *like, double *seconds)
+/* The best found so far for a pass. */
+typedef struct method {
+    const vox_algo *algo;
+    int variant;
+    double seconds;
+} method;
+
+/* The variants of one algorithm: the one that is forced, else the timed ones, else the rule's. */
+static void try_variants(const chooser *c, int layer, const vox_problem *p, const char *key,
+                         const vox_algo *a, bool is_forced, method *b)
 {
-    const vox_op *op = p->node->op;
-    const vox_pass pass = like->pass;
-    const vox_layout in = like->in, out = like->out;
-    const char *name = forced_algo(c, op, pass);
-    const vox_algo *best = NULL;
-    *seconds = INFINITY;
-    for (const vox_algo *a = op->algos; a && a->name; a++) {
-        if (a->pass != pass || a->in != in || a->out != out || (name && strcmp(name, a->name) != 0))
+    const int only = vox_forced_variant(c->forced, a, p);
+    const int count = key && only < 0 ? vox_algo_variants(a, p) : 1;
+    for (int i = 0; i < count; i++) {
+        vox_problem with = *p;
+        with.variant = only < 0 ? i : only;
+        if (i > 0 && !vox_finddb_find(c->times, key, a, &with))
             continue;
-        if (a->fits && !a->fits(p))
-            continue;
-        double t = expected(c, p, key, a, name != NULL) + unfused(c, layer, a);
-        if (t < *seconds) {
-            best = a;
-            *seconds = t;
-        }
+        const double t = expected(c, &with, key, a, is_forced && i == 0) + unfused(c, layer, a);
+        if (t < b->seconds)
+            *b = (method){a, with.variant, t};
     }
-    return best;
+}
+
+static method best_method(const chooser *c, int layer, const vox_problem *p, const char *key,
+                          const vox_algo *like)
+{
+    const char *name = vox_forced_algo(c->forced, p->node->op, like->pass);
+    method b = {.seconds = INFINITY};
+    for (const vox_algo *a = p->node->op->algos; a && a->name; a++)
+        if (a->pass == like->pass && a->in == like->in && a->out == like->out &&
+            (!name || strcmp(name, a->name) == 0) && (!a->fits || a->fits(p)))
+            try_variants(c, layer, p, key, a, name != NULL, &b);
+    return b;
 }
 
 static vox_status no_algorithm(const chooser *c, const vox_node *node, vox_error *err)
@@ -219,7 +158,7 @@ static vox_status no_algorithm(const chooser *c, const vox_node *node, vox_error
     const vox_device_desc *d = vox_device_get(c->dev);
     bool is_forced = false;
     for (int pass = 0; pass < VOX_PASSES; pass++)
-        is_forced = is_forced || forced_algo(c, node->op, (vox_pass)pass);
+        is_forced = is_forced || vox_forced_algo(c->forced, node->op, (vox_pass)pass);
     vox_fail(err, VOX_ERR_UNSUPPORTED, "layer %s (%s) has no algorithm that fits", node->name,
              node->op->name);
     vox_detail(err, "%s to %s, batch %lld, on %s%s", vox_shape_text(&node->in[0], in),
@@ -241,10 +180,12 @@ static bool fill_option(const chooser *c, int layer, const vox_problem *p, const
             for (int pass = 0; pass < VOX_PASSES; pass++) {
                 const vox_algo like = {
                     .pass = (vox_pass)pass, .in = (vox_layout)in, .out = (vox_layout)out};
-                double t = 0;
-                if (vox_wiring_runs(c->w, layer, like.pass))
-                    o->algo[in][out][pass] = best_algo(c, layer, p, key, &like, &t);
-                sum += c->relu[layer][pass] > 0 && !isinf(t) ? 0 : t;
+                if (!vox_wiring_runs(c->w, layer, like.pass))
+                    continue;
+                const method b = best_method(c, layer, p, key, &like);
+                o->algo[in][out][pass] = b.algo;
+                o->variant[in][out][pass] = b.variant;
+                sum += c->relu[layer][pass] > 0 && !isinf(b.seconds) ? 0 : b.seconds;
             }
             o->seconds[in][out] = sum;
             any = any || !isinf(sum);
@@ -293,10 +234,10 @@ static vox_status cost_relu(chooser *c, int layer, vox_error *err)
     if (c->times && !(key = vox_finddb_key(&p, err)))
         return VOX_ERR_MEMORY;
     if (before >= 0 && vox_fuse_after(c->w, before) == layer &&
-        !forced_algo(c, p.node->op, VOX_FORWARD))
+        !vox_forced_algo(c->forced, p.node->op, VOX_FORWARD))
         c->relu[layer][VOX_FORWARD] = least_seconds(c, &p, key, VOX_FORWARD);
     if (vox_wiring_runs(c->w, layer, VOX_BACKWARD_DATA) &&
-        !forced_algo(c, p.node->op, VOX_BACKWARD_DATA))
+        !vox_forced_algo(c->forced, p.node->op, VOX_BACKWARD_DATA))
         c->relu[layer][VOX_BACKWARD_DATA] = least_seconds(c, &p, key, VOX_BACKWARD_DATA);
     free(key);
     return VOX_OK;
@@ -314,8 +255,8 @@ static vox_status cost_relus(chooser *c, vox_error *err)
 static void fuse(const chooser *c, vox_choice *choice)
 {
     const vox_op *relu = vox_op_find("relu");
-    vox_fuse(choice, c->w, !relu || !forced_algo(c, relu, VOX_FORWARD),
-             !relu || !forced_algo(c, relu, VOX_BACKWARD_DATA));
+    vox_fuse(choice, c->w, !relu || !vox_forced_algo(c->forced, relu, VOX_FORWARD),
+             !relu || !vox_forced_algo(c->forced, relu, VOX_BACKWARD_DATA));
 }
 
 /* ---- costs -------------------------------------------------------------- */
@@ -459,9 +400,12 @@ static vox_status search(chooser *c, vox_choice *choice, vox_error *err)
         return vox_fail_full(err, VOX_ERR_UNSUPPORTED, "the layers' layouts do not fit together",
                              "no reorder between the layouts of two neighbouring layers",
                              "do not force their algorithms");
-    for (int i = c->w->first; i <= c->w->last; i++)
-        memcpy(choice[i].algo, c->option[i].algo[choice[i].in][choice[i].out],
-               sizeof choice[i].algo);
+    for (int i = c->w->first; i <= c->w->last; i++) {
+        const option *o = &c->option[i];
+        memcpy(choice[i].algo, o->algo[choice[i].in][choice[i].out], sizeof choice[i].algo);
+        memcpy(choice[i].variant, o->variant[choice[i].in][choice[i].out],
+               sizeof choice[i].variant);
+    }
     return VOX_OK;
 }
 
@@ -483,7 +427,9 @@ vox_status vox_choose(vox_choice *choice, const vox_wiring *w, vox_device *dev,
     c->reorder = vox_calloc(n, sizeof *c->reorder, "a plan", err);
     c->relu = vox_calloc(n, sizeof *c->relu, "a plan", err);
     const bool room = c->option && c->reorder && c->relu;
-    vox_status s = room ? read_forced(c, opt->algo, err) : VOX_ERR_MEMORY;
+    vox_status s = room ? vox_forced_open(&c->forced, opt->algo, err) : VOX_ERR_MEMORY;
+    if (s == VOX_OK)
+        s = vox_forced_check(c->forced, w, dev, opt->n_max, err);
     if (s == VOX_OK)
         s = cost_relus(c, err);
     if (s == VOX_OK)
@@ -494,6 +440,7 @@ vox_status vox_choose(vox_choice *choice, const vox_wiring *w, vox_device *dev,
         s = search(c, choice, err);
     if (s == VOX_OK)
         fuse(c, choice);
+    vox_forced_free(&c->forced);
     free(c->option);
     free(c->reorder);
     free(c->relu);

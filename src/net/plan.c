@@ -81,23 +81,28 @@ static const vox_algo *next_algo(const vox_problem *problem, const vox_algo *tri
 static vox_status build_step(vox_plan *p, vox_plan_step *step, vox_error *err)
 {
     const vox_choice *choice = step->node ? NULL : &p->choice[step->layer];
-    const vox_problem problem = {
-        .node = step_node(p, step),
-        .dev = p->dev,
-        .n_max = p->opt.n_max,
-        .training = p->opt.training,
-        .relu_out = choice && step->pass == VOX_FORWARD && choice->relu,
-        .relu_in = choice && step->pass == VOX_BACKWARD_DATA ? choice->relu_in : 0};
+    vox_problem problem = {.node = step_node(p, step),
+                           .dev = p->dev,
+                           .n_max = p->opt.n_max,
+                           .training = p->opt.training,
+                           .relu_out = choice && step->pass == VOX_FORWARD && choice->relu,
+                           .relu_in =
+                               choice && step->pass == VOX_BACKWARD_DATA ? choice->relu_in : 0,
+                           .variant = step->variant};
     vox_status s = vox_work_build(&step->work, &problem, step->algo, err);
     while (s == VOX_ERR_UNSUPPORTED && !p->opt.algo) {
-        const vox_algo *next = next_algo(&problem, step->algo);
+        vox_algo_text(step->algo, &problem, step->name);
+        const bool own = problem.variant == 0; /* else its rule's own values are the next best */
+        problem.variant = 0;
+        const vox_algo *next = own ? next_algo(&problem, step->algo) : step->algo;
         if (!next)
             break;
         vox_log(VOX_LOG_INFO, "layer %s: %s cannot run on device %d, using %s", problem.node->name,
-                step->algo->name, vox_device_get(p->dev)->index, next->name);
+                step->name, vox_device_get(p->dev)->index, next->name);
         step->algo = next;
         s = vox_work_build(&step->work, &problem, next, err);
     }
+    vox_algo_text(step->algo, &problem, step->name);
     return s;
 }
 
@@ -430,7 +435,7 @@ vox_plan_row vox_plan_row_get(const vox_plan *plan, size_t i)
     const char *layer = step->node ? vox_graph_edge_name(plan->graph, step->layer + 1) : node->name;
     return (vox_plan_row){.layer = layer,
                           .op = node->op->name,
-                          .algo = step->algo->name,
+                          .algo = step->name,
                           .pass = step->pass,
                           .out = node->out,
                           .relu = step->work.problem.relu_out || step->work.problem.relu_in,

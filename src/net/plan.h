@@ -11,9 +11,11 @@
 typedef struct vox_plan vox_plan;
 
 typedef struct vox_plan_options {
-    int64_t n_max;    /* samples it must be able to run at once */
-    bool training;    /* false: forward only, a fraction of the memory */
-    const char *algo; /* "conv=naive,dense=gemm": methods forced by name, or NULL */
+    int64_t n_max; /* samples it must be able to run at once */
+    bool training; /* false: forward only, a fraction of the memory */
+    /* "conv=naive,dense=gemm", "conv=direct16:r7q4": methods forced by name, or NULL.  Tuning
+     * values that a layer does not offer give way to those of the method's rule. */
+    const char *algo;
     /* Measured times, borrowed while the plan is opened: where a pass of a layer was timed, only
      * algorithms that were timed are chosen for it.  NULL: by the rule alone, which makes the same
      * choice on every run. */
@@ -74,9 +76,10 @@ vox_plan_row vox_plan_row_get(const vox_plan *plan, size_t i);
 typedef struct vox_tune_row {
     const char *layer, *op; /* borrowed from the graph */
     vox_pass pass;
-    const char *algo, *rule_algo; /* chosen with and without the measured times */
+    /* Chosen with and without the measured times, with their tuning values. */
+    char algo[VOX_ALGO_TEXT], rule_algo[VOX_ALGO_TEXT];
     double seconds, rule_seconds; /* measured, of these two; NaN: not measured */
-    const char *second;           /* the fastest other algorithm of the pass; NULL: none measured */
+    char second[VOX_ALGO_TEXT];   /* the fastest other one of the pass; "": none measured */
     double second_seconds;
     vox_layout in, out;               /* of the chosen one */
     vox_layout second_in, second_out; /* of that other */

@@ -1,6 +1,6 @@
 /* plan_parts.h - what a plan is made of; for src/net only.
  *
- *   wiring (who reads what, what needs gradients) -> choose.c (layouts, algorithms)
+ *   wiring (who reads what, what needs gradients) -> choose.c, forced.c (layouts, algorithms)
  *   -> fuse.c (relus that their neighbours do) -> steps.c (values and steps in order, reorders and
  * sums put in) -> memory.c (slots by liveness) -> plan.c (kernels, buffers, running)
  *
@@ -43,6 +43,7 @@ bool vox_wiring_runs(const vox_wiring *w, int layer, vox_pass pass);
 typedef struct vox_choice {
     vox_layout in, out;
     const vox_algo *algo[VOX_PASSES]; /* NULL: the pass does not run, or no device is given */
+    int variant[VOX_PASSES];          /* its tuning values: vox_problem.variant */
     bool fused[VOX_PASSES];           /* a relu: its neighbours do the pass, it has no step */
     int relu; /* its forward step does this relu layer's too, and writes its output; 0: none (layer
                  0 has no layer before it) */
@@ -60,6 +61,21 @@ const vox_algo *vox_choose_internal(const vox_node *node, vox_device *dev, int64
 /* A node of an internal operation over `inputs` tensors of one shape. */
 vox_status vox_internal_node(vox_node *node, const char *op, const vox_shape *shape, int inputs,
                              vox_error *err);
+
+/* ---- forced.c ----------------------------------------------------------- */
+
+typedef struct vox_forced vox_forced;
+
+/* text: "conv=naive,dense=gemm", or NULL for none. */
+vox_status vox_forced_open(vox_forced **out, const char *text, vox_error *err);
+void vox_forced_free(vox_forced **f);
+/* VOX_ERR_USAGE if tuning values are forced that no layer offers on the device. */
+vox_status vox_forced_check(const vox_forced *f, const vox_wiring *w, vox_device *dev,
+                            int64_t n_max, vox_error *err);
+/* The algorithm this pass of an operation is forced to, or NULL. */
+const char *vox_forced_algo(const vox_forced *f, const vox_op *op, vox_pass pass);
+/* The variant an algorithm of p's operation is forced to; -1: any. */
+int vox_forced_variant(const vox_forced *f, const vox_algo *a, const vox_problem *p);
 
 /* ---- fuse.c ------------------------------------------------------------- */
 
@@ -90,6 +106,8 @@ typedef struct vox_plan_step {
     vox_node *node; /* internal steps: owned */
     vox_pass pass;
     const vox_algo *algo;
+    int variant;                                      /* of the algorithm */
+    char name[VOX_ALGO_TEXT];                         /* of both, once built */
     int x[VOX_MAX_INPUTS], y, dy, dx[VOX_MAX_INPUTS]; /* values; -1: none */
     vox_work work;
 } vox_plan_step;

@@ -342,6 +342,9 @@ vox_status vox_steps_init(vox_steps *s, const vox_wiring *w, const vox_choice *c
     vox_status st = open_builder(&b, err);
     if (st == VOX_OK)
         st = build_steps(&b, err);
+    for (int i = 0; i < s->steps; i++)
+        if (!s->step[i].node)
+            s->step[i].variant = choice[s->step[i].layer].variant[s->step[i].pass];
     free(b.act);
     free(b.slot_start);
     free(b.gradient);

@@ -73,27 +73,50 @@ vox_status vox_plan_tune(const vox_graph *graph, vox_device *dev, const vox_plan
 
 /* ---- telling ------------------------------------------------------------ */
 
-static double measured(const vox_finddb *times, const char *key, const vox_algo *a)
+static double measured(const vox_finddb *times, const char *key, const vox_algo *a,
+                       const vox_problem *p)
 {
-    const vox_finding *f = times && a ? vox_finddb_find(times, key, a) : NULL;
+    const vox_finding *f = times && a ? vox_finddb_find(times, key, a, p) : NULL;
     return f && f->verdict == VOX_VERDICT_TIMED ? f->seconds : (double)NAN;
 }
 
-/* The fastest timed algorithm of the pass that is not the chosen one (which may be slower, for the
- * sake of its layouts). */
+/* The fastest timed algorithm of the pass other than the chosen one (which may be slower, for the
+ * sake of its layouts), with any values. */
 static void find_second(vox_tune_row *row, const vox_finddb *times, const char *key,
-                        const vox_op *op, const vox_algo *chosen)
+                        const vox_problem *p, const vox_algo *chosen)
 {
     row->second_seconds = NAN;
-    for (const vox_algo *a = op->algos; times && a && a->name; a++) {
-        const double t = a->pass == row->pass && a != chosen ? measured(times, key, a) : NAN;
-        if (!isnan(t) && !(t >= row->second_seconds)) {
-            row->second = a->name;
-            row->second_in = a->in;
-            row->second_out = a->out;
-            row->second_seconds = t;
+    for (const vox_algo *a = p->node->op->algos; times && a && a->name; a++)
+        for (int i = 0; a->pass == row->pass && a != chosen && i < vox_algo_variants(a, p); i++) {
+            vox_problem with = *p;
+            with.variant = i;
+            const double t = measured(times, key, a, &with);
+            if (!isnan(t) && !(t >= row->second_seconds)) {
+                vox_algo_text(a, &with, row->second);
+                row->second_in = a->in;
+                row->second_out = a->out;
+                row->second_seconds = t;
+            }
         }
-    }
+}
+
+static void fill_row(vox_tune_row *r, const vox_problem *p, const char *key,
+                     const vox_finddb *times, const vox_choice *by_times, const vox_choice *by_rule)
+{
+    const vox_algo *a = by_times->algo[r->pass], *b = by_rule->algo[r->pass];
+    vox_problem with = *p;
+    r->layer = p->node->name;
+    r->op = p->node->op->name;
+    r->in = a->in;
+    r->out = a->out;
+    with.variant = by_times->variant[r->pass];
+    vox_algo_text(a, &with, r->algo);
+    r->seconds = measured(times, key, a, &with);
+    r->measured = !isnan(r->seconds);
+    with.variant = by_rule->variant[r->pass];
+    vox_algo_text(b, &with, r->rule_algo);
+    r->rule_seconds = measured(times, key, b, &with);
+    find_second(r, times, key, p, a);
 }
 
 static vox_status fill_rows(vox_tune_row *row, size_t *count, const vox_wiring *w, vox_device *dev,
@@ -109,21 +132,11 @@ static vox_status fill_rows(vox_tune_row *row, size_t *count, const vox_wiring *
         if (!key)
             return VOX_ERR_MEMORY;
         for (int pass = 0; pass < VOX_PASSES; pass++) {
-            const vox_algo *a = by_times[layer].algo[pass], *b = by_rule[layer].algo[pass];
-            if (!a || !b)
+            if (!by_times[layer].algo[pass] || !by_rule[layer].algo[pass])
                 continue;
             vox_tune_row *r = &row[(*count)++];
-            *r = (vox_tune_row){.layer = p.node->name,
-                                .op = p.node->op->name,
-                                .pass = (vox_pass)pass,
-                                .algo = a->name,
-                                .in = a->in,
-                                .out = a->out,
-                                .rule_algo = b->name,
-                                .seconds = measured(opt->times, key, a),
-                                .rule_seconds = measured(opt->times, key, b)};
-            r->measured = !isnan(r->seconds);
-            find_second(r, opt->times, key, p.node->op, a);
+            *r = (vox_tune_row){.pass = (vox_pass)pass};
+            fill_row(r, &p, key, opt->times, &by_times[layer], &by_rule[layer]);
         }
         free(key);
     }

@@ -193,15 +193,16 @@ vox_buffer *vox_conv_bias(const vox_conv_shape *s, vox_buffer *const param[VOX_M
 #define FIRST   VOX_LAYOUT_PLAIN, VOX_LAYOUT_BLOCK16
 
 #define FUSES_RELU .fuses_relu = true
+#define TUNED(m)   .variants = m##_variants, .variant_text = m##_variant_text
 
 static const vox_algo algos[] = {
     {"direct16", VOX_FORWARD, BLOCK16, vox_conv_direct16_fits, vox_conv_direct16_seconds,
-     vox_conv_direct16_build, vox_conv_direct16_run, FUSES_RELU},
+     vox_conv_direct16_build, vox_conv_direct16_run, FUSES_RELU, TUNED(vox_conv_direct16)},
     {"direct16", VOX_BACKWARD_DATA, BLOCK16, vox_conv_direct16_fits, vox_conv_direct16_data_seconds,
-     vox_conv_direct16_build, vox_conv_direct16_run, FUSES_RELU},
+     vox_conv_direct16_build, vox_conv_direct16_run, FUSES_RELU, TUNED(vox_conv_direct16_data)},
     {"direct16", VOX_BACKWARD_WEIGHTS, BLOCK16, vox_conv_direct16_fits,
      vox_conv_direct16_weights_seconds, vox_conv_direct16_weights_build,
-     vox_conv_direct16_weights_run},
+     vox_conv_direct16_weights_run, TUNED(vox_conv_direct16_weights)},
     {"first16", VOX_FORWARD, FIRST, vox_conv_first16_fits, vox_conv_first16_seconds,
      vox_conv_first16_build, vox_conv_first16_run},
     {"first16", VOX_BACKWARD_DATA, FIRST, vox_conv_first16_fits, vox_conv_first16_data_seconds,

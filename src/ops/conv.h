@@ -79,9 +79,16 @@ vox_status vox_conv_naive_run(vox_work *w, const vox_io *io, vox_error *err);
 bool vox_conv_direct16_fits(const vox_problem *p);
 double vox_conv_direct16_seconds(const vox_problem *p);
 double vox_conv_direct16_data_seconds(const vox_problem *p);
+int vox_conv_direct16_variants(const vox_problem *p);
+int vox_conv_direct16_data_variants(const vox_problem *p);
+void vox_conv_direct16_variant_text(const vox_problem *p, int i, char text[VOX_VARIANT_TEXT]);
+void vox_conv_direct16_data_variant_text(const vox_problem *p, int i, char text[VOX_VARIANT_TEXT]);
 vox_status vox_conv_direct16_build(vox_work *w, vox_error *err);
 vox_status vox_conv_direct16_run(vox_work *w, const vox_io *io, vox_error *err);
 double vox_conv_direct16_weights_seconds(const vox_problem *p);
+int vox_conv_direct16_weights_variants(const vox_problem *p);
+void vox_conv_direct16_weights_variant_text(const vox_problem *p, int i,
+                                            char text[VOX_VARIANT_TEXT]);
 vox_status vox_conv_direct16_weights_build(vox_work *w, vox_error *err);
 vox_status vox_conv_direct16_weights_run(vox_work *w, const vox_io *io, vox_error *err);
 

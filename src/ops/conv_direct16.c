@@ -4,10 +4,13 @@
 #include "ops/conv.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 
 #define REGISTERS 28 /* of 32, as accumulators; the rest hold weights and a broadcast */
 #define GROUPS    64 /* work-groups wanted at least: several times the cores of a CPU */
 #define L1_BYTES  32768
+#define MOST      9   /* tiles that are offered */
+#define WORSE     1.6 /* times the cycles of the best: such tiles are not */
 
 /* A register tile: r positions x q blocks of output channels. */
 typedef struct tile {
@@ -24,18 +27,51 @@ static double step_cycles(int64_t r, int64_t q)
     return 0.5 + (busy > 4 ? busy : 4);
 }
 
+static double cycles_of(int64_t r, int64_t q, int64_t width, int64_t blocks)
+{
+    const double tiles = (double)((width + r - 1) / r) * (double)((blocks + q - 1) / q);
+    return tiles * step_cycles(r, q);
+}
+
 /* The tile that makes a row of `width` outputs x `blocks` cheapest. */
 static tile choose_tile(int64_t width, int64_t blocks)
 {
     tile best = {0};
     for (int64_t q = 1; q <= 4 && q <= blocks; q++)
         for (int64_t r = 1; r * q <= REGISTERS && r <= width; r++) {
-            const double tiles = (double)((width + r - 1) / r) * (double)((blocks + q - 1) / q);
-            const double cycles = tiles * step_cycles(r, q);
+            const double cycles = cycles_of(r, q, width, blocks);
             if (!best.r || cycles < best.cycles)
                 best = (tile){r, q, cycles};
         }
     return best;
+}
+
+static bool is_among(const tile *list, int count, int64_t r, int64_t q)
+{
+    for (int i = 0; i < count; i++)
+        if (list[i].r == r && list[i].q == q)
+            return true;
+    return false;
+}
+
+/* The model's best first, then for each q the two that the model likes most: it knows nothing of
+ * decoders, caches or the compiler. */
+static int list_tiles(int64_t width, int64_t blocks, tile list[MOST])
+{
+    int count = 1;
+    list[0] = choose_tile(width, blocks);
+    for (int64_t q = 1; q <= 4 && q <= blocks; q++)
+        for (int i = 0; i < 2; i++) {
+            tile best = {.cycles = WORSE * list[0].cycles};
+            for (int64_t r = 1; r * q <= REGISTERS && r <= width; r++) {
+                const double cycles = cycles_of(r, q, width, blocks);
+                if (cycles < best.cycles && !is_among(list, count, r, q))
+                    best = (tile){r, q, cycles};
+            }
+            if (best.r)
+                list[count++] = best;
+        }
+    return count;
 }
 
 /* The problem of one pass: rows of outputs ("to") gathered from inputs ("from"). */
@@ -57,24 +93,72 @@ static void flatten_pointwise(vox_conv_shape *s)
     s->in[1] = s->out[1] = 1;
 }
 
+/* The shape, and the outputs of a row that share their taps x the blocks of output channels. */
+static vox_conv_shape row_shape(const vox_problem *p, vox_pass pass, int64_t *width,
+                                int64_t *blocks)
+{
+    vox_conv_shape s = vox_conv_shape_get(p->node);
+    flatten_pointwise(&s);
+    const bool back = pass == VOX_BACKWARD_DATA;
+    const int64_t phases = back ? s.stride[2] : 1;
+    *width = ((back ? s.in[2] : s.out[2]) + phases - 1) / phases;
+    *blocks = back ? s.ib : s.ob;
+    return s;
+}
+
 static rows rows_of(const vox_problem *p, vox_pass pass)
 {
-    rows k = {.s = vox_conv_shape_get(p->node)};
-    flatten_pointwise(&k.s);
-    const bool back = pass == VOX_BACKWARD_DATA;
-    const int64_t *to = back ? k.s.in : k.s.out;
-    const int64_t blocks = back ? k.s.ib : k.s.ob, phases = back ? k.s.stride[2] : 1;
-    const int64_t width = (to[2] + phases - 1) / phases;
+    int64_t width, blocks;
+    tile list[MOST];
+    rows k = {.s = row_shape(p, pass, &width, &blocks)};
+    const int64_t *to = pass == VOX_BACKWARD_DATA ? k.s.in : k.s.out;
     k.depth = to[0];
     k.height = to[1];
     k.width = to[2];
-    k.tile = choose_tile(width, blocks);
+    const int tiles_there = p->variant > 0 ? list_tiles(width, blocks, list) : 0;
+    k.tile = p->variant < tiles_there ? list[p->variant] : choose_tile(width, blocks);
     k.groups = (blocks + k.tile.q - 1) / k.tile.q;
     const int64_t tiles = (width + k.tile.r - 1) / k.tile.r;
     const int64_t work_groups = k.depth * k.height * k.groups * p->n_max;
     k.parts = (GROUPS + work_groups - 1) / work_groups;
     k.parts = k.parts > tiles ? tiles : k.parts;
     return k;
+}
+
+static int count_tiles(const vox_problem *p, vox_pass pass)
+{
+    int64_t width, blocks;
+    tile list[MOST];
+    row_shape(p, pass, &width, &blocks);
+    return list_tiles(width, blocks, list);
+}
+
+static void tile_text(const vox_problem *p, vox_pass pass, int i, char text[VOX_VARIANT_TEXT])
+{
+    vox_problem with = *p;
+    with.variant = i;
+    const rows k = rows_of(&with, pass);
+    snprintf(text, VOX_VARIANT_TEXT, "r%" PRId64 "q%" PRId64, k.tile.r, k.tile.q);
+}
+
+int vox_conv_direct16_variants(const vox_problem *p)
+{
+    return count_tiles(p, VOX_FORWARD);
+}
+
+void vox_conv_direct16_variant_text(const vox_problem *p, int i, char text[VOX_VARIANT_TEXT])
+{
+    tile_text(p, VOX_FORWARD, i, text);
+}
+
+int vox_conv_direct16_data_variants(const vox_problem *p)
+{
+    return count_tiles(p, VOX_BACKWARD_DATA);
+}
+
+void vox_conv_direct16_data_variant_text(const vox_problem *p, int i, char text[VOX_VARIANT_TEXT])
+{
+    tile_text(p, VOX_BACKWARD_DATA, i, text);
 }
 
 /* The kernels index a plane and the packed weights with int. */
@@ -160,12 +244,33 @@ vox_status vox_conv_direct16_run(vox_work *w, const vox_io *io, vox_error *err)
     16 /* input channels of its register tile, by one block of output channels: measured           \
           against 8 x 2, which loads less but left the loop shorter */
 
+#define CHUNKS 6 /* numbers of rows that are offered */
+
 typedef struct sums {
     vox_conv_shape s;
     int64_t chunk;  /* rows of dy summed at a time */
     int64_t splits; /* of the planes (n, od) */
     vox_pack16 pack;
 } sums;
+
+/* The rows of x and dy that fill the first-level cache, then other numbers of them. */
+static int list_chunks(const vox_conv_shape *s, int64_t list[CHUNKS])
+{
+    static const int64_t part[CHUNKS][2] = {{1, 1}, {1, 2}, {1, 4}, {2, 1}, {4, 1}, {1 << 20, 1}};
+    const int64_t row_bytes = s->out[2] * (16 + 16) * (int64_t)sizeof(float);
+    const int64_t fit = L1_BYTES / row_bytes < 1 ? 1 : L1_BYTES / row_bytes;
+    int count = 0;
+    for (int i = 0; i < CHUNKS; i++) {
+        int64_t chunk = fit * part[i][0] / part[i][1];
+        chunk = chunk < 1 ? 1 : chunk > s->out[1] ? s->out[1] : chunk;
+        bool there = false;
+        for (int k = 0; k < count; k++)
+            there = there || list[k] == chunk;
+        if (!there)
+            list[count++] = chunk;
+    }
+    return count;
+}
 
 static sums sums_of(const vox_problem *p)
 {
@@ -174,14 +279,29 @@ static sums sums_of(const vox_problem *p)
     const vox_conv_shape *s = &k.s;
     k.pack = (vox_pack16){
         .groups = s->ob, .blocks = s->ib * 16 / CR, .bi = CR, .q = 1, .first_kernel = 1};
-    const int64_t row_bytes = s->out[2] * (16 + 16) * (int64_t)sizeof(float);
-    k.chunk = L1_BYTES / row_bytes < 1 ? 1 : L1_BYTES / row_bytes;
-    k.chunk = k.chunk > s->out[1] ? s->out[1] : k.chunk;
+    int64_t chunks[CHUNKS];
+    k.chunk = chunks[p->variant < list_chunks(s, chunks) ? p->variant : 0];
     const int64_t tiles = s->kernel[0] * s->kernel[1] * k.pack.blocks * k.pack.groups;
     const int64_t planes = p->n_max * s->out[0];
     k.splits = (GROUPS + tiles - 1) / tiles;
     k.splits = k.splits > planes ? planes : k.splits;
     return k;
+}
+
+int vox_conv_direct16_weights_variants(const vox_problem *p)
+{
+    int64_t chunks[CHUNKS];
+    vox_conv_shape s = vox_conv_shape_get(p->node);
+    flatten_pointwise(&s);
+    return list_chunks(&s, chunks);
+}
+
+void vox_conv_direct16_weights_variant_text(const vox_problem *p, int i,
+                                            char text[VOX_VARIANT_TEXT])
+{
+    vox_problem with = *p;
+    with.variant = i;
+    snprintf(text, VOX_VARIANT_TEXT, "c%" PRId64, sums_of(&with).chunk);
 }
 
 double vox_conv_direct16_weights_seconds(const vox_problem *p)

@@ -31,6 +31,35 @@ const vox_algo *vox_op_algo(const vox_op *op, vox_pass pass, int i)
     return NULL;
 }
 
+int vox_algo_variants(const vox_algo *a, const vox_problem *p)
+{
+    return a->variants ? a->variants(p) : 1;
+}
+
+const char *vox_algo_text(const vox_algo *a, const vox_problem *p, char text[VOX_ALGO_TEXT])
+{
+    char values[VOX_VARIANT_TEXT];
+    if (p->variant == 0) {
+        snprintf(text, VOX_ALGO_TEXT, "%s", a->name);
+    } else {
+        a->variant_text(p, p->variant, values);
+        snprintf(text, VOX_ALGO_TEXT, "%s:%s", a->name, values);
+    }
+    return text;
+}
+
+int vox_algo_find_variant(const vox_algo *a, const vox_problem *p, const char *text)
+{
+    const int count = vox_algo_variants(a, p);
+    char values[VOX_VARIANT_TEXT];
+    for (int i = 1; i < count; i++) {
+        a->variant_text(p, i, values);
+        if (strcmp(values, text) == 0)
+            return i;
+    }
+    return -1;
+}
+
 int64_t vox_shape_count(const vox_shape *s)
 {
     int64_t n = 1;

@@ -110,6 +110,7 @@ typedef struct vox_problem {
     /* The work of relu layers next to this one, asked only of algorithms that fuse relu (below). */
     bool relu_out;    /* VOX_FORWARD: y = max(y, 0), NaN passing */
     unsigned relu_in; /* VOX_BACKWARD_DATA, bit k: x[k] is given, and dx[k] = 0 where x[k] <= 0 */
+    int variant;      /* which tuning values an algorithm takes; 0: those of its own rule */
 } vox_problem;
 
 /* Fusing relu.  A relu layer needs no step of its own where its neighbours do its work: the layer
@@ -123,7 +124,9 @@ typedef struct vox_problem {
 
 typedef struct vox_algo vox_algo;
 
-#define VOX_MAX_KERNELS 8
+#define VOX_MAX_KERNELS  8
+#define VOX_VARIANT_TEXT 20 /* room for the words of a variant ... */
+#define VOX_ALGO_TEXT    48 /* ... and for an algorithm's name with them */
 
 /* An algorithm built for a problem. */
 typedef struct vox_work {
@@ -169,7 +172,22 @@ struct vox_algo {
     vox_status (*build)(vox_work *w, vox_error *err);
     vox_status (*run)(vox_work *w, const vox_io *io, vox_error *err); /* enqueues only */
     bool fuses_relu; /* takes vox_problem.relu_out (forward), relu_in (backward-data) */
+    /* Variants: the same method with other tuning values (sizes of tiles ...), which the tuner
+     * times too; nobody chooses one by the rule.  How many there are for the problem, the rule's
+     * own, number 0, among them; NULL: only that.  p->variant is not read here, but by seconds and
+     * build (of w->problem). */
+    int (*variants)(const vox_problem *p);
+    /* The values of number i > 0 in letters and digits, "r7q4": unlike those of the others, and the
+     * same values always in the same words, because they are kept on disk. */
+    void (*variant_text)(const vox_problem *p, int i, char text[VOX_VARIANT_TEXT]);
 };
+
+/* At least 1. */
+int vox_algo_variants(const vox_algo *a, const vox_problem *p);
+/* "direct16", or with p->variant's values "direct16:r7q4". */
+const char *vox_algo_text(const vox_algo *a, const vox_problem *p, char text[VOX_ALGO_TEXT]);
+/* The variant that says so of itself; -1: the problem has none. */
+int vox_algo_find_variant(const vox_algo *a, const vox_problem *p, const char *text);
 
 /* For a kernel of one input: " -DRELU_OUT" or " -DRELU_IN" where the problem asks the work's pass
  * for it, else "". */

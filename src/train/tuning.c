@@ -107,7 +107,7 @@ static const char *name_algo(char text[96], const char *algo, vox_layout in, vox
 {
     static const char *const layouts[VOX_LAYOUTS][VOX_LAYOUTS] = {{"", " plain>block16"},
                                                                   {" block16>plain", " block16"}};
-    snprintf(text, 96, "%s%s", algo ? algo : "", algo ? layouts[in][out] : "");
+    snprintf(text, 96, "%s%s", algo, algo[0] ? layouts[in][out] : "");
     return text;
 }
 

@@ -3,7 +3,8 @@
  *   voxcl find-db 1
  *   <checksum> <pass> <in> <out> <verdict> <nanoseconds> <workspace> <algorithm> <key>
  *
- * fields separated by tabs, the checksum over the rest of the line.  A last line without its end
+ * fields separated by tabs, the checksum over the rest of the line; the algorithm with its tuning
+ * values, "direct16:r7q4", or without any: by its own rule.  A last line without its end
  * is that of a writer that died: it is dropped, and cut off by the next one to write. */
 #include "tune/finddb.h"
 
@@ -90,10 +91,12 @@ size_t vox_finddb_count(const vox_finddb *db)
     return db->count;
 }
 
-const vox_finding *vox_finddb_find(const vox_finddb *db, const char *key, const vox_algo *a)
+const vox_finding *vox_finddb_find(const vox_finddb *db, const char *key, const vox_algo *a,
+                                   const vox_problem *p)
 {
+    const vox_problem own = {.variant = 0};
     vox_finding f = {.pass = a->pass, .in = a->in, .out = a->out};
-    snprintf(f.algo, sizeof f.algo, "%s", a->name);
+    vox_algo_text(a, p ? p : &own, f.algo);
     const record *r = find_record(db, key, &f);
     return r ? &r->finding : NULL;
 }

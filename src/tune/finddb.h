@@ -1,4 +1,5 @@
-/* finddb.h - remembered timings: which algorithm took how long for which layer on which device.
+/* finddb.h - remembered timings: which algorithm, with which tuning values, took how long for which
+ * layer on which device.
  *
  * On disk it is a text file of lines, appended to under a lock, so that several processes may
  * write at once; the last line about an algorithm counts.  It is a cache: what cannot be read is
@@ -22,7 +23,7 @@ typedef enum vox_verdict {
 
 /* What was found out about one algorithm. */
 typedef struct vox_finding {
-    char algo[48];
+    char algo[VOX_ALGO_TEXT]; /* with its tuning values: vox_algo_text */
     vox_pass pass;
     vox_layout in, out;
     vox_verdict verdict;
@@ -47,8 +48,10 @@ vox_status vox_finddb_add(vox_finddb *db, const char *key, const vox_finding *li
                           vox_error *err);
 size_t vox_finddb_count(const vox_finddb *db);
 
-/* Borrowed until the next vox_finddb_add; NULL: nothing known. */
-const vox_finding *vox_finddb_find(const vox_finddb *db, const char *key, const vox_algo *a);
+/* About an algorithm with the tuning values of p->variant (p may be NULL: the rule's own). Borrowed
+ * until the next vox_finddb_add; NULL: nothing known. */
+const vox_finding *vox_finddb_find(const vox_finddb *db, const char *key, const vox_algo *a,
+                                   const vox_problem *p);
 /* Anything is known about the pass: it need not be measured again. */
 bool vox_finddb_knows(const vox_finddb *db, const char *key, vox_pass pass);
 /* Some algorithm of the pass was timed: only timed ones may be chosen. */

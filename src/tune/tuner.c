@@ -16,18 +16,29 @@
 #define CHECK_SECONDS   1.0  /* the baseline's share of samples is about this long */
 #define CLEARLY         0.5  /* a first run of so many seconds is not slow by compiling alone */
 #define HOPELESS        20.0 /* times the best, by the rule, which is not that wrong */
+#define NEAR            1.5  /* times the best: of these algorithms the variants are tried */
 #define MAX_CANDIDATES  64
 
 const char *const vox_pass_names[VOX_PASSES] = {"forward", "backward_data", "backward_weights"};
+
+/* An algorithm with the values of problem.variant. */
+typedef struct candidate {
+    const vox_algo *algo;
+    vox_problem problem;
+    double rule; /* expected seconds */
+} candidate;
 
 /* One pass being measured. */
 typedef struct session {
     vox_tuner *t;
     const vox_problem *p;
+    const char *key;
+    vox_pass pass;
     vox_trial trial;
-    const vox_algo *candidate[MAX_CANDIDATES]; /* fastest by the rule first */
+    candidate candidate[MAX_CANDIDATES]; /* fastest by the rule first */
     int candidates;
     const vox_algo *baseline;
+    bool begun; /* trial, check_n, want and baseline_s are there */
     int64_t check_n;
     vox_trial_result want;
     double best;                       /* seconds; INFINITY: none yet */
@@ -41,28 +52,66 @@ static double rule(const vox_algo *a, const vox_problem *p)
     return a->seconds ? a->seconds(p) : 0;
 }
 
-static void list_candidates(session *m, vox_pass pass)
+static void add_candidate(session *m, const vox_algo *a, int variant)
 {
-    for (const vox_algo *a = m->p->node->op->algos; a && a->name; a++) {
-        if (a->pass != pass || (a->fits && !a->fits(m->p)) || m->candidates == MAX_CANDIDATES)
+    candidate c = {.algo = a, .problem = *m->p};
+    c.problem.variant = variant;
+    c.rule = rule(a, &c.problem);
+    if (m->candidates == MAX_CANDIDATES)
+        return;
+    int i = m->candidates++;
+    for (; i > 0 && m->candidate[i - 1].rule > c.rule; i--)
+        m->candidate[i] = m->candidate[i - 1];
+    m->candidate[i] = c;
+}
+
+static bool takes(const session *m, const vox_algo *a)
+{
+    return a->pass == m->pass && (!a->fits || a->fits(m->p));
+}
+
+/* Every algorithm with the values of its rule, in m->found's stead. */
+static void list_algos(session *m)
+{
+    m->candidates = m->tried = 0;
+    for (const vox_algo *a = m->p->node->op->algos; a && a->name; a++)
+        if (takes(m, a))
+            add_candidate(m, a, 0);
+}
+
+/* The variants not known yet (m->t->again: all) of the algorithms that are near the best. */
+static void list_variants(session *m)
+{
+    const vox_finding *best, *second;
+    m->candidates = m->tried = 0;
+    vox_tuner_best(m->t->db, m->key, m->p, m->pass, &best, &second);
+    m->best = best ? best->seconds : (double)INFINITY;
+    for (const vox_algo *a = m->p->node->op->algos; best && a && a->name; a++) {
+        const vox_finding *own = takes(m, a) ? vox_finddb_find(m->t->db, m->key, a, m->p) : NULL;
+        if (!own || own->verdict != VOX_VERDICT_TIMED || own->seconds > NEAR * m->best)
             continue;
-        if (!m->baseline || strcmp(m->baseline->name, "naive") != 0)
-            m->baseline = a;
-        int i = m->candidates++;
-        for (; i > 0 && rule(m->candidate[i - 1], m->p) > rule(a, m->p); i--)
-            m->candidate[i] = m->candidate[i - 1];
-        m->candidate[i] = a;
+        for (int i = 1; i < vox_algo_variants(a, m->p); i++) {
+            vox_problem with = *m->p;
+            with.variant = i;
+            if (m->t->again || !vox_finddb_find(m->t->db, m->key, a, &with))
+                add_candidate(m, a, i);
+        }
     }
+}
+
+static const vox_algo *find_baseline(const session *m)
+{
+    const vox_algo *last = NULL;
+    for (const vox_algo *a = m->p->node->op->algos; a && a->name; a++)
+        if (takes(m, a) && (!last || strcmp(last->name, "naive") != 0))
+            last = a;
+    return last;
 }
 
 static const vox_algo *any_forward(const vox_problem *p)
 {
-    const vox_algo *last = NULL;
-    for (const vox_algo *a = p->node->op->algos; a && a->name; a++)
-        if (a->pass == VOX_FORWARD && (!a->fits || a->fits(p)) &&
-            (!last || strcmp(last->name, "naive") != 0))
-            last = a;
-    return last;
+    const session m = {.p = p, .pass = VOX_FORWARD};
+    return find_baseline(&m);
 }
 
 static uint64_t workspace_cap(const vox_tuner *t, const vox_problem *p)
@@ -110,8 +159,7 @@ static double scaled(const session *m, double seconds)
     return seconds * (double)m->p->n_max / (double)m->check_n;
 }
 
-static vox_status check(session *m, const vox_algo *a, vox_trial_tensors *d, vox_finding *f,
-                        vox_error *err)
+static vox_status check(session *m, vox_trial_tensors *d, vox_finding *f, vox_error *err)
 {
     vox_trial_result got;
     vox_status s = vox_trial_read(&got, &m->trial, d, m->check_n, err);
@@ -123,7 +171,7 @@ static vox_status check(session *m, const vox_algo *a, vox_trial_tensors *d, vox
         vox_log(VOX_LOG_WARN,
                 "%s %s by algorithm %s is wrong on %s (layer %s, relative error %.2g against %s): "
                 "never chosen",
-                m->p->node->op->name, vox_pass_names[a->pass], a->name,
+                m->p->node->op->name, vox_pass_names[m->pass], f->algo,
                 vox_device_get(m->p->dev)->name, m->p->node->name, error, m->baseline->name);
     }
     vox_trial_result_release(&got);
@@ -158,12 +206,12 @@ static vox_status time_runs(session *m, vox_trial_tensors *d, vox_work *w, doubl
 }
 
 /* f: all but verdict, seconds, workspace set.  Fails where the candidate does. */
-static vox_status try_on(session *m, const vox_algo *a, vox_trial_tensors *d, vox_work *w,
+static vox_status try_on(session *m, const candidate *c, vox_trial_tensors *d, vox_work *w,
                          vox_finding *f, vox_error *err)
 {
     const uint64_t before = vox_device_bytes(m->p->dev);
     const double start = m->t->now();
-    vox_status s = vox_work_build(w, m->p, a, err);
+    vox_status s = vox_work_build(w, &c->problem, c->algo, err);
     const double compile_s = m->t->now() - start, warm_start = m->t->now();
     if (s != VOX_OK)
         return s;
@@ -177,7 +225,7 @@ static vox_status try_on(session *m, const vox_algo *a, vox_trial_tensors *d, vo
         s = vox_trial_run(d, w, m->check_n, err);
     const double warm_s = m->t->now() - warm_start;
     if (s == VOX_OK)
-        s = check(m, a, d, f, err);
+        s = check(m, d, f, err);
     if (s != VOX_OK || f->verdict == VOX_VERDICT_WRONG)
         return s;
     if (warm_s > CLEARLY && compile_s + warm_s <= COMPILE_SECONDS &&
@@ -189,26 +237,27 @@ static vox_status try_on(session *m, const vox_algo *a, vox_trial_tensors *d, vo
 }
 
 /* The baseline ran already; if that was clearly slow it is not run again. */
-static bool is_known_slow(const session *m, const vox_algo *a)
+static bool is_known_slow(const session *m, const candidate *c)
 {
-    return a == m->baseline && m->baseline_s > CLEARLY &&
+    return c->algo == m->baseline && c->problem.variant == 0 && m->baseline_s > CLEARLY &&
            scaled(m, m->baseline_s) > GIVE_UP * m->best;
 }
 
-static vox_status try_candidate(session *m, const vox_algo *a, vox_finding *f, vox_error *err)
+static vox_status try_candidate(session *m, const candidate *c, vox_finding *f, vox_error *err)
 {
+    const vox_algo *a = c->algo;
     vox_trial_tensors d = {0};
     vox_work w = {0};
     vox_error why = {0};
     *f = (vox_finding){.pass = a->pass, .in = a->in, .out = a->out};
-    snprintf(f->algo, sizeof f->algo, "%s", a->name);
-    if (is_known_slow(m, a)) {
+    vox_algo_text(a, &c->problem, f->algo);
+    if (is_known_slow(m, c)) {
         f->seconds = scaled(m, m->baseline_s);
         return VOX_OK;
     }
     vox_status s = vox_trial_open(&d, &m->trial, a, &why);
     if (s == VOX_OK)
-        s = try_on(m, a, &d, &w, f, &why);
+        s = try_on(m, c, &d, &w, f, &why);
     vox_work_release(&w);
     vox_trial_close(&d);
     if (s == VOX_ERR_MEMORY) {
@@ -219,7 +268,7 @@ static vox_status try_candidate(session *m, const vox_algo *a, vox_finding *f, v
     if (s != VOX_OK) {
         f->verdict = VOX_VERDICT_FAILED;
         vox_log(VOX_LOG_INFO, "not chosen: %s %s by algorithm %s: %s: %s", m->p->node->op->name,
-                vox_pass_names[a->pass], a->name, why.message, why.detail);
+                vox_pass_names[a->pass], f->algo, why.message, why.detail);
     }
     if (f->verdict == VOX_VERDICT_TIMED)
         m->best = fmin(m->best, f->seconds);
@@ -232,38 +281,16 @@ static vox_status try_all(session *m, bool *all, vox_error *err)
     vox_status s = VOX_OK;
     *all = true;
     for (int i = 0; i < m->candidates && s == VOX_OK && *all; i++) {
-        const vox_algo *a = m->candidate[i];
+        const candidate *c = &m->candidate[i];
         *all = m->t->now() <= m->t->until;
-        if (*all && (a == m->baseline || rule(a, m->p) <= HOPELESS * m->best))
-            s = try_candidate(m, a, &m->found[m->tried++], err);
+        const bool hopeless = c->problem.variant == 0 && c->rule > HOPELESS * m->best;
+        if (*all && (c->algo == m->baseline || !hopeless))
+            s = try_candidate(m, c, &m->found[m->tried++], err);
     }
     return s;
 }
 
 /* ---- a pass -------------------------------------------------------------- */
-
-/* *done: everything was measured and is in m->found. */
-static vox_status measure(session *m, vox_pass pass, bool *done, vox_error *err)
-{
-    vox_error why = {0};
-    *done = false;
-    vox_status s = vox_trial_init(&m->trial, m->p, pass, any_forward(m->p), &why);
-    if (s == VOX_OK)
-        s = run_baseline(m, &why);
-    if (s == VOX_OK)
-        s = try_all(m, done, &why);
-    vox_trial_result_release(&m->want);
-    vox_trial_release(&m->trial);
-    if (s == VOX_ERR_MEMORY) {
-        if (err)
-            *err = why;
-        return s;
-    }
-    if (s != VOX_OK) /* without a trusted result nothing may win: the rule stays in force */
-        vox_log(VOX_LOG_WARN, "cannot measure %s %s: the baseline %s fails: %s: %s",
-                m->p->node->name, vox_pass_names[pass], m->baseline->name, why.message, why.detail);
-    return VOX_OK;
-}
 
 static bool has_time(const session *m)
 {
@@ -271,47 +298,99 @@ static bool has_time(const session *m)
     return m->t->now() + least <= m->t->until;
 }
 
+/* Numbers to compute with, and the result to compare with; once for both rounds. */
+static vox_status begin(session *m, vox_error *err)
+{
+    if (m->begun)
+        return VOX_OK;
+    vox_status s = vox_trial_init(&m->trial, m->p, m->pass, any_forward(m->p), err);
+    if (s == VOX_OK)
+        s = run_baseline(m, err);
+    m->begun = s == VOX_OK;
+    return s;
+}
+
+/* Tries the candidates and keeps what was found; with `whole` only if none was left out.  *done:
+ * none was. */
+static vox_status try_round(session *m, bool whole, bool *done, vox_error *err)
+{
+    vox_error why = {0};
+    *done = false;
+    if (!m->begun && !has_time(m))
+        return VOX_OK;
+    vox_status s = begin(m, &why);
+    if (s == VOX_OK)
+        s = try_all(m, done, &why);
+    if (s == VOX_OK && m->tried > 0 && (*done || !whole))
+        s = vox_finddb_add(m->t->db, m->key, m->found, (size_t)m->tried, &why);
+    if (s == VOX_ERR_MEMORY) {
+        if (err)
+            *err = why;
+        return s;
+    }
+    if (s != VOX_OK) /* without a trusted result nothing may win: the rule stays in force */
+        vox_log(VOX_LOG_WARN, "cannot measure %s %s: the baseline %s fails: %s: %s",
+                m->p->node->name, vox_pass_names[m->pass], m->baseline->name, why.message,
+                why.detail);
+    return VOX_OK;
+}
+
+/* First the algorithms, then the variants of the good ones. */
+static vox_status measure(session *m, vox_error *err)
+{
+    vox_status s = VOX_OK;
+    bool done = true, measured = false;
+    if (m->t->again || !vox_finddb_knows(m->t->db, m->key, m->pass)) {
+        list_algos(m);
+        s = try_round(m, true, &done, err);
+        measured = true;
+    }
+    if (s == VOX_OK && done) {
+        list_variants(m);
+        measured = measured || m->candidates > 0;
+        if (m->candidates > 0)
+            s = try_round(m, false, &done, err);
+    }
+    m->t->measured += measured && done;
+    m->t->skipped += !done;
+    m->t->known += !measured;
+    return s;
+}
+
 vox_status vox_tuner_measure(vox_tuner *t, const vox_problem *p, vox_pass pass, vox_error *err)
 {
     session *m = vox_calloc(1, sizeof *m, "the tuner", err);
     char *key = m ? vox_finddb_key(p, err) : NULL;
     vox_status s = m && key ? VOX_OK : err && m ? err->code : VOX_ERR_MEMORY;
-    bool done = false;
     if (s == VOX_OK) {
-        m->t = t;
-        m->p = p;
-        m->best = INFINITY;
-        list_candidates(m, pass);
-    }
-    if (s == VOX_OK && vox_finddb_knows(t->db, key, pass) && !t->again) {
-        t->known++;
-    } else if (s == VOX_OK && m->candidates > 0 && has_time(m)) {
-        s = measure(m, pass, &done, err);
-        if (s == VOX_OK && done)
-            s = vox_finddb_add(t->db, key, m->found, (size_t)m->tried, err);
-        t->measured += done;
-        t->skipped += !done;
-    } else if (s == VOX_OK) {
-        t->skipped += m->candidates > 0;
+        *m = (session){.t = t, .p = p, .key = key, .pass = pass, .best = INFINITY};
+        m->baseline = find_baseline(m);
+        if (m->baseline)
+            s = measure(m, err);
+        vox_trial_result_release(&m->want);
+        vox_trial_release(&m->trial);
     }
     free(key);
     free(m);
     return s;
 }
 
-void vox_tuner_best(const vox_finddb *db, const char *key, const vox_op *op, vox_pass pass,
+void vox_tuner_best(const vox_finddb *db, const char *key, const vox_problem *p, vox_pass pass,
                     const vox_finding **best, const vox_finding **second)
 {
     *best = *second = NULL;
-    for (const vox_algo *a = op->algos; a && a->name; a++) {
-        const vox_finding *f = a->pass == pass ? vox_finddb_find(db, key, a) : NULL;
-        if (!f || f->verdict != VOX_VERDICT_TIMED)
-            continue;
-        if (!*best || f->seconds < (*best)->seconds) {
-            *second = *best;
-            *best = f;
-        } else if (!*second || f->seconds < (*second)->seconds) {
-            *second = f;
+    for (const vox_algo *a = p->node->op->algos; a && a->name; a++)
+        for (int i = 0; a->pass == pass && i < vox_algo_variants(a, p); i++) {
+            vox_problem with = *p;
+            with.variant = i;
+            const vox_finding *f = vox_finddb_find(db, key, a, &with);
+            if (!f || f->verdict != VOX_VERDICT_TIMED)
+                continue;
+            if (!*best || f->seconds < (*best)->seconds) {
+                *second = *best;
+                *best = f;
+            } else if (!*second || f->seconds < (*second)->seconds) {
+                *second = f;
+            }
         }
-    }
 }

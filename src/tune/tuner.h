@@ -1,8 +1,12 @@
-/* tuner.h - times the algorithms of a layer's pass and remembers the result in a find-db.
+/* tuner.h - times the algorithms of a layer's pass, and their variants (tuning values), and
+ * remembers the result in a find-db.
  *
  * Every candidate's result is compared with the baseline's (the algorithm named "naive", else the
  * last of the operation's table) before it may win: relative RMS 1e-4, on as many samples as the
  * baseline does in about a second, at least one.  A wrong one is said once and never chosen.
+ *
+ * First every algorithm is timed with the values of its rule, then the variants of those that took
+ * no more than one and a half times as long as the best.
  *
  * A candidate is run once to warm up and to be checked, then three times; the median counts.  One
  * that takes more than three times as long as the best so far is given up after its first run; a
@@ -26,13 +30,15 @@ typedef struct vox_tuner {
     int64_t measured, known, skipped;
 } vox_tuner;
 
-/* The candidates of one pass of a layer.  A find-db is changed only when all of them are through:
- * then what it says is about all.  A failing candidate is a line of the log; errors are host
- * memory and a device that does not answer. */
+/* The candidates of one pass of a layer.  What is known is left out (unless `again`).  About the
+ * algorithms the find-db is told only when all are through: then what it says is about all; about
+ * variants one by one, and those for which there was no time are tried the next time.  A failing
+ * candidate is a line of the log; errors are host memory and a device that does not answer. */
 vox_status vox_tuner_measure(vox_tuner *t, const vox_problem *p, vox_pass pass, vox_error *err);
 
-/* The fastest and the second of the timed algorithms of a pass; NULL where there is none. */
-void vox_tuner_best(const vox_finddb *db, const char *key, const vox_op *op, vox_pass pass,
+/* The fastest and the second of what was timed for a pass, variants included; NULL where there is
+ * none.  p->variant is not read. */
+void vox_tuner_best(const vox_finddb *db, const char *key, const vox_problem *p, vox_pass pass,
                     const vox_finding **best, const vox_finding **second);
 
 extern const char *const vox_pass_names[VOX_PASSES]; /* "forward", "backward_data", ... */

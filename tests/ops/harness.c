@@ -153,6 +153,7 @@ typedef struct scope {
     vt_layer layer;
     vt_data data[2]; /* for n_max, and for c->n if that is less */
     int batches;
+    int variant; /* being checked */
 } scope;
 
 static bool fuses(const vox_work *w)
@@ -160,14 +161,24 @@ static bool fuses(const vox_work *w)
     return w->problem.relu_out || w->problem.relu_in;
 }
 
-static void fail_case(scope *s, const vox_device *dev, const vox_algo *a, const vt_check *check,
+static vox_problem problem_of(const scope *s, vox_device *dev, int variant)
+{
+    return (vox_problem){.node = &s->layer.node,
+                         .dev = dev,
+                         .n_max = s->c->in[0],
+                         .training = true,
+                         .variant = variant};
+}
+
+static void fail_case(scope *s, vox_device *dev, const vox_algo *a, const vt_check *check,
                       const char *text)
 {
-    char words[320];
+    char words[320], name[VOX_ALGO_TEXT];
+    const vox_problem p = problem_of(s, dev, s->variant);
     vt_case_text(s->c, words);
     s->totals->failures++;
     fprintf(stderr, "FAIL %s %s %s\n  case: %s, seed %" PRIu64 "\n", s->suite->op,
-            a ? vt_pass_names[a->pass] : "", a ? a->name : "", words, s->seed);
+            a ? vt_pass_names[a->pass] : "", a ? vox_algo_text(a, &p, name) : "", words, s->seed);
     if (dev)
         fprintf(stderr, "  device %d: %s\n", vox_device_get(dev)->index, vox_device_get(dev)->name);
     if (check)
@@ -188,11 +199,12 @@ static const char *layouts(const vox_algo *a)
 static void print_time(const scope *s, const vox_algo *a, const vt_check *check)
 {
     const vox_node *node = &s->layer.node;
-    char words[320];
+    char words[320], name[VOX_ALGO_TEXT];
     vt_case_text(s->c, words);
     double flops = node->op->flops ? node->op->flops(node, a->pass) * (double)check->data->n : 0;
+    vox_algo_text(a, &check->work->problem, name);
     printf("%-10s %-16s %s%-*s %-15s %8.3f ms  %7.1f GFLOP/s  %6.2f GB/s (%3.0f %% of copy)  %s\n",
-           s->suite->op, vt_pass_names[a->pass], a->name, 13 - (int)strlen(a->name),
+           s->suite->op, vt_pass_names[a->pass], name, 15 - (int)strlen(name),
            fuses(check->work) ? "+relu" : "", layouts(a), 1e3 * check->seconds,
            flops / check->seconds * 1e-9, check->bytes / check->seconds * 1e-9,
            100 * check->copy_seconds / check->seconds, words);
@@ -265,11 +277,9 @@ static void run_problem(scope *s, vox_device *dev, const vox_algo *a, const vox_
     vox_work_release(&w);
 }
 
-static void run_algo(scope *s, vox_device *dev, const vox_algo *a)
+static void run_variant(scope *s, vox_device *dev, const vox_algo *a)
 {
-    vox_problem p = {&s->layer.node, dev, s->c->in[0], true};
-    if (a->fits && !a->fits(&p))
-        return;
+    vox_problem p = problem_of(s, dev, s->variant);
     double seconds = a->seconds ? a->seconds(&p) : NAN;
     if (!(seconds > 0 && isfinite(seconds))) {
         fail_case(s, dev, a, NULL, "expects no positive time");
@@ -282,6 +292,24 @@ static void run_algo(scope *s, vox_device *dev, const vox_algo *a)
     p.relu_out = a->pass == VOX_FORWARD;
     p.relu_in = a->pass == VOX_BACKWARD_DATA ? (1u << s->layer.node.inputs) - 1 : 0;
     run_problem(s, dev, a, &p);
+}
+
+/* All variants with --all; a random case takes one of them, the others the rule's own. */
+static void run_algo(scope *s, vox_device *dev, const vox_algo *a)
+{
+    const vox_problem p = problem_of(s, dev, 0);
+    if (a->fits && !a->fits(&p))
+        return;
+    const int count = vox_algo_variants(a, &p);
+    vox_random r;
+    vox_random_init(&r, s->seed, VOX_RANDOM_SYNTH, 301, 0, 0);
+    const int first = s->random ? (int)vox_random_below(&r, (uint32_t)count) : 0;
+    for (s->variant = s->opt->all ? 0 : first; s->variant < count; s->variant++) {
+        run_variant(s, dev, a);
+        if (!s->opt->all)
+            break;
+    }
+    s->variant = 0;
 }
 
 /* Whether the case says that it is about the algorithm: why has the word "@name". */
@@ -298,7 +326,7 @@ static bool is_about(const vt_case *c, const char *name)
  * --all is given, only the tiny cases and the random ones are worth that. */
 static bool skip_algo(const scope *s, vox_device *dev, const vox_algo *a, double best)
 {
-    const vox_problem p = {&s->layer.node, dev, s->c->in[0], true};
+    const vox_problem p = problem_of(s, dev, 0);
     if (s->opt->all)
         return false;
     if (strchr(s->c->why, '@'))
@@ -309,7 +337,7 @@ static bool skip_algo(const scope *s, vox_device *dev, const vox_algo *a, double
 /* The expected time of the algorithm a plan would choose. */
 static double best_seconds(const scope *s, vox_device *dev, vox_pass pass)
 {
-    const vox_problem p = {&s->layer.node, dev, s->c->in[0], true};
+    const vox_problem p = problem_of(s, dev, 0);
     double best = INFINITY;
     const vox_algo *a;
     for (int k = 0; (a = vox_op_algo(s->layer.node.op, pass, k)); k++)

@@ -15,6 +15,8 @@
  *   - one that fuses relu runs with it too (tiny and random cases, unless --all)
  *   - results are compared with the reference, BLOCK16 padding channels with zero, samples past n
  *     with what was there, inputs with what they were
+ * Table cases take each algorithm with the tuning values of its rule, random ones with one of its
+ * variants, and all of them with --all.
  * Algorithms expected to take four times the best one's time on the device (those for other kinds
  * of device) run on tiny and random cases only, unless --all is given. x and y reach the backward
  * passes only if the operation says that it reads them. */
@@ -91,7 +93,7 @@ typedef struct vt_options {
     uint64_t seed;
     int random; /* random cases per operation */
     bool tiny, list, bench, verbose;
-    bool all; /* slow algorithms on every case */
+    bool all; /* slow algorithms on every case, and every variant */
 } vt_options;
 
 typedef struct vt_totals {

@@ -28,7 +28,8 @@ static const char usage[] =
     "  --device SEL  as voxcl's --devices (all)\n"
     "  --list        operations, algorithms and cases\n"
     "  --bench       the large cases, timed after they passed\n"
-    "  --all         on every case also the algorithms that are slow on the device\n"
+    "  --all         on every case also the algorithms that are slow on the device, and all\n"
+    "                tuning values\n"
     "  --verbose     name each case before it runs\n"
     "exit: 0 all passed, 1 failures or nothing checked, 2 usage, 77 no device\n";
 

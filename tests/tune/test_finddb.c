@@ -55,7 +55,7 @@ static vox_finddb *open_db(void)
 
 static double seconds_of(const vox_finddb *db, const char *key, const vox_algo *a)
 {
-    const vox_finding *f = vox_finddb_find(db, key, a);
+    const vox_finding *f = vox_finddb_find(db, key, a, NULL);
     return f ? f->seconds : -1;
 }
 
@@ -84,10 +84,10 @@ static void it_comes_back(void **state)
     assert_true(seconds_of(db, "key one | x", &fast) == 0.25);
     assert_true(seconds_of(db, "key one | x", &naive) == 1234.5);
     assert_true(fabs(seconds_of(db, "key two", &fast) - 3e-9) < 1e-12);
-    assert_null(vox_finddb_find(db, "key two", &naive)); /* another pass */
+    assert_null(vox_finddb_find(db, "key two", &naive, NULL)); /* another pass */
     vox_algo other = naive;
     other.pass = VOX_BACKWARD_DATA;
-    const vox_finding *f = vox_finddb_find(db, "key two", &other);
+    const vox_finding *f = vox_finddb_find(db, "key two", &other, NULL);
     assert_non_null(f);
     assert_int_equal(f->verdict, VOX_VERDICT_WRONG);
     assert_true(f->workspace == (uint64_t)5 << 40);
@@ -97,7 +97,7 @@ static void it_comes_back(void **state)
     assert_false(vox_finddb_knows(db, "key", VOX_FORWARD));
     other = fast;
     other.in = VOX_LAYOUT_BLOCK16;
-    assert_null(vox_finddb_find(db, "key two", &other)); /* other layouts */
+    assert_null(vox_finddb_find(db, "key two", &other, NULL)); /* other layouts */
     vox_finddb_free(&db);
     assert_int_equal(warnings, 0);
 }

@@ -1,178 +1,5 @@
-/* test_tuner.c - what may win and what may not, with algorithms that are made up and a clock that
- * they move: no real time decides anything here. */
-#include "test.h"
-
-#include "net/plan_parts.h"
-#include "tune/trial.h"
-#include "tune/tuner.h"
-
-#include <math.h>
-#include <unistd.h>
-
-#define COUNT 48 /* 20 channels x 48 voxels */
-
-static vox_error err;
-static vox_ctx *ctx;
-static char path[] = "/tmp/voxcl-tuner-XXXXXX";
-static double clock_s;
-static int warnings, runs;
-
-static double fake_now(void)
-{
-    return clock_s;
-}
-
-static void count_log(void *user, vox_log_level level, const char *line)
-{
-    (void)user;
-    (void)line;
-    warnings += level == VOX_LOG_WARN;
-}
-
-/* ---- an operation whose algorithms take as long as they are told ---- */
-
-typedef struct behaviour {
-    double run_s, build_s, rule_s;
-    float wrong; /* added to one element */
-    size_t workspace;
-    bool fails, writes_nothing;
-    int runs;
-} behaviour;
-
-enum { NAIVE, FAST, ODD, BLOCKED, ALGOS };
-static behaviour is[ALGOS];
-
-static int number_of(const vox_algo *a);
-
-static double rule_naive(const vox_problem *p)
-{
-    (void)p;
-    return is[NAIVE].rule_s;
-}
-
-static double rule_fast(const vox_problem *p)
-{
-    (void)p;
-    return is[FAST].rule_s;
-}
-
-static double rule_odd(const vox_problem *p)
-{
-    (void)p;
-    return is[ODD].rule_s;
-}
-
-static double rule_blocked(const vox_problem *p)
-{
-    (void)p;
-    return is[BLOCKED].rule_s;
-}
-
-static vox_status build(vox_work *w, vox_error *e)
-{
-    const behaviour *b = &is[number_of(w->algo)];
-    clock_s += b->build_s;
-    if (b->fails)
-        return vox_fail(e, VOX_ERR_DEVICE, "it does not build");
-    if (b->workspace)
-        return vox_buffer_open(&w->scratch[0], w->problem.dev, b->workspace, VOX_BUFFER_DEVICE,
-                               "scratch", e);
-    return VOX_OK;
-}
-
-/* y = 2 x, whatever the layout. */
-static vox_status run(vox_work *w, const vox_io *io, vox_error *e)
-{
-    behaviour *b = &is[number_of(w->algo)];
-    float v[4 * 32 * COUNT];
-    const size_t count = (size_t)io->n * (size_t)vox_sample_floats(&io->x[0]->shape, w->algo->in);
-    assert_true(count <= sizeof v / sizeof *v);
-    clock_s += b->run_s * (double)io->n / (double)w->problem.n_max;
-    b->runs++;
-    runs++;
-    if (b->writes_nothing)
-        return VOX_OK;
-    vox_status s = vox_buffer_read(io->x[0]->buf, 0, v, count * sizeof *v, true, e);
-    for (size_t i = 0; i < count; i++)
-        v[i] *= 2;
-    v[0] += b->wrong;
-    return s == VOX_OK ? vox_buffer_write(io->y->buf, 0, v, count * sizeof *v, true, e) : s;
-}
-
-#define PLAIN VOX_LAYOUT_PLAIN, VOX_LAYOUT_PLAIN
-#define BLOCK VOX_LAYOUT_BLOCK16, VOX_LAYOUT_BLOCK16
-
-static const vox_algo algos[] = {{"naive", VOX_FORWARD, PLAIN, NULL, rule_naive, build, run},
-                                 {"fast", VOX_FORWARD, PLAIN, NULL, rule_fast, build, run},
-                                 {"odd", VOX_FORWARD, PLAIN, NULL, rule_odd, build, run},
-                                 {"blocked", VOX_FORWARD, BLOCK, NULL, rule_blocked, build, run},
-                                 {0}};
-static const vox_op fake = {.name = "fake", .min_inputs = 1, .max_inputs = 1, .algos = algos};
-
-static int number_of(const vox_algo *a)
-{
-    return (int)(a - algos);
-}
-
-/* ---- one layer ---- */
-
-static vox_node node;
-static vox_problem problem;
-static vox_finddb *db;
-static vox_tuner tuner;
-static char *key;
-
-static int begin(void **state)
-{
-    (void)state;
-    const behaviour plain = {.run_s = 1, .rule_s = 1};
-    for (int i = 0; i < ALGOS; i++)
-        is[i] = plain;
-    is[NAIVE].run_s = 2;
-    clock_s = 1000;
-    warnings = runs = 0;
-    node = (vox_node){.op = &fake,
-                      .name = "layer1",
-                      .inputs = 1,
-                      .in = {{5, {1, 20, 3, 4, 4}}},
-                      .out = {5, {1, 20, 3, 4, 4}}};
-    problem = (vox_problem){.node = &node, .dev = vox_ctx_get(ctx, 0), .n_max = 2};
-    unlink(path);
-    assert_ok(vox_finddb_open(&db, path, &err));
-    tuner = (vox_tuner){.db = db, .until = 1e9, .now = fake_now};
-    key = vox_finddb_key(&problem, &err);
-    assert_non_null(key);
-    return 0;
-}
-
-static int end(void **state)
-{
-    (void)state;
-    vox_finddb_free(&db);
-    free(key);
-    unlink(path);
-    return 0;
-}
-
-static void measure(void)
-{
-    assert_ok(vox_tuner_measure(&tuner, &problem, VOX_FORWARD, &err));
-}
-
-static const vox_finding *found(int algo)
-{
-    return vox_finddb_find(db, key, &algos[algo]);
-}
-
-static void assert_winner(const char *first, const char *next)
-{
-    const vox_finding *best, *second;
-    vox_tuner_best(db, key, &fake, VOX_FORWARD, &best, &second);
-    assert_non_null(best);
-    assert_string_equal(best->algo, first);
-    if (next)
-        assert_string_equal(second ? second->algo : "", next);
-}
+/* test_tuner.c - what may win and what may not. */
+#include "fake.h"
 
 static void the_fastest_wins(void **state)
 {
@@ -313,44 +140,7 @@ static void the_budget_ends_it(void **state)
     assert_int_equal(tuner.measured, 1);
     assert_int_equal(vox_finddb_count(db), ALGOS);
 }
-
 /* ---- the plan ---- */
-
-static vox_graph *open_graph(void)
-{
-    vox_yaml *doc = NULL;
-    vox_graph *g = NULL;
-    assert_ok(vox_yaml_parse(&doc, "input: {channels: 20, size: [3, 4, 4]}\nlayers:\n  - relu\n",
-                             "n.yaml", &err));
-    assert_ok(vox_graph_open(&g, vox_yaml_root(doc), &err));
-    vox_yaml_free(&doc);
-    g->layer[0].node.op = &fake;
-    return g;
-}
-
-static const char *chosen(const vox_graph *g, const vox_finddb *times)
-{
-    const vox_plan_options opt = {.n_max = 2, .times = times};
-    vox_tune_row *row;
-    size_t rows;
-    assert_ok(vox_plan_tuned(g, problem.dev, &opt, &row, &rows, &err));
-    assert_true(rows >= 1);
-    assert_string_equal(row[0].layer, "relu1");
-    const char *name = row[0].algo;
-    free(row);
-    return name;
-}
-
-static void put(int algo, vox_verdict verdict, double seconds)
-{
-    vox_finding f = {.pass = VOX_FORWARD,
-                     .in = algos[algo].in,
-                     .out = algos[algo].out,
-                     .verdict = verdict,
-                     .seconds = seconds};
-    snprintf(f.algo, sizeof f.algo, "%s", algos[algo].name);
-    assert_ok(vox_finddb_add(db, key, &f, 1, &err));
-}
 
 static void a_plan_goes_by_what_was_measured(void **state)
 {
@@ -438,7 +228,6 @@ int main(void)
     puts("skipped: built without libfyaml");
     return 77;
 #endif
-#define TEST(f) cmocka_unit_test_setup_teardown(f, begin, end)
     const struct CMUnitTest tests[] = {
         TEST(the_fastest_wins),
         TEST(a_wrong_one_never_wins),
@@ -454,16 +243,9 @@ int main(void)
         TEST(a_network_is_tuned),
         TEST(keys_tell_problems_apart),
     };
-    if (vox_ctx_open(&ctx, "all", &err) != VOX_OK) {
-        printf("skipped: %s: %s\n", err.message, err.detail);
-        return 77;
-    }
-    int fd = mkstemp(path);
-    if (fd < 0)
-        return 1;
-    close(fd);
-    vox_log_set(count_log, NULL);
-    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    int failed = fake_open();
+    if (!failed)
+        failed = cmocka_run_group_tests(tests, NULL, NULL);
     vox_ctx_free(&ctx);
     return failed;
 }
