@@ -233,9 +233,10 @@ typedef enum vox_tune_mode {
 /* Zeros are the defaults. */
 typedef struct vox_methods {
     vox_tune_mode tune;
-    double budget_s;          /* for measuring, over all devices; 0: 60 */
-    uint64_t workspace_bytes; /* most an algorithm may allocate while measured; 0: a quarter of the
-                                 device's memory */
+    double budget_s; /* for measuring, over all devices; 0: 60 */
+    /* Most bytes an algorithm may allocate for itself; 0: a quarter of the device's memory, of that
+     * which is free while it is measured.  One that wants more is passed over, unless forced. */
+    uint64_t workspace_bytes;
     /* "conv=direct16,dense=gemm", with tuning values "conv=direct16:r7q2": forced; or NULL */
     const char *algo;
 } vox_methods;

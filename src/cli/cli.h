@@ -130,7 +130,7 @@ typedef struct cli_methods {
         {.name = "workspace",                                                                      \
          .value = "MIB",                                                                           \
          .number = &(m).workspace,                                                                 \
-         .help = "most memory of a measured method (a quarter)"},                                  \
+         .help = "most memory of a method's own (a quarter of it)"},                               \
     {                                                                                              \
         .name = "algo", .value = "OP=ALGO,...", .text = &(m).algo,                                 \
         .help = "force methods: conv=naive,dense=gemm"                                             \

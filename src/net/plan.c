@@ -76,8 +76,29 @@ static const vox_algo *next_algo(const vox_problem *problem, const vox_algo *tri
     return best;
 }
 
+/* VOX_ERR_UNSUPPORTED also for a workspace over the cap. */
+static vox_status try_build(vox_plan *p, vox_plan_step *step, const vox_problem *problem,
+                            vox_error *err)
+{
+    const uint64_t quarter = vox_device_get(p->dev)->global_mem_bytes / 4;
+    const uint64_t cap = p->opt.workspace ? p->opt.workspace : quarter;
+    vox_status s = vox_work_build(&step->work, problem, step->algo, err);
+    const uint64_t bytes = s == VOX_OK ? vox_work_bytes(&step->work) : 0;
+    vox_algo_text(step->algo, problem, step->name);
+    if (bytes <= cap || p->opt.algo)
+        return s;
+    vox_work_release(&step->work);
+    vox_fail(err, VOX_ERR_UNSUPPORTED, "layer %s: %s wants too much memory", problem->node->name,
+             step->name);
+    vox_detail(err, "%llu bytes of its own, the cap is %llu", (unsigned long long)bytes,
+               (unsigned long long)cap);
+    vox_hint(err, "raise --workspace, or use a smaller train.batch");
+    return VOX_ERR_UNSUPPORTED;
+}
+
 /* What a device's compiler makes of a kernel is known only once it is built (a work-group may turn
- * out too large for it): then the next best method takes the step, unless the caller named one. */
+ * out too large for it), and so is the workspace: then the next best method takes the step, unless
+ * the caller named one. */
 static vox_status build_step(vox_plan *p, vox_plan_step *step, vox_error *err)
 {
     const vox_choice *choice = step->node ? NULL : &p->choice[step->layer];
@@ -89,9 +110,8 @@ static vox_status build_step(vox_plan *p, vox_plan_step *step, vox_error *err)
                            .relu_in =
                                choice && step->pass == VOX_BACKWARD_DATA ? choice->relu_in : 0,
                            .variant = step->variant};
-    vox_status s = vox_work_build(&step->work, &problem, step->algo, err);
+    vox_status s = try_build(p, step, &problem, err);
     while (s == VOX_ERR_UNSUPPORTED && !p->opt.algo) {
-        vox_algo_text(step->algo, &problem, step->name);
         const bool own = problem.variant == 0; /* else its rule's own values are the next best */
         problem.variant = 0;
         const vox_algo *next = own ? next_algo(&problem, step->algo) : step->algo;
@@ -100,9 +120,8 @@ static vox_status build_step(vox_plan *p, vox_plan_step *step, vox_error *err)
         vox_log(VOX_LOG_INFO, "layer %s: %s cannot run on device %d, using %s", problem.node->name,
                 step->name, vox_device_get(p->dev)->index, next->name);
         step->algo = next;
-        s = vox_work_build(&step->work, &problem, next, err);
+        s = try_build(p, step, &problem, err);
     }
-    vox_algo_text(step->algo, &problem, step->name);
     return s;
 }
 

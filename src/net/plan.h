@@ -16,6 +16,10 @@ typedef struct vox_plan_options {
     /* "conv=naive,dense=gemm", "conv=direct16:r7q4": methods forced by name, or NULL.  Tuning
      * values that a layer does not offer give way to those of the method's rule. */
     const char *algo;
+    /* Most bytes a method may allocate for itself, unless methods are forced: one that wants more
+     * gives way to the next best.  0: a quarter of the device's memory (of all of it, not of what
+     * is free now, so that the choice is the same on every run). */
+    uint64_t workspace;
     /* Measured times, borrowed while the plan is opened: where a pass of a layer was timed, only
      * algorithms that were timed are chosen for it.  NULL: by the rule alone, which makes the same
      * choice on every run. */

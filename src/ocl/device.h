@@ -23,6 +23,9 @@ bool vox_device_is_cpu(const vox_device *dev);
 /* Bytes of buffers allocated on it now, and the most there have been at once. */
 uint64_t vox_device_bytes(const vox_device *dev);
 uint64_t vox_device_peak_bytes(const vox_device *dev);
+/* Bytes of its memory that are free now, as far as the driver or the host tells; at most what
+ * this process has left of it. */
+uint64_t vox_device_free_bytes(const vox_device *dev);
 
 /* Makes the driver start what was enqueued; waits until all of it is done, writes beside it too. */
 vox_status vox_device_flush(vox_device *dev, vox_error *err);

@@ -123,6 +123,14 @@ vox_buffer *vox_relu_input(const vox_work *w, const vox_io *io)
     return w->algo->pass == VOX_BACKWARD_DATA && w->problem.relu_in ? io->x[0]->buf : NULL;
 }
 
+uint64_t vox_work_bytes(const vox_work *w)
+{
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < sizeof w->scratch / sizeof *w->scratch; i++)
+        bytes += w->scratch[i] ? vox_buffer_bytes(w->scratch[i]) : 0;
+    return bytes;
+}
+
 double vox_rule_seconds(const vox_device *dev, double flops, double flop_share, double bytes,
                         double byte_share)
 {

@@ -202,6 +202,7 @@ double vox_rule_seconds(const vox_device *dev, double flops, double flop_share, 
 
 vox_status vox_work_build(vox_work *w, const vox_problem *p, const vox_algo *a, vox_error *err);
 void vox_work_release(vox_work *w);
+uint64_t vox_work_bytes(const vox_work *w); /* of its scratch buffers */
 
 struct vox_op {
     const char *name;      /* the word used in experiment files */

@@ -86,6 +86,7 @@ static vox_status build(vox_replica *r, void *arg, vox_error *err)
     const vox_plan_options plan = {.n_max = r->opt.n_max,
                                    .training = r->opt.training,
                                    .algo = r->opt.algo,
+                                   .workspace = r->opt.workspace,
                                    .times = r->opt.times,
                                    .ahead = r->opt.training};
     vox_status s = vox_plan_open(&r->plan, g, r->dev, &plan, err);

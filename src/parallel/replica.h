@@ -21,6 +21,7 @@ typedef struct vox_replica_options {
     const vox_yaml_node *augment; /* list of steps, borrowed; NULL: none */
     uint64_t seed;
     const char *algo;        /* methods forced by name (vox_plan_options), or NULL */
+    uint64_t workspace;      /* see vox_plan_options */
     const vox_finddb *times; /* measured times (vox_plan_options), borrowed while opened, or NULL */
     bool copy;               /* go through pinned buffers even where device memory is host memory */
 } vox_replica_options;

@@ -115,6 +115,7 @@ static vox_status open_replicas(vox_team *team, const vox_ctx *ctx, const vox_te
                                        .augment = opt->augment,
                                        .seed = opt->seed,
                                        .algo = opt->algo,
+                                       .workspace = opt->workspace,
                                        .times = opt->times,
                                        .copy = opt->copy};
         first = vox_replica_open(&team->member[i].replica, i, vox_ctx_get(ctx, i), &r, err);

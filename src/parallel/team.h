@@ -19,6 +19,7 @@ typedef struct vox_team_options {
     const vox_yaml_node *augment; /* borrowed; NULL: none */
     uint64_t seed;
     const char *algo;        /* see vox_plan_options */
+    uint64_t workspace;      /* likewise */
     const vox_finddb *times; /* measured times (vox_plan_options), borrowed while opened, or NULL */
     bool copy;               /* see vox_replica_options */
 } vox_team_options;

@@ -60,7 +60,8 @@ static vox_status bench_open(step_bench *b, vox_ctx *ctx, const vox_methods *met
                             .batch = b->batch,
                             .training = true,
                             .seed = train->seed,
-                            .algo = methods->algo};
+                            .algo = methods->algo,
+                            .workspace = methods->workspace_bytes};
     vox_finddb *times = NULL;
     vox_status s = vox_cases_classes(b->exp->graph, &b->classes, err);
     if (s == VOX_OK)

@@ -374,9 +374,6 @@ static void write_row(vox_json *j, const trial *t, bool chosen, double peak)
 {
     const vox_algo *a = t->work.algo;
     const double flops = vox_conv_flops(&t->data->s) * (double)t->data->n;
-    size_t workspace = 0;
-    for (size_t i = 0; i < sizeof t->work.scratch / sizeof *t->work.scratch; i++)
-        workspace += t->work.scratch[i] ? vox_buffer_bytes(t->work.scratch[i]) : 0;
     vox_json_begin(j, NULL, '{');
     vox_json_string(j, "device", vox_device_get(t->work.problem.dev)->name);
     vox_json_string(j, "pass", pass_names[a->pass]);
@@ -386,7 +383,7 @@ static void write_row(vox_json *j, const trial *t, bool chosen, double peak)
     vox_json_number(j, "gflops", flops / t->seconds * 1e-9);
     vox_json_number(j, "peak_share", flops / t->seconds / peak);
     vox_json_number(j, "rel_rms_error", t->error);
-    vox_json_int(j, "workspace_bytes", (int64_t)workspace);
+    vox_json_int(j, "workspace_bytes", (int64_t)vox_work_bytes(&t->work));
     vox_json_end(j, '}');
 }
 

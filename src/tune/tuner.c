@@ -38,7 +38,8 @@ typedef struct session {
     candidate candidate[MAX_CANDIDATES]; /* fastest by the rule first */
     int candidates;
     const vox_algo *baseline;
-    bool begun; /* trial, check_n, want and baseline_s are there */
+    uint64_t cap; /* of a candidate's workspace */
+    bool begun;   /* trial, check_n, want and baseline_s are there */
     int64_t check_n;
     vox_trial_result want;
     double best;                       /* seconds; INFINITY: none yet */
@@ -112,11 +113,6 @@ static const vox_algo *any_forward(const vox_problem *p)
 {
     const session m = {.p = p, .pass = VOX_FORWARD};
     return find_baseline(&m);
-}
-
-static uint64_t workspace_cap(const vox_tuner *t, const vox_problem *p)
-{
-    return t->workspace ? t->workspace : vox_device_get(p->dev)->global_mem_bytes / 4;
 }
 
 /* ---- the baseline -------------------------------------------------------- */
@@ -216,7 +212,7 @@ static vox_status try_on(session *m, const candidate *c, vox_trial_tensors *d, v
     if (s != VOX_OK)
         return s;
     f->workspace = vox_device_bytes(m->p->dev) - before;
-    if (f->workspace > workspace_cap(m->t, m->p)) {
+    if (f->workspace > m->cap) {
         f->verdict = VOX_VERDICT_LARGE;
         return VOX_OK;
     }
@@ -365,6 +361,7 @@ vox_status vox_tuner_measure(vox_tuner *t, const vox_problem *p, vox_pass pass, 
     if (s == VOX_OK) {
         *m = (session){.t = t, .p = p, .key = key, .pass = pass, .best = INFINITY};
         m->baseline = find_baseline(m);
+        m->cap = t->workspace ? t->workspace : vox_device_free_bytes(p->dev) / 4;
         if (m->baseline)
             s = measure(m, err);
         vox_trial_result_release(&m->want);

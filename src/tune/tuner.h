@@ -24,7 +24,7 @@ typedef struct vox_tuner {
     vox_finddb *db;      /* borrowed */
     bool again;          /* measure what the find-db knows already, too */
     double until;        /* by now(): nothing is begun after it */
-    uint64_t workspace;  /* cap in bytes; 0: a quarter of the device's memory */
+    uint64_t workspace;  /* cap in bytes; 0: a quarter of the device's free memory */
     double (*now)(void); /* seconds; vox_now */
     /* Counted: passes measured, known before, and left out for want of time. */
     int64_t measured, known, skipped;

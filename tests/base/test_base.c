@@ -2,6 +2,7 @@
 #include "test.h"
 
 #include "base/file.h"
+#include "base/host.h"
 #include "base/philox.h"
 #include "base/text.h"
 #include "base/thread.h"
@@ -131,6 +132,20 @@ static void sizes_do_not_overflow(void **state)
     assert_int_equal(err.code, VOX_ERR_MEMORY);
 }
 
+static void free_memory_is_known(void **state)
+{
+    (void)state;
+    static const char text[] =
+        "MemTotal:       32000 kB\nMemFree:  1 kB\nMemAvailable:   1234 kB\n";
+    assert_int_equal(vox_meminfo_bytes(text, "MemAvailable"), 1234 * 1024);
+    assert_int_equal(vox_meminfo_bytes(text, "MemTotal"), 32000 * 1024);
+    assert_int_equal(vox_meminfo_bytes(text, "Mem"), 0);
+    assert_int_equal(vox_meminfo_bytes("", "MemTotal"), 0);
+#ifdef __linux__
+    assert_true(vox_host_free_bytes() > 1024 * 1024);
+#endif
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -141,6 +156,7 @@ int main(void)
         cmocka_unit_test(the_nearest_word_is_suggested),
         cmocka_unit_test(the_pool_runs_every_item_once),
         cmocka_unit_test(sizes_do_not_overflow),
+        cmocka_unit_test(free_memory_is_known),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -40,6 +40,9 @@ static void copies(vox_device *dev)
     assert_ok(vox_buffer_open(&a, dev, sizeof in, VOX_BUFFER_DEVICE, "a", &err));
     assert_ok(vox_buffer_open(&b, dev, sizeof in, VOX_BUFFER_DEVICE, "b", &err));
     assert_int_equal(vox_device_bytes(dev), before + 2 * sizeof in);
+    assert_true(vox_device_free_bytes(dev) > 0);
+    assert_true(vox_device_free_bytes(dev) <=
+                vox_device_get(dev)->global_mem_bytes - vox_device_bytes(dev));
     assert_ok(vox_buffer_write(a, 0, in, sizeof in, false, &err));
     assert_ok(vox_buffer_copy(b, 0, a, 0, sizeof in, &err));
     assert_ok(vox_buffer_sub(&w, b, 1024, 2048, &err));

@@ -90,6 +90,29 @@ static void a_plan_takes_the_best_variant(void **state)
     vox_graph_free(&g);
 }
 
+static void a_plan_passes_over_large_workspaces(void **state)
+{
+    (void)state;
+    vox_graph *g = open_graph();
+    vox_plan_options opt = {.n_max = 2, .workspace = 8192};
+    is[FAST].rule_s = 1e-3;
+    is[ODD].rule_s = 2e-3;
+    for (int i = 0; i < ALGOS; i++)
+        is[i].workspace = i == FAST ? 5000 : 4000;
+    vox_plan *plan = NULL;
+    assert_ok(vox_plan_open(&plan, g, problem.dev, &opt, &err));
+    assert_string_equal(vox_plan_row_get(plan, 0).algo, "fast");
+    vox_plan_free(&plan);
+    opt.workspace = 4096;
+    assert_ok(vox_plan_open(&plan, g, problem.dev, &opt, &err));
+    assert_string_equal(vox_plan_row_get(plan, 0).algo, "odd");
+    vox_plan_free(&plan);
+    opt.workspace = 3000;
+    assert_error(vox_plan_open(&plan, g, problem.dev, &opt, &err), VOX_ERR_UNSUPPORTED,
+                 "too much memory");
+    vox_graph_free(&g);
+}
+
 /* Of the real convolution. */
 static void values_are_forced(void **state)
 {
@@ -139,6 +162,7 @@ int main(void)
         TEST(variants_of_slow_algorithms_are_not_tried),
         TEST(variants_without_time_come_the_next_time),
         TEST(a_plan_takes_the_best_variant),
+        TEST(a_plan_passes_over_large_workspaces),
         TEST(values_are_forced),
     };
     int failed = fake_open();
