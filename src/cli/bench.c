@@ -116,8 +116,8 @@ static size_t pass_on(const cli_option *options, const char *const *value, int n
 
 static int bench_conv(int argc, char **argv)
 {
-    bool json = false;
-    const char *devices = NULL, *value[10] = {NULL};
+    bool json = false, variants = false;
+    const char *devices = NULL, *value[13] = {NULL};
     const cli_option options[] = {
         {.name = "in", .value = "N,C,D,H,W", .text = &value[0], .help = "shape of the input"},
         {.name = "out", .value = "C", .text = &value[1], .help = "output channels"},
@@ -132,25 +132,42 @@ static int bench_conv(int argc, char **argv)
          .help = "fwd, bwd_data, bwd_weights or all (all)"},
         {.name = "repeat", .value = "N", .text = &value[8], .help = "timed runs of each (7)"},
         {.name = "algo", .value = "A", .text = &value[9], .help = "all, chosen or a name (all)"},
+        {.name = "tune",
+         .value = "HOW",
+         .text = &value[10],
+         .help = "off: chosen is the rule's; quick, full: by measured times (off)"},
+        {.name = "budget", .value = "S", .text = &value[11], .help = "seconds for measuring (60)"},
+        {.name = "workspace",
+         .value = "MIB",
+         .text = &value[12],
+         .help = "most memory of a method's own (a quarter of it)"},
+        {.name = "variants", .flag = &variants, .help = "a row for every set of tuning values"},
         CLI_DEVICES_OPTION(devices),
         CLI_JSON_OPTION(json),
         {.name = NULL},
     };
     const cli_spec spec = {
         .usage = "bench conv --in N,C,D,H,W --out C --kernel D,H,W [options]",
-        .about = "Times every algorithm of a 3D convolution on every device, and compares each\n"
-                 "with float64. One number stands for all of D,H,W.",
+        .about =
+            "Times every algorithm of a 3D convolution on every device, and compares each with\n"
+            "float64. One number stands for all of D,H,W. time_s is the median by the clock,\n"
+            "device_s by device events; flops_per_byte counts input, output and weights once;\n"
+            "max_error is the largest difference over the result's root mean square.",
         .operands = (const char *const[]){NULL},
         .options = options,
     };
     vox_error err = {0};
     vox_ctx *ctx = NULL;
-    char *document = NULL, name[10][16];
-    const char *args[20];
+    char *document = NULL, name[13][16];
+    const char *args[28];
     int code = cli_parse(&spec, argc, argv, NULL);
     if (code != CLI_GO)
         return code;
-    const size_t count = pass_on(options, value, 10, name, args);
+    size_t count = pass_on(options, value, 13, name, args);
+    if (variants) {
+        args[count++] = "--variants";
+        args[count++] = "yes";
+    }
     vox_status s = vox_ctx_open(&ctx, devices, &err);
     if (s == VOX_OK)
         s = vox_bench_conv(ctx, args, count, &document, &err);

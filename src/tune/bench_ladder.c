@@ -124,14 +124,16 @@ static const vox_algo *algo_of(const rung *r)
 /* ---- measuring ---- */
 
 typedef struct ladder {
+    const vox_conv_request *r;
+    vox_conv_data data;
     vox_conv_timing timing[RUNGS][ROUNDS];
     double peak; /* flop/s, the best of the rounds */
 } ladder;
 
-static vox_status climb(ladder *l, vox_device *dev, const char *const *args, size_t count,
-                        vox_error *err)
+static vox_status climb(ladder *l, vox_device *dev, vox_error *err)
 {
     vox_status s = VOX_OK;
+    const vox_problem p = {.node = &l->r->node, .dev = dev, .n_max = l->data.n, .training = true};
     l->peak = 0;
     for (int round = 0; s == VOX_OK && round < ROUNDS; round++) {
         double peak = 0;
@@ -140,8 +142,8 @@ static vox_status climb(ladder *l, vox_device *dev, const char *const *args, siz
         for (size_t i = 0; s == VOX_OK && i < RUNGS; i++) {
             const vox_algo *a = algo_of(&rungs[i]);
             l->timing[i][round].done = false;
-            if (a)
-                s = vox_conv_measure(dev, args, count, a, &l->timing[i][round], err);
+            if (a && (!a->fits || a->fits(&p)) && a->seconds(&p) <= VOX_CONV_HOPELESS)
+                s = vox_conv_measure(l->r, &l->data, &p, a, &l->timing[i][round], err);
         }
     }
     return s;
@@ -149,8 +151,8 @@ static vox_status climb(ladder *l, vox_device *dev, const char *const *args, siz
 
 static int by_time(const void *a, const void *b)
 {
-    const double x = ((const vox_conv_timing *)a)->seconds;
-    const double y = ((const vox_conv_timing *)b)->seconds;
+    const double x = ((const vox_conv_timing *)a)->time.median;
+    const double y = ((const vox_conv_timing *)b)->time.median;
     return (x > y) - (x < y);
 }
 
@@ -163,20 +165,21 @@ static void put_device(vox_json *j, ladder *l, const vox_device_desc *d)
             continue;
         qsort(t, ROUNDS, sizeof *t, by_time);
         const vox_conv_timing *median = &t[ROUNDS / 2];
-        first = first > 0 ? first : median->seconds;
+        const double seconds = median->time.median;
+        first = first > 0 ? first : seconds;
         vox_json_begin(j, NULL, '{');
         vox_json_string(j, "device", d->name);
         vox_json_string(j, "rung", rungs[i].name);
         vox_json_string(j, "made_for", rungs[i].made_for);
         vox_json_begin(j, "time_s", '{');
-        vox_json_number(j, "median", median->seconds);
-        vox_json_number(j, "min", t[0].seconds);
-        vox_json_number(j, "max", t[ROUNDS - 1].seconds);
+        vox_json_number(j, "median", seconds);
+        vox_json_number(j, "min", t[0].time.median);
+        vox_json_number(j, "max", t[ROUNDS - 1].time.median);
         vox_json_end(j, '}');
-        vox_json_number(j, "gflops", median->flops / median->seconds / 1e9);
-        vox_json_number(j, "peak_share", median->flops / median->seconds / l->peak);
-        vox_json_number(j, "times_first", first / median->seconds);
-        vox_json_number(j, "rel_rms_error", median->error);
+        vox_json_number(j, "gflops", median->flops / seconds / 1e9);
+        vox_json_number(j, "peak_share", median->flops / seconds / l->peak);
+        vox_json_number(j, "times_first", first / seconds);
+        vox_json_number(j, "rel_rms_error", median->rms_error);
         vox_json_string(j, "changed", rungs[i].changed);
         vox_json_end(j, '}');
     }
@@ -218,15 +221,22 @@ vox_status vox_bench_ladder(vox_ctx *ctx, const char *kind, const char *const *a
         return VOX_ERR_USAGE;
     }
     vox_status s = join_args(all, &joined, args, count, err);
+    vox_conv_request r;
+    if (s == VOX_OK)
+        s = vox_conv_request_read(&r, all, joined, err);
+    if (s == VOX_OK)
+        s = vox_conv_data_open(&l.data, &r, err);
     if (s != VOX_OK)
         return s;
+    l.r = &r;
     vox_json_begin(&j, NULL, '[');
     for (size_t i = 0; s == VOX_OK && i < vox_ctx_device_count(ctx); i++) {
-        s = climb(&l, vox_ctx_get(ctx, i), all, joined, err);
+        s = climb(&l, vox_ctx_get(ctx, i), err);
         if (s == VOX_OK)
             put_device(&j, &l, vox_ctx_device(ctx, i));
     }
     vox_json_end(&j, ']');
+    vox_conv_data_release(&l.data);
     if (s != VOX_OK) {
         vox_str_release(&j.text);
         return s;

@@ -4,6 +4,7 @@
 #include "base/thread.h"
 #include "ops/flat.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -84,14 +85,16 @@ static bool is_enough(int64_t done, int64_t repeat, double spent)
 static vox_status by_clock(vox_device *dev, vox_timed run, void *what, copier *copy, int64_t repeat,
                            vox_timing *out, vox_error *err)
 {
-    double seconds[VOX_TIMING_MOST], copied[VOX_TIMING_MOST], warm;
-    int64_t done = 0;
-    vox_status s = once(dev, run, what, copy, &warm, err);
+    double seconds[VOX_TIMING_MOST], copied[VOX_TIMING_MOST];
+    int64_t done;
+    vox_status s = copy ? once(dev, run, what, copy, &copied[0], err) : VOX_OK;
     if (s == VOX_OK)
-        s = once(dev, run, what, NULL, &warm, err);
-    for (const double begun = vox_now(); s == VOX_OK && !is_enough(done, repeat, vox_now() - begun);
-         done++) {
-        s = once(dev, run, what, copy, &copied[done], err);
+        s = once(dev, run, what, NULL, &seconds[0], err);
+    const double begun = vox_now();
+    const bool slow = s == VOX_OK && seconds[0] > PATIENCE; /* it stands for itself */
+    for (done = slow; s == VOX_OK && !slow && !is_enough(done, repeat, vox_now() - begun); done++) {
+        if (copy)
+            s = once(dev, run, what, copy, &copied[done], err);
         if (s == VOX_OK)
             s = once(dev, run, what, NULL, &seconds[done], err);
     }
@@ -102,7 +105,7 @@ static vox_status by_clock(vox_device *dev, vox_timed run, void *what, copier *c
     out->median = seconds[done / 2];
     out->least = seconds[0];
     out->most = seconds[done - 1];
-    out->copy_seconds = copied[done / 2] * copy->scale;
+    out->copy_seconds = copy ? copied[done / 2] * copy->scale : (double)NAN;
     return VOX_OK;
 }
 
@@ -128,10 +131,11 @@ static vox_status by_events(vox_device *dev, vox_timed run, void *what, vox_timi
 vox_status vox_time_runs(vox_device *dev, vox_timed run, void *what, double bytes, int64_t repeat,
                          vox_timing *out, vox_error *err)
 {
-    copier copy;
-    vox_status s = copier_open(&copy, dev, bytes, err);
+    copier copy = {0};
+    vox_status s = bytes > 0 ? copier_open(&copy, dev, bytes, err) : VOX_OK;
     if (s == VOX_OK)
-        s = by_clock(dev, run, what, &copy, repeat, out, err);
+        s = by_clock(dev, run, what, bytes > 0 ? &copy : NULL, repeat, out, err);
     copier_close(&copy);
-    return s == VOX_OK ? by_events(dev, run, what, out, err) : s;
+    out->device = NAN;
+    return s == VOX_OK && out->least <= PATIENCE ? by_events(dev, run, what, out, err) : s;
 }

@@ -17,9 +17,10 @@ typedef struct vox_timing {
 typedef vox_status (*vox_timed)(void *what, vox_error *err);
 
 /* Runs it once to warm up (drivers compile then), then `repeat` times (0: as many as fit in half a
- * second, 5 to 100), but for no longer than three seconds.  It takes turns with copies of so many
- * bytes (read and written together), so that what else the machine does, and how much fits its
- * caches, hits both alike.  Afterwards a few runs more with profiling on, for the events. */
+ * second, 5 to 100), but for no longer than three seconds; if the first took longer than that, it
+ * is the only one, and `device` NAN.  It takes turns with copies of so many bytes (read and written
+ * together; 0: no copies, copy_seconds NAN), so that what else the machine does, and how much fits
+ * its caches, hits both alike.  Afterwards a few runs more with profiling on, for the events. */
 vox_status vox_time_runs(vox_device *dev, vox_timed run, void *what, double bytes, int64_t repeat,
                          vox_timing *out, vox_error *err);
 

@@ -117,6 +117,8 @@ static void test_bench_arguments(void **state)
     assert_usage(ctx, "--pass", "forward", "--pass");
     assert_usage(ctx, "--repeat", "1000000", "--repeat");
     assert_usage(ctx, "--algo", "fastest", "--algo");
+    assert_usage(ctx, "--tune", "on", "--tune");
+    assert_usage(ctx, "--variants", "2", "--variants");
     assert_error(vox_bench_conv(ctx, few, 2, &json, &err), VOX_ERR_USAGE, "--kernel");
     assert_error(vox_bench_conv(ctx, few, 1, &json, &err), VOX_ERR_USAGE, "--in");
     assert_error(vox_bench_conv(ctx, large, 6, &json, &err), VOX_ERR_INPUT, "4,1,1");
@@ -143,6 +145,11 @@ static void test_bench_rows(void **state)
         assert_true(number_after(at, "\"time_s\"") > 0);
         assert_true(number_after(at, "\"gflops\"") > 0);
         assert_true(number_after(at, "\"rel_rms_error\"") < 1e-5);
+        assert_true(number_after(at, "\"max_error\"") >= number_after(at, "\"rel_rms_error\""));
+        assert_true(number_after(at, "\"least_s\"") <= number_after(at, "\"most_s\""));
+        /* 27 taps, 2 x 3 x 60 in, 2 x 5 x 60 out, 5 x 3 x 27 weights and 5 of the bias */
+        const double bytes = 4 * (360 + 600 + 405 + 5);
+        assert_true(fabs(number_after(at, "\"flops_per_byte\"") - 2.0 * 600 * 81 / bytes) < 1e-3);
     }
     for (const char *at = json; (at = strstr(at, "\"chosen\": true")) != NULL; at++)
         chosen++;
@@ -177,6 +184,42 @@ static void test_bench_one_algorithm(void **state)
     assert_only(*state, "chosen", "\"chosen\": true");
 }
 
+static size_t count_of(const char *text, const char *word)
+{
+    size_t n = 0;
+    for (; (text = strstr(text, word)) != NULL; text++)
+        n++;
+    return n;
+}
+
+/* A row for each set of values, all of them right. */
+static void test_bench_variants(void **state)
+{
+    vox_ctx *ctx = *state;
+    const char *args[] = {"--in",     "1,17,3,4,9", "--out",  "33",       "--kernel",   "2",
+                          "--repeat", "1",          "--algo", "direct16", "--variants", "yes"};
+    char *json = NULL;
+    vox_error err = {0};
+    assert_ok(vox_bench_conv(ctx, args, 12, &json, &err));
+    assert_true(count_of(json, "\"direct16:") >= 3 * vox_ctx_device_count(ctx));
+    for (const char *at = json; (at = strstr(at, "\"pass\"")) != NULL; at++)
+        assert_true(number_after(at, "\"rel_rms_error\"") < 1e-5);
+    vox_string_free(&json);
+}
+
+/* The find-db's choice is marked, whatever it is. */
+static void test_bench_tuned(void **state)
+{
+    vox_ctx *ctx = *state;
+    const char *args[] = {"--in", "1,16,2,3,5", "--out", "16",     "--kernel",
+                          "1",    "--repeat",   "1",     "--tune", "full"};
+    char *json = NULL;
+    vox_error err = {0};
+    assert_ok(vox_bench_conv(ctx, args, 10, &json, &err));
+    assert_int_equal(count_of(json, "\"chosen\": true"), 3 * vox_ctx_device_count(ctx));
+    vox_string_free(&json);
+}
+
 static int open_devices(void **state)
 {
     return vox_ctx_open((vox_ctx **)state, NULL, NULL) == VOX_OK ? 0 : -1;
@@ -198,10 +241,9 @@ int main(void)
         return 77;
     }
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_golden),
-        cmocka_unit_test(test_bench_arguments),
-        cmocka_unit_test(test_bench_rows),
-        cmocka_unit_test(test_bench_one_algorithm),
+        cmocka_unit_test(test_golden),         cmocka_unit_test(test_bench_arguments),
+        cmocka_unit_test(test_bench_rows),     cmocka_unit_test(test_bench_one_algorithm),
+        cmocka_unit_test(test_bench_variants), cmocka_unit_test(test_bench_tuned),
     };
     return cmocka_run_group_tests(tests, open_devices, close_devices);
 }
