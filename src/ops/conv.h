@@ -1,7 +1,7 @@
 /* conv.h - what the convolution's algorithms share: its numbers and the kernels' options.
  *
- * One file per method: conv_naive.c, conv_direct16.c, conv_first16.c, conv_tiled.c, conv_gemm.c;
- * conv.c holds the operation itself and the table of algorithms. */
+ * One file per method: conv_naive.c, conv_direct16.c, conv_depthwise16.c, conv_first16.c,
+ * conv_tiled.c, conv_gemm.c; conv.c holds the operation itself and the table of algorithms. */
 #ifndef VOX_OPS_CONV_H
 #define VOX_OPS_CONV_H
 
@@ -91,6 +91,14 @@ void vox_conv_direct16_weights_variant_text(const vox_problem *p, int i,
                                             char text[VOX_VARIANT_TEXT]);
 vox_status vox_conv_direct16_weights_build(vox_work *w, vox_error *err);
 vox_status vox_conv_direct16_weights_run(vox_work *w, const vox_io *io, vox_error *err);
+
+bool vox_conv_depthwise16_fits(const vox_problem *p);
+double vox_conv_depthwise16_seconds(const vox_problem *p);
+double vox_conv_depthwise16_data_seconds(const vox_problem *p);
+vox_status vox_conv_depthwise16_build(vox_work *w, vox_error *err);
+vox_status vox_conv_depthwise16_run(vox_work *w, const vox_io *io, vox_error *err);
+vox_status vox_conv_depthwise16_weights_build(vox_work *w, vox_error *err);
+vox_status vox_conv_depthwise16_weights_run(vox_work *w, const vox_io *io, vox_error *err);
 
 bool vox_conv_first16_fits(const vox_problem *p);
 double vox_conv_first16_seconds(const vox_problem *p);

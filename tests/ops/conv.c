@@ -205,17 +205,41 @@ static const vt_case cases[] = {
      0,
      VT_ALWAYS,
      VT_UNIFORM},
-    {"depthwise @naive",
+    {"depthwise @naive @depthwise16",
      "out=20 kernel=3 pad=1 groups=20",
      {2, 20, 3, 4, 5},
      1,
      VT_ALWAYS,
      VT_UNIFORM},
-    {"depthwise with two outputs each, strided @naive",
+    {"depthwise, several tiles in a row, those inside and those at the edges @depthwise16",
+     "out=16 kernel=2,2,3 pad=1 groups=16",
+     {1, 16, 2, 3, 45},
+     0,
+     VT_ALWAYS,
+     VT_UNIFORM},
+    {"depthwise, strided and dilated, no bias @depthwise16",
+     "out=17 kernel=3 pad=3,1,2 stride=2,3,2 dilation=2,1,3 groups=17 bias=false",
+     {2, 17, 4, 7, 31},
+     1,
+     VT_ALWAYS,
+     VT_UNIFORM},
+    {"depthwise, a kernel row longer than the registers @depthwise16",
+     "out=5 kernel=1,2,31 pad=0,1,15 groups=5",
+     {1, 5, 1, 3, 40},
+     0,
+     VT_ALWAYS,
+     VT_UNIFORM},
+    {"depthwise with two outputs each, strided @naive @depthwise16",
      "out=6 kernel=3 pad=1 stride=2 groups=3",
      {1, 3, 3, 4, 5},
      0,
      VT_TINY,
+     VT_UNIFORM},
+    {"depthwise with three outputs each: 18 channels in, 54 out @depthwise16",
+     "out=54 kernel=3 pad=1 groups=18",
+     {1, 18, 2, 3, 11},
+     0,
+     VT_ALWAYS,
      VT_UNIFORM},
     {"dilation @direct16 @tiled",
      "out=17 kernel=3 dilation=2 pad=2",
@@ -289,9 +313,14 @@ static void random_case(vt_case *c, char attr[160], vox_random *r, bool tiny)
 {
     static const int64_t channels[] = {1, 2, 3, 4, 8, 15, 16, 17, 32, 33};
     int64_t kernel[3], stride[3], pad[3], dilation[3];
-    const int64_t groups = below(r, 3) ? 1 : 1 + below(r, 3);
-    const int64_t ci = tiny ? 1 + below(r, 2) : channels[below(r, 10)];
-    const int64_t co = tiny ? 1 + below(r, 2) : channels[below(r, 10)];
+    const int depthwise = below(r, 6) == 0;
+    const int64_t groups = depthwise     ? (tiny ? 1 + below(r, 3) : 1 + below(r, 40))
+                           : below(r, 3) ? 1
+                                         : 1 + below(r, 3);
+    const int64_t ci = depthwise ? 1 : tiny ? 1 + below(r, 2) : channels[below(r, 10)];
+    const int64_t co = depthwise ? 1 + below(r, 2) * below(r, 5)
+                       : tiny    ? 1 + below(r, 2)
+                                 : channels[below(r, 10)];
     c->in[0] = 1 + below(r, tiny ? 2 : 3);
     c->in[1] = ci * groups;
     for (int i = 0; i < 3; i++) {
