@@ -45,6 +45,10 @@ vox_status vox_conv_sums_build(vox_work *w, int first, int64_t parts, const vox_
 vox_status vox_conv_sums_run(vox_work *w, int first, int64_t parts, const vox_conv_shape *s,
                              const vox_io *io, vox_error *err);
 
+/* to[count] = or += the sum of part[parts][count], in order; the kernel is sum_parts. */
+vox_status vox_conv_parts_run(vox_kernel *sum_parts, vox_buffer *part, vox_buffer *to,
+                              int64_t count, int64_t parts, bool accumulate, vox_error *err);
+
 /* ---- pack16: weights in the order that 16-wide kernels stream (cl/conv3d_pack16.cl) ---- */
 
 typedef struct vox_pack16 {
@@ -109,10 +113,12 @@ vox_status vox_conv_first16_weights_build(vox_work *w, vox_error *err);
 vox_status vox_conv_first16_weights_run(vox_work *w, const vox_io *io, vox_error *err);
 
 bool vox_conv_tiled_fits(const vox_problem *p);
+bool vox_conv_tiled_data_fits(const vox_problem *p);
 double vox_conv_tiled_seconds(const vox_problem *p);
 double vox_conv_tiled_data_seconds(const vox_problem *p);
 vox_status vox_conv_tiled_build(vox_work *w, vox_error *err);
 vox_status vox_conv_tiled_run(vox_work *w, const vox_io *io, vox_error *err);
+double vox_conv_tiled_weights_seconds(const vox_problem *p);
 vox_status vox_conv_tiled_weights_build(vox_work *w, vox_error *err);
 vox_status vox_conv_tiled_weights_run(vox_work *w, const vox_io *io, vox_error *err);
 

@@ -3,6 +3,15 @@
 
 #define WB 64 /* work-items of a work-group */
 
+vox_status vox_conv_parts_run(vox_kernel *sum_parts, vox_buffer *part, vox_buffer *to,
+                              int64_t count, int64_t parts, bool accumulate, vox_error *err)
+{
+    const vox_grid grid = {{(size_t)count, 1, 1}, {WB, 1, 1}};
+    const vox_arg args[] = {vox_arg_buffer(part), vox_arg_buffer(to), vox_arg_u64((uint64_t)count),
+                            vox_arg_i32((int32_t)parts), vox_arg_i32(accumulate)};
+    return vox_kernel_launch(sum_parts, &grid, args, 5, err);
+}
+
 vox_status vox_conv_sums_build(vox_work *w, int first, int64_t parts, const vox_conv_shape *s,
                                vox_error *err)
 {
@@ -23,14 +32,10 @@ vox_status vox_conv_sums_run(vox_work *w, int first, int64_t parts, const vox_co
                              const vox_io *io, vox_error *err)
 {
     vox_status status = VOX_OK;
-    if (parts > 0) {
-        const int64_t count = s->co * (s->ci / s->groups) * s->taps;
-        const vox_grid grid = {{(size_t)count, 1, 1}, {WB, 1, 1}};
-        const vox_arg args[] = {vox_arg_buffer(w->scratch[0]), vox_arg_buffer(io->dparam[0]),
-                                vox_arg_u64((uint64_t)count), vox_arg_i32((int32_t)parts),
-                                vox_arg_i32(io->accumulate)};
-        status = vox_kernel_launch(w->kernel[first], &grid, args, 5, err);
-    }
+    if (parts > 0)
+        status =
+            vox_conv_parts_run(w->kernel[first], w->scratch[0], io->dparam[0],
+                               s->co * (s->ci / s->groups) * s->taps, parts, io->accumulate, err);
     if (status != VOX_OK || !s->bias)
         return status;
     const vox_grid grid = {{(size_t)s->co * WB, 1, 1}, {WB, 1, 1}};

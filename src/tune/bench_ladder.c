@@ -102,7 +102,8 @@ typedef struct rung {
 
 static const rung rungs[] = {
     {"naive", NULL, "any", "one work-item per number; two loads for each multiply-add"},
-    {"tiled", NULL, "GPU", "tiles in local memory, shared by a group; 4 x 4 sums in registers"},
+    {"tiled", NULL, "GPU",
+     "tiles in local memory, shared by a group; up to 8 x 8 sums in registers"},
     {"direct16 1x1", &tiles[0], "CPU", "blocked channels, float16, groups of one; one sum"},
     {"direct16 4x1", &tiles[1], "CPU", "4 positions share each weight vector"},
     {"direct16 4x2", &tiles[2], "CPU", "2 blocks of output channels share each input"},
