@@ -4,7 +4,8 @@
  * the padded input (with ceil a window may pass even that): PyTorch's count_include_pad.
  * Both passes gather, so that no two items write the same place.
  * CPUs: _rows, a depth slice of a plane an item, 16 channels at a time in BLOCK16.
- * GPUs: _items, one element an item. */
+ * GPUs: _items, one element an item.
+ * A relu before or after may be fused (relu.h): x of the backward kernels is its output. */
 #include "pool.h"
 
 #ifndef INCLUDE_PAD
@@ -53,22 +54,26 @@ __kernel void avg_pool_rows(__global const T *restrict x, __global T *restrict y
     x += plane * IN_PLANE;
     y += plane * OUT_PLANE + od * OH * OW;
     for (int oh = 0; oh < OH; oh++)
-        for (int ow = 0; ow < OW; ow++)
-            y[oh * OW + ow] = mean_of(x, od, oh, ow);
+        for (int ow = 0; ow < OW; ow++) {
+            const T v = mean_of(x, od, oh, ow);
+            y[oh * OW + ow] = RELU_Y(v);
+        }
 }
 
 __kernel void avg_pool_backward_rows(__global const T *restrict dy, __global T *restrict dx,
-                                     ulong items)
+                                     __global const T *restrict x, ulong items)
 {
     const size_t plane = get_global_id(0) / D;
     const int d = (int)(get_global_id(0) % D);
     if (get_global_id(0) >= items)
         return;
     dy += plane * OUT_PLANE;
-    dx += plane * IN_PLANE + d * H * W;
+    const size_t slice = plane * IN_PLANE + d * H * W;
     for (int h = 0; h < H; h++)
-        for (int w = 0; w < W; w++)
-            dx[h * W + w] = gradient_of(dy, d, h, w);
+        for (int w = 0; w < W; w++) {
+            const size_t at = slice + h * W + w;
+            dx[at] = RELU_DX(gradient_of(dy, d, h, w), x[at]);
+        }
 }
 
 __kernel void avg_pool_items(__global const T *restrict x, __global T *restrict y, ulong items)
@@ -78,16 +83,18 @@ __kernel void avg_pool_items(__global const T *restrict x, __global T *restrict 
         return;
     const size_t plane = id / OUT_PLANE;
     const int lane = (int)(id % STEP), o = (int)(id % OUT_PLANE / STEP);
-    y[id] = mean_of(x + plane * IN_PLANE + lane, o / (OH * OW), o / OW % OH, o % OW);
+    const T v = mean_of(x + plane * IN_PLANE + lane, o / (OH * OW), o / OW % OH, o % OW);
+    y[id] = RELU_Y(v);
 }
 
 __kernel void avg_pool_backward_items(__global const T *restrict dy, __global T *restrict dx,
-                                      ulong items)
+                                      __global const T *restrict x, ulong items)
 {
     const size_t id = get_global_id(0);
     if (id >= items)
         return;
     const size_t plane = id / IN_PLANE;
     const int lane = (int)(id % STEP), i = (int)(id % IN_PLANE / STEP);
-    dx[id] = gradient_of(dy + plane * OUT_PLANE + lane, i / (H * W), i / W % H, i % W);
+    const T g = gradient_of(dy + plane * OUT_PLANE + lane, i / (H * W), i / W % H, i % W);
+    dx[id] = RELU_DX(g, x[id]);
 }

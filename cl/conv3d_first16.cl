@@ -16,6 +16,7 @@
  * kernels with large strides (11 x 11, stride 4) are where libraries fall back to something slow. */
 #pragma OPENCL FP_CONTRACT ON
 #include "conv.h"
+#include "relu.h"
 
 #ifndef G /* groups of Q blocks of output channels */
 #error "give G"
@@ -96,7 +97,7 @@ conv3d_first16(__global const float *x, __global const float16 *w, __global cons
 #pragma unroll
                 for (int r = 0; r < R; r++)
                     if (ow0 + r < OW)
-                        t[r] = a[r * Q + q];
+                        t[r] = RELU_Y(a[r * Q + q]);
             }
     }
 }
@@ -104,7 +105,7 @@ conv3d_first16(__global const float *x, __global const float16 *w, __global cons
 /* One item per voxel of x: grid (IW, IH, N*CI*ID), any work-group.  Rarely wanted (a first layer's
  * input has no use for a gradient), hence plain: 16 products at a time, one sum per voxel. */
 __kernel void conv3d_first16_data(__global const float16 *dy, __global const float16 *w,
-                                  __global float *dx)
+                                  __global float *dx, __global const float *x)
 {
     const int iw = (int)get_global_id(0), ih = (int)get_global_id(1);
     const size_t plane = get_global_id(2);
@@ -132,5 +133,6 @@ __kernel void conv3d_first16_data(__global const float16 *dy, __global const flo
         }
     const float8 s8 = sum.lo + sum.hi;
     const float4 s4 = s8.lo + s8.hi;
-    dx[((plane * IH) + ih) * IW + iw] = (s4.x + s4.y) + (s4.z + s4.w);
+    const size_t at = (plane * IH + ih) * IW + iw;
+    dx[at] = RELU_DX((s4.x + s4.y) + (s4.z + s4.w), x[at]);
 }

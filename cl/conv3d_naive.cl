@@ -9,6 +9,8 @@
  *          [k0 k1 k2]            y[0] = 0*k0 + a*k1 + b*k2
  *               [k0 k1 k2]       y[1] = b*k0 + c*k1 + d*k2
  *
+ * A relu before or after may be fused (relu.h): x of data is its output.
+ *
  * x [N][CI][ID][IH][IW], y [N][CO][OD][OH][OW], w [CO][CI/GROUPS][KD][KH][KW], all plain.
  *
  * Why this method: it is the definition, takes every shape, and what the other kernels are compared
@@ -16,6 +18,7 @@
  * or two of a device's peak.  data gathers (each item collects what reached its voxel) rather than
  * scatters, which would need atomics and lose repeatability. */
 #include "conv.h"
+#include "relu.h"
 
 #define CIG  (CI / GROUPS) /* channels of a group */
 #define COG  (CO / GROUPS)
@@ -47,12 +50,12 @@ __kernel void conv3d_naive_forward(__global const float *x, __global const float
             }
         }
     }
-    y[(n * CO + o) * ((size_t)OD * OH * OW) + p] = sum;
+    y[(n * CO + o) * ((size_t)OD * OH * OW) + p] = RELU_Y(sum);
 }
 
 /* Grid: (ID*IH*IW rounded up, CI, N). */
 __kernel void conv3d_naive_data(__global const float *dy, __global const float *w,
-                                __global float *dx)
+                                __global float *dx, __global const float *x)
 {
     const size_t p = get_global_id(0), c = get_global_id(1), n = get_global_id(2);
     if (p >= (size_t)ID * IH * IW)
@@ -77,7 +80,8 @@ __kernel void conv3d_naive_data(__global const float *dy, __global const float *
             }
         }
     }
-    dx[(n * CI + c) * ((size_t)ID * IH * IW) + p] = sum;
+    const size_t at = (n * CI + c) * ((size_t)ID * IH * IW) + p;
+    dx[at] = RELU_DX(sum, x[at]);
 }
 
 /* Grid: (TAPS rounded up, CI/GROUPS, CO).  Sums row by row and plane by plane: one running sum over

@@ -8,6 +8,7 @@
  *          ...; neighbours have neighbouring columns (coalesced), then the slices are added in order
  * backward_weights: an item per weight; n is small beside IN and OUT, so nothing is shared.
  * A barrier at every step of a reduction; the order of additions never changes. */
+#include "relu.h"
 #if !defined(IN) || !defined(OUT) || !defined(BIAS)
 #error "IN, OUT and BIAS (0 or 1) must be given"
 #endif
@@ -47,13 +48,15 @@ __kernel void dense_group_forward(__global const float *restrict x, __global con
                 part[s][t] += part[s][t + reach];
     }
     barrier(CLK_LOCAL_MEM_FENCE);
-    if (t < NB && first + t < n)
-        y[(size_t)(first + t) * OUT + o] = BIAS ? part[t][0] + b[o] : part[t][0];
+    if (t < NB && first + t < n) {
+        const float total = BIAS ? part[t][0] + b[o] : part[t][0];
+        y[(size_t)(first + t) * OUT + o] = RELU_Y(total);
+    }
 }
 
 __kernel void dense_group_backward_data(__global const float *restrict dy,
                                         __global const float *restrict w, __global float *restrict dx,
-                                        uint n)
+                                        __global const float *restrict x, uint n)
 {
     __local float part[SLICES][NB][WG];
     const uint t = get_local_id(0), slice = get_local_id(1), first = get_group_id(2) * NB;
@@ -73,8 +76,9 @@ __kernel void dense_group_backward_data(__global const float *restrict dy,
         float total = 0.0f;
         for (uint k = 0; k < SLICES; k++)
             total += part[k][s][t];
+        const size_t at = (size_t)(first + s) * IN + i;
         if (i < IN && first + s < n)
-            dx[(size_t)(first + s) * IN + i] = total;
+            dx[at] = RELU_DX(total, x[at]);
     }
 }
 

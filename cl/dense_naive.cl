@@ -2,7 +2,9 @@
  *   y[s,o]   = b[o] + sum_i x[s,i] W[o,i]          overwritten (=)
  *   dx[s,i]  = sum_o dy[s,o] W[o,i]                overwritten (=)
  *   dW[o,i]  = or += sum_s dy[s,o] x[s,i],  db[o] = or += sum_s dy[s,o]   by `accumulate`
- *   x, dx [n][IN], y, dy [n][OUT], W, dW [OUT][IN], b, db [OUT] */
+ *   x, dx [n][IN], y, dy [n][OUT], W, dW [OUT][IN], b, db [OUT]
+ *   a relu before or after may be fused (relu.h): x of backward_data is its output */
+#include "relu.h"
 #if !defined(IN) || !defined(OUT) || !defined(BIAS)
 #error "IN, OUT and BIAS (0 or 1) must be given"
 #endif
@@ -14,17 +16,20 @@ __kernel void dense_naive_forward(__global const float *restrict x, __global con
     float sum = 0.0f;
     for (uint i = 0; i < IN; i++)
         sum += x[s * IN + i] * w[o * IN + i];
-    y[s * OUT + o] = BIAS ? sum + b[o] : sum;
+    sum = BIAS ? sum + b[o] : sum;
+    y[s * OUT + o] = RELU_Y(sum);
 }
 
 __kernel void dense_naive_backward_data(__global const float *restrict dy,
-                                        __global const float *restrict w, __global float *restrict dx)
+                                        __global const float *restrict w,
+                                        __global float *restrict dx,
+                                        __global const float *restrict x)
 {
     const size_t i = get_global_id(0), s = get_global_id(1);
     float sum = 0.0f;
     for (uint o = 0; o < OUT; o++)
         sum += dy[s * OUT + o] * w[(size_t)o * IN + i];
-    dx[s * IN + i] = sum;
+    dx[s * IN + i] = RELU_DX(sum, x[s * IN + i]);
 }
 
 __kernel void dense_naive_backward_weights(__global const float *restrict x,

@@ -11,7 +11,9 @@
  * forward: ROWS x NB vector sums, added across at the end.  For more samples than NB the ROWS rows
  *   are walked again, from the cache.
  * backward_data: item g adds its rows' dy * W into part[g][n][IN]; then the parts are added in order.
+ *   A relu before it may be fused (relu.h; x is its output) where dx is written.
  * backward_weights: each vector of dW is the sum over samples of one dy and one vector of x. */
+#include "relu.h"
 #if !defined(IN) || !defined(OUT) || !defined(BIAS)
 #error "IN, OUT and BIAS (0 or 1) must be given"
 #endif
@@ -60,7 +62,8 @@ __kernel void dense_stream_forward(__global const float *restrict x, __global co
                 float total = add_across(sum[r][s]);
                 for (uint i = WHOLE; i < IN; i++)
                     total += row[r][i] * sample[s][i];
-                y[(size_t)(first + s) * OUT + o + r] = BIAS ? total + b[o + r] : total;
+                total = BIAS ? total + b[o + r] : total;
+                y[(size_t)(first + s) * OUT + o + r] = RELU_Y(total);
             }
     }
 }
@@ -79,10 +82,11 @@ inline void add_rows(__global const float *w, const float *g, uint count, __glob
             to[i] += g[r] * w[(size_t)r * IN + i];
 }
 
-/* part[g][n][IN], overwritten (=). */
+/* part[g][n][IN], overwritten (=); with one part that is dx. */
 __kernel void dense_stream_backward_data(__global const float *restrict dy,
                                          __global const float *restrict w,
-                                         __global float *restrict part, uint n)
+                                         __global float *restrict part,
+                                         __global const float *restrict x, uint n)
 {
     const uint begin = (uint)get_global_id(0) * SHARE, end = min(begin + SHARE, (uint)OUT);
     part += get_global_id(0) * n * IN;
@@ -102,6 +106,10 @@ __kernel void dense_stream_backward_data(__global const float *restrict dy,
         }
         o += count;
     }
+#if OUT <= SHARE
+    for (size_t i = 0; i < (size_t)n * IN; i++)
+        part[i] = RELU_DX(part[i], x[i]);
+#endif
 }
 
 __kernel void dense_stream_backward_weights(__global const float *restrict x,
@@ -137,20 +145,20 @@ __kernel void dense_stream_backward_weights(__global const float *restrict x,
 
 /* dx[count] = part[0][count] + part[1][count] + ...; flat, 16 at a time. */
 __kernel void dense_stream_add_parts(__global const float *restrict part, __global float *restrict dx,
-                                     uint parts, ulong count)
+                                     __global const float *restrict x, uint parts, ulong count)
 {
     const size_t first = get_global_id(0) * 16;
     if (first + 16 <= count) {
         float16 sum = vload16(0, part + first);
         for (uint g = 1; g < parts; g++)
             sum += vload16(0, part + g * count + first);
-        vstore16(sum, 0, dx + first);
+        vstore16(RELU_DX(sum, vload16(0, x + first)), 0, dx + first);
         return;
     }
     for (size_t i = first; i < count; i++) {
         float sum = part[i];
         for (uint g = 1; g < parts; g++)
             sum += part[g * count + i];
-        dx[i] = sum;
+        dx[i] = RELU_DX(sum, x[i]);
     }
 }

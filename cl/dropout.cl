@@ -2,13 +2,15 @@
  *   x, y tensors of n samples; y overwritten (=)
  *   kept = uniform >= p, where the uniform of an element is number e of the stream (seed, dropout,
  *   lane, step, global sample), e = (c*D + d)*H*W + h*W + w within the sample, whatever the layout;
- *   with whole channels e = c.  The mask is not kept but drawn again by the backward pass.
+ *   with whole channels e = c.  The mask is not kept but drawn again by the backward pass, where a
+ *   relu before it may be fused: relu.h, `relu` being its output.
  *
  * dropout_plain: four elements, one block of the generator, at a time (CPUs: sixteen blocks); ROW
  *   blocks an item.
  * dropout_lanes: BLOCK16 (LANES 16) and whole channels: ROW voxels of a plane an item; a voxel's 16
  *   channels lie V elements apart in the stream, so each takes a block of its own. */
 #include "common.h"
+#include "relu.h"
 
 #if !defined(C) || !defined(V)
 #error "C (channels) and V (voxels) must be given"
@@ -35,13 +37,15 @@ inline float16 factor16(uint16 bits, float p, float scale)
     return select((float16)(0.0f), (float16)(scale), vox_uniform16(bits) >= (float16)(p));
 }
 
-__kernel void dropout_plain(__global const float *restrict x, __global float *restrict y, float p,
-                            float scale, ulong seed, uint lane, uint step, uint sample)
+__kernel void dropout_plain(__global const float *restrict x, __global float *restrict y,
+                            __global const float *restrict relu, float p, float scale, ulong seed,
+                            uint lane, uint step, uint sample)
 {
     const ulong count = (ulong)C * V, i = get_global_id(1);
     const ulong first = get_global_id(0) * (ulong)ROW, last = min(first + ROW, (count + 3) / 4);
     x += i * count;
     y += i * count;
+    relu += i * count;
     ulong block = first;
 #if ROW >= 16
     for (; block + 16 <= last && 4 * (block + 16) <= count; block += 16) {
@@ -52,7 +56,8 @@ __kernel void dropout_plain(__global const float *restrict x, __global float *re
             f[j] = factor16(r[j], p, scale);
         vox_element_order(f);
         for (uint j = 0; j < 4; j++)
-            vstore16(vload16(j, x + 4 * block) * f[j], j, y + 4 * block);
+            vstore16(RELU_DX(vload16(j, x + 4 * block) * f[j], vload16(j, relu + 4 * block)), j,
+                     y + 4 * block);
     }
 #endif
     for (; block < last; block++) {
@@ -61,13 +66,13 @@ __kernel void dropout_plain(__global const float *restrict x, __global float *re
                                   factor(r.z, p, scale), factor(r.w, p, scale));
         const ulong at = 4 * block;
         if (at + 4 <= count) {
-            vstore4(vload4(0, x + at) * f, 0, y + at);
+            vstore4(RELU_DX(vload4(0, x + at) * f, vload4(0, relu + at)), 0, y + at);
         } else {
-            y[at] = x[at] * f.x;
+            y[at] = RELU_DX(x[at] * f.x, relu[at]);
             if (at + 1 < count)
-                y[at + 1] = x[at + 1] * f.y;
+                y[at + 1] = RELU_DX(x[at + 1] * f.y, relu[at + 1]);
             if (at + 2 < count)
-                y[at + 2] = x[at + 2] * f.z;
+                y[at + 2] = RELU_DX(x[at + 2] * f.z, relu[at + 2]);
         }
     }
 }
@@ -80,14 +85,16 @@ inline uint number(ulong seed, uint lane, uint step, uint sample, ulong e)
     return e & 2 ? high : low;
 }
 
-__kernel void dropout_lanes(__global const float *restrict x, __global float *restrict y, float p,
-                            float scale, ulong seed, uint lane, uint step, uint sample)
+__kernel void dropout_lanes(__global const float *restrict x, __global float *restrict y,
+                            __global const float *restrict relu, float p, float scale, ulong seed,
+                            uint lane, uint step, uint sample)
 {
     const uint first = (uint)get_global_id(0) * ROW, last = min(first + ROW, (uint)V);
     const uint channel = (uint)get_global_id(1) * LANES;
     const ulong i = get_global_id(2), plane = i * PLANES + get_global_id(1);
     x += plane * V * LANES;
     y += plane * V * LANES;
+    relu += plane * V * LANES;
 #if LANES == 16 && WHOLE == 0 && ROW >= 4
     /* Channels past C have x = 0, whatever they draw. */
     const uint16 channels = channel + VOX_STEPS16;
@@ -96,7 +103,8 @@ __kernel void dropout_lanes(__global const float *restrict x, __global float *re
     for (uint v = first; v < last; v += 4) { /* four voxels share the blocks of their channels */
         vox_random_blocks16(seed, PURPOSE, lane, step, sample + (uint)i, channels * (V / 4) + v / 4, r);
         for (uint j = 0; j < 4; j++)
-            vstore16(vload16(v + j, x) * factor16(r[j], p, scale), v + j, y);
+            vstore16(RELU_DX(vload16(v + j, x) * factor16(r[j], p, scale), vload16(v + j, relu)),
+                     v + j, y);
     }
 #else
     for (uint v = first; v < last; v++) {
@@ -106,7 +114,7 @@ __kernel void dropout_lanes(__global const float *restrict x, __global float *re
         const uint16 low = select(r[0], r[1], (word & 1) != 0);
         const uint16 high = select(r[2], r[3], (word & 1) != 0);
         const uint16 bits = select(low, high, (word & 2) != 0);
-        vstore16(vload16(v, x) * factor16(bits, p, scale), v, y);
+        vstore16(RELU_DX(vload16(v, x) * factor16(bits, p, scale), vload16(v, relu)), v, y);
     }
 #endif
     return;
@@ -117,7 +125,8 @@ __kernel void dropout_lanes(__global const float *restrict x, __global float *re
         for (uint v = first; v < last; v++) {
             if (WHOLE == 0 && c < C)
                 f = factor(number(seed, lane, step, sample + (uint)i, (ulong)c * V + v), p, scale);
-            y[(size_t)v * LANES + k] = x[(size_t)v * LANES + k] * f;
+            const size_t at = (size_t)v * LANES + k;
+            y[at] = RELU_DX(x[at] * f, relu[at]);
         }
     }
 }

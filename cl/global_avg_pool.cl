@@ -3,7 +3,8 @@
  *   PLAIN: LANES 1, planes n * C; BLOCK16: LANES 16, planes n * C/16
  * Grid, forward: a work-group of WG items (1 on CPUs) per plane; every item adds runs of 256 vectors
  * and then the runs' sums, so that a volume of millions with an offset keeps its digits, then a
- * tree.  Backward: ROW floats an item. */
+ * tree.  Backward: ROW floats an item.  A relu before or after may be fused (relu.h). */
+#include "relu.h"
 #if !defined(V) || !defined(LANES)
 #error "V (voxels) and LANES (1 or 16) must be given"
 #endif
@@ -43,21 +44,23 @@ __kernel void global_avg_pool_forward(__global const float *restrict x, __global
         return;
     total = part[0];
 #if LANES == 16
-    vstore16(total / (float)V, plane, y);
+    total /= (float)V;
+    vstore16(RELU_Y(total), plane, y);
 #else
     const float8 a = total.lo + total.hi;
     const float4 b = a.lo + a.hi;
     float sum = b.x + b.y + b.z + b.w;
     for (ulong i = FLOATS / 16 * 16; i < FLOATS; i++)
         sum += x[i];
-    y[plane] = sum / (float)V;
+    sum /= (float)V;
+    y[plane] = RELU_Y(sum);
 #endif
 }
 
 __kernel void global_avg_pool_backward(__global const float *restrict dy, __global float *restrict dx,
-                                       ulong count)
+                                       __global const float *restrict x, ulong count)
 {
     const ulong first = get_global_id(0) * (ulong)ROW, last = min(first + ROW, count);
     for (ulong i = first; i < last; i++)
-        dx[i] = dy[i / FLOATS * LANES + i % LANES] / (float)V;
+        dx[i] = RELU_DX(dy[i / FLOATS * LANES + i % LANES] / (float)V, x[i]);
 }

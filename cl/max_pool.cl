@@ -2,6 +2,8 @@
  *   x, dx [planes][D][H][W], y, dy [planes][OD][OH][OW] as pool.h says; y, dx overwritten (=)
  * The first of equal values wins, a NaN wins over numbers and the last NaN over others: PyTorch's
  * rule, (v > best || isnan(v)).  Indices are not kept from the forward pass but found again.
+ * With a relu fused (relu.h) before the pool, a window whose maximum is not positive passes no
+ * gradient on: it is as if its maximum lay nowhere.
  *
  * CPUs: _rows and _slabs.  An item has a depth slice (or a slab of them) of one plane; in BLOCK16
  *   every step works on 16 channels.  The backward pass scatters, but only inside the slab that
@@ -32,8 +34,10 @@ __kernel void max_pool_rows(__global const T *restrict x, __global T *restrict y
     x += plane * IN_PLANE;
     y += plane * OUT_PLANE + od * OH * OW;
     for (int oh = 0; oh < OH; oh++)
-        for (int ow = 0; ow < OW; ow++)
-            y[oh * OW + ow] = max_of(x, od, oh, ow);
+        for (int ow = 0; ow < OW; ow++) {
+            const T v = max_of(x, od, oh, ow);
+            y[oh * OW + ow] = RELU_Y(v);
+        }
 }
 
 __kernel void max_pool_items(__global const T *restrict x, __global T *restrict y, ulong items)
@@ -43,7 +47,8 @@ __kernel void max_pool_items(__global const T *restrict x, __global T *restrict 
         return;
     const size_t plane = id / OUT_PLANE;
     const int lane = (int)(id % STEP), o = (int)(id % OUT_PLANE / STEP);
-    y[id] = max_of(x + plane * IN_PLANE + lane, o / (OH * OW), o / OW % OH, o % OW);
+    const T v = max_of(x + plane * IN_PLANE + lane, o / (OH * OW), o / OW % OH, o % OW);
+    y[id] = RELU_Y(v);
 }
 
 /* ---- backward: slabs ---- */
@@ -53,7 +58,7 @@ __kernel void max_pool_items(__global const T *restrict x, __global T *restrict 
 #endif
 #define SLABS ((D + PD + SLAB * SD - 1) / (SLAB * SD))
 
-/* The in-window number (d*KH + h)*KW + w of the maximum. */
+/* The in-window number (d*KH + h)*KW + w of the maximum; -1: no gradient passes. */
 inline TI index_of(__global const T *x, int od, int oh, int ow)
 {
     T best = (T)(-INFINITY);
@@ -66,6 +71,9 @@ inline TI index_of(__global const T *x, int od, int oh, int ow)
         best = select(best, v, take);
         at = select(at, (TI)((d * KH + h) * KW + w), take);
     }
+#ifdef RELU_IN
+    at = select(at, (TI)(-1), best <= (T)(0.0f));
+#endif
     return at;
 }
 
@@ -105,7 +113,8 @@ __kernel void max_pool_backward_slabs(__global const T *restrict x, __global con
 
 /* ---- backward: items ---- */
 
-/* at[planes][OD][OH][OW][STEP]: the input voxel (d*H + h)*W + w of each window's maximum. */
+/* at[planes][OD][OH][OW][STEP]: the input voxel (d*H + h)*W + w of each window's maximum; -1: no
+ * gradient passes. */
 __kernel void max_pool_index_items(__global const float *restrict x, __global int *restrict at,
                                    ulong items)
 {
@@ -127,6 +136,9 @@ __kernel void max_pool_index_items(__global const float *restrict x, __global in
             found = i / STEP;
         }
     }
+#ifdef RELU_IN
+    found = best <= 0.0f ? -1 : found;
+#endif
     at[id] = found;
 }
 

@@ -9,6 +9,8 @@
 #ifndef VOX_POOL_H
 #define VOX_POOL_H
 
+#include "relu.h"
+
 #if !defined(D) || !defined(H) || !defined(W) || !defined(OD) || !defined(OH) || !defined(OW)
 #error "D H W (input) and OD OH OW (output) must be given"
 #endif

@@ -4,7 +4,7 @@
  *   dx[i] = RELU_DX(sum, x[i]); with -DRELU_IN: 0 where x, the output of the relu before, is not
  *                               positive; without it x is not looked at and may be NULL
  *
- * Numbers are float or vectors of it, and are named twice: pass variables, not expressions.  With
+ * Numbers are float or vectors of it.  RELU_Y names its own twice: pass a variable.  With
  * <= NaN passes both ways, as in relu.cl. */
 #ifndef VOX_RELU_H
 #define VOX_RELU_H

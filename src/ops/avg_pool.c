@@ -36,18 +36,26 @@ static const vox_tensor *to(const vox_work *w, const vox_io *io)
     return w->algo->pass == VOX_FORWARD ? io->y : io->dx[0];
 }
 
+/* Only the backward kernels take the relu's output. */
+static size_t count(const vox_work *w)
+{
+    return w->algo->pass == VOX_FORWARD ? 2 : 3;
+}
+
 static vox_status run_rows(vox_work *w, const vox_io *io, vox_error *err)
 {
     const vox_tensor *out = to(w, io);
-    const vox_arg args[] = {vox_arg_buffer(from(w, io)->buf), vox_arg_buffer(out->buf)};
-    return vox_pooling_launch_rows(w, 0, out, io->n, out->shape.dim[2], args, 2, err);
+    const vox_arg args[] = {vox_arg_buffer(from(w, io)->buf), vox_arg_buffer(out->buf),
+                            vox_arg_buffer(vox_relu_input(w, io))};
+    return vox_pooling_launch_rows(w, 0, out, io->n, out->shape.dim[2], args, count(w), err);
 }
 
 static vox_status run_items(vox_work *w, const vox_io *io, vox_error *err)
 {
     const vox_tensor *out = to(w, io);
-    const vox_arg args[] = {vox_arg_buffer(from(w, io)->buf), vox_arg_buffer(out->buf)};
-    return vox_pooling_launch_items(w, 0, out, io->n, args, 2, err);
+    const vox_arg args[] = {vox_arg_buffer(from(w, io)->buf), vox_arg_buffer(out->buf),
+                            vox_arg_buffer(vox_relu_input(w, io))};
+    return vox_pooling_launch_items(w, 0, out, io->n, args, count(w), err);
 }
 
 static double seconds_rows(const vox_problem *p)
@@ -64,14 +72,14 @@ static double seconds_items(const vox_problem *p)
 #define BLOCK16 VOX_LAYOUT_BLOCK16, VOX_LAYOUT_BLOCK16
 
 static const vox_algo algos[] = {
-    {"rows", VOX_FORWARD, PLAIN, NULL, seconds_rows, build_rows, run_rows},
-    {"rows", VOX_FORWARD, BLOCK16, NULL, seconds_rows, build_rows, run_rows},
-    {"items", VOX_FORWARD, PLAIN, NULL, seconds_items, build_items, run_items},
-    {"items", VOX_FORWARD, BLOCK16, NULL, seconds_items, build_items, run_items},
-    {"rows", VOX_BACKWARD_DATA, PLAIN, NULL, seconds_rows, build_rows, run_rows},
-    {"rows", VOX_BACKWARD_DATA, BLOCK16, NULL, seconds_rows, build_rows, run_rows},
-    {"items", VOX_BACKWARD_DATA, PLAIN, NULL, seconds_items, build_items, run_items},
-    {"items", VOX_BACKWARD_DATA, BLOCK16, NULL, seconds_items, build_items, run_items},
+    {"rows", VOX_FORWARD, PLAIN, NULL, seconds_rows, build_rows, run_rows, true},
+    {"rows", VOX_FORWARD, BLOCK16, NULL, seconds_rows, build_rows, run_rows, true},
+    {"items", VOX_FORWARD, PLAIN, NULL, seconds_items, build_items, run_items, true},
+    {"items", VOX_FORWARD, BLOCK16, NULL, seconds_items, build_items, run_items, true},
+    {"rows", VOX_BACKWARD_DATA, PLAIN, NULL, seconds_rows, build_rows, run_rows, true},
+    {"rows", VOX_BACKWARD_DATA, BLOCK16, NULL, seconds_rows, build_rows, run_rows, true},
+    {"items", VOX_BACKWARD_DATA, PLAIN, NULL, seconds_items, build_items, run_items, true},
+    {"items", VOX_BACKWARD_DATA, BLOCK16, NULL, seconds_items, build_items, run_items, true},
     {0}};
 
 const vox_op vox_op_avg_pool = {.name = "avg_pool",

@@ -57,8 +57,8 @@ vox_status vox_conv_first16_build(vox_work *w, vox_error *err)
     const vox_conv_shape s = vox_conv_shape_get(w->problem.node);
     const vox_pack16 pack = pack_of(&s);
     vox_str more = {0};
-    vox_str_add(&more, "-DR=%" PRId64 " -DQ=%" PRId64 " -DG=%" PRId64,
-                even_part(s.out[2], REGISTERS / pack.q), pack.q, pack.groups);
+    vox_str_add(&more, "-DR=%" PRId64 " -DQ=%" PRId64 " -DG=%" PRId64 "%s",
+                even_part(s.out[2], REGISTERS / pack.q), pack.q, pack.groups, vox_relu_options(w));
     vox_status status = VOX_OK;
     if (more.failed)
         status = vox_fail_memory(err, "kernel options", more.capacity);
@@ -75,8 +75,8 @@ static vox_status run_data(vox_work *w, const vox_conv_shape *s, const vox_io *i
     const vox_grid grid = {{(size_t)s->in[2], (size_t)s->in[1], (size_t)(io->n * s->ci * s->in[0])},
                            {16, 1, 1}};
     const vox_arg args[] = {vox_arg_buffer(io->dy->buf), vox_arg_buffer(w->scratch[0]),
-                            vox_arg_buffer(io->dx[0]->buf)};
-    return vox_kernel_launch(w->kernel[0], &grid, args, 3, err);
+                            vox_arg_buffer(io->dx[0]->buf), vox_arg_buffer(vox_relu_input(w, io))};
+    return vox_kernel_launch(w->kernel[0], &grid, args, 4, err);
 }
 
 vox_status vox_conv_first16_run(vox_work *w, const vox_io *io, vox_error *err)

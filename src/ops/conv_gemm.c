@@ -42,13 +42,13 @@ double vox_conv_gemm_seconds(const vox_problem *p)
 vox_status vox_conv_gemm_build(vox_work *w, vox_error *err)
 {
     const vox_conv_shape s = vox_conv_shape_get(w->problem.node);
-    char options[96];
+    char options[112];
     if (w->algo->pass == VOX_BACKWARD_WEIGHTS)
         return vox_conv_sums_build(w, 0, 0, &s, err);
-    if (w->algo->pass == VOX_BACKWARD_DATA || !s.bias)
+    if (w->algo->pass == VOX_BACKWARD_DATA || !(s.bias || w->problem.relu_out))
         return VOX_OK;
-    snprintf(options, sizeof options, "-DVOXELS=%" PRId64 " %s", voxels_of(&s),
-             vox_flat_options(w->problem.dev));
+    snprintf(options, sizeof options, "-DVOXELS=%" PRId64 " %s%s", voxels_of(&s),
+             vox_flat_options(w->problem.dev), vox_relu_options(w));
     return vox_kernel_open(&w->kernel[0], w->problem.dev, "conv3d_bias.cl", "conv3d_bias", options,
                            err);
 }
@@ -66,12 +66,14 @@ static vox_status run_each(vox_work *w, const vox_gemm *first, int64_t n, vox_er
     return s;
 }
 
-static vox_status add_bias(vox_work *w, const vox_conv_shape *s, const vox_io *io, vox_error *err)
+/* Bias and relu. */
+static vox_status finish(vox_work *w, const vox_conv_shape *s, const vox_io *io, vox_error *err)
 {
     vox_grid grid = vox_flat_grid(w->problem.dev, voxels_of(s));
     grid.global[1] = (size_t)s->co;
     grid.global[2] = (size_t)io->n;
-    const vox_arg args[] = {vox_arg_buffer(io->param[1]), vox_arg_buffer(io->y->buf)};
+    const vox_arg args[] = {vox_arg_buffer(vox_conv_bias(s, io->param)),
+                            vox_arg_buffer(io->y->buf)};
     return vox_kernel_launch(w->kernel[0], &grid, args, 2, err);
 }
 
@@ -90,7 +92,7 @@ vox_status vox_conv_gemm_forward(vox_work *w, const vox_io *io, vox_error *err)
                         .ldb = voxels,
                         .ldc = voxels};
     vox_status status = run_each(w, &g, io->n, err);
-    return status == VOX_OK && s.bias ? add_bias(w, &s, io, err) : status;
+    return status == VOX_OK && w->kernel[0] ? finish(w, &s, io, err) : status;
 }
 
 vox_status vox_conv_gemm_backward_data(vox_work *w, const vox_io *io, vox_error *err)

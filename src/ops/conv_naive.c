@@ -15,7 +15,8 @@ vox_status vox_conv_naive_build(vox_work *w, vox_error *err)
     static const char *const entry[VOX_PASSES] = {"conv3d_naive_forward", "conv3d_naive_data",
                                                   "conv3d_naive_weights"};
     const vox_conv_shape s = vox_conv_shape_get(w->problem.node);
-    vox_status status = vox_conv_kernel(w, 0, "conv3d_naive.cl", entry[w->algo->pass], &s, "", err);
+    vox_status status = vox_conv_kernel(w, 0, "conv3d_naive.cl", entry[w->algo->pass], &s,
+                                        vox_relu_options(w), err);
     if (status == VOX_OK && w->algo->pass == VOX_BACKWARD_WEIGHTS)
         status = vox_conv_sums_build(w, 1, 0, &s, err);
     return status;
@@ -41,8 +42,8 @@ static vox_status run_data(vox_work *w, const vox_conv_shape *s, const vox_io *i
 {
     const vox_grid grid = grid_of(w->kernel[0], s->in[0] * s->in[1] * s->in[2], s->ci, io->n);
     const vox_arg args[] = {vox_arg_buffer(io->dy->buf), vox_arg_buffer(io->param[0]),
-                            vox_arg_buffer(io->dx[0]->buf)};
-    return vox_kernel_launch(w->kernel[0], &grid, args, 3, err);
+                            vox_arg_buffer(io->dx[0]->buf), vox_arg_buffer(vox_relu_input(w, io))};
+    return vox_kernel_launch(w->kernel[0], &grid, args, 4, err);
 }
 
 static vox_status run_weights(vox_work *w, const vox_conv_shape *s, const vox_io *io,

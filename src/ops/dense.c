@@ -75,9 +75,10 @@ static vox_status open_kernel(vox_work *w, int slot, const char *file, const cha
                               const char *more, vox_error *err)
 {
     const vox_node *node = w->problem.node;
-    char options[160];
-    snprintf(options, sizeof options, "-DIN=%" PRId64 " -DOUT=%" PRId64 " -DBIAS=%d %s",
-             vox_dense_in(node), vox_dense_out(node), vox_dense_bias(node), more);
+    char options[176];
+    snprintf(options, sizeof options, "-DIN=%" PRId64 " -DOUT=%" PRId64 " -DBIAS=%d %s%s",
+             vox_dense_in(node), vox_dense_out(node), vox_dense_bias(node), more,
+             vox_relu_options(w));
     return vox_kernel_open(&w->kernel[slot], w->problem.dev, file, entry, options, err);
 }
 
@@ -102,8 +103,9 @@ static vox_status launch_data(vox_work *w, const vox_grid *grid, const vox_io *i
                               bool tail, vox_error *err)
 {
     const vox_arg args[] = {vox_arg_buffer(io->dy->buf), vox_arg_buffer(io->param[0]),
-                            vox_arg_buffer(to), vox_arg_u32((uint32_t)io->n)};
-    return vox_kernel_launch(w->kernel[0], grid, args, tail ? 4 : 3, err);
+                            vox_arg_buffer(to), vox_arg_buffer(vox_relu_input(w, io)),
+                            vox_arg_u32((uint32_t)io->n)};
+    return vox_kernel_launch(w->kernel[0], grid, args, tail ? 5 : 4, err);
 }
 
 static vox_status launch_weights(vox_work *w, const vox_grid *grid, const vox_io *io,
@@ -267,8 +269,9 @@ static vox_status stream_data(vox_work *w, const vox_io *io, vox_error *err)
     const int64_t count = io->n * vox_dense_in(w->problem.node);
     const vox_grid add = {{ceil_div(count, 16), 1, 1}, {64, 1, 1}};
     const vox_arg args[] = {vox_arg_buffer(w->scratch[0]), vox_arg_buffer(io->dx[0]->buf),
-                            vox_arg_u32((uint32_t)parts), vox_arg_u64((uint64_t)count)};
-    return vox_kernel_launch(w->kernel[1], &add, args, 4, err);
+                            vox_arg_buffer(vox_relu_input(w, io)), vox_arg_u32((uint32_t)parts),
+                            vox_arg_u64((uint64_t)count)};
+    return vox_kernel_launch(w->kernel[1], &add, args, 5, err);
 }
 
 static vox_status stream_weights(vox_work *w, const vox_io *io, vox_error *err)
@@ -280,17 +283,17 @@ static vox_status stream_weights(vox_work *w, const vox_io *io, vox_error *err)
 #define PLAIN VOX_LAYOUT_PLAIN, VOX_LAYOUT_PLAIN
 
 static const vox_algo algos[] = {
-    {"naive", VOX_FORWARD, PLAIN, NULL, naive_seconds, naive_build, naive_forward},
-    {"naive", VOX_BACKWARD_DATA, PLAIN, NULL, naive_seconds, naive_build, naive_data},
+    {"naive", VOX_FORWARD, PLAIN, NULL, naive_seconds, naive_build, naive_forward, true},
+    {"naive", VOX_BACKWARD_DATA, PLAIN, NULL, naive_seconds, naive_build, naive_data, true},
     {"naive", VOX_BACKWARD_WEIGHTS, PLAIN, NULL, naive_seconds, naive_build, naive_weights},
-    {"group", VOX_FORWARD, PLAIN, group_fits, group_seconds, group_build, group_forward},
-    {"group", VOX_BACKWARD_DATA, PLAIN, group_fits, group_seconds, group_build, group_data},
+    {"group", VOX_FORWARD, PLAIN, group_fits, group_seconds, group_build, group_forward, true},
+    {"group", VOX_BACKWARD_DATA, PLAIN, group_fits, group_seconds, group_build, group_data, true},
     {"group", VOX_BACKWARD_WEIGHTS, PLAIN, group_fits, group_seconds, group_build, group_weights},
-    {"stream", VOX_FORWARD, PLAIN, NULL, stream_seconds, stream_build, stream_forward},
-    {"stream", VOX_BACKWARD_DATA, PLAIN, NULL, stream_seconds, stream_build, stream_data},
+    {"stream", VOX_FORWARD, PLAIN, NULL, stream_seconds, stream_build, stream_forward, true},
+    {"stream", VOX_BACKWARD_DATA, PLAIN, NULL, stream_seconds, stream_build, stream_data, true},
     {"stream", VOX_BACKWARD_WEIGHTS, PLAIN, NULL, stream_seconds, stream_build, stream_weights},
     {"gemm", VOX_FORWARD, PLAIN, vox_dense_gemm_fits, vox_dense_gemm_seconds, vox_dense_gemm_build,
-     vox_dense_gemm_forward},
+     vox_dense_gemm_forward, true},
     {"gemm", VOX_BACKWARD_DATA, PLAIN, vox_dense_gemm_fits, vox_dense_gemm_seconds,
      vox_dense_gemm_build, vox_dense_gemm_backward_data},
     {"gemm", VOX_BACKWARD_WEIGHTS, PLAIN, vox_dense_gemm_fits, vox_dense_gemm_seconds,

@@ -22,41 +22,40 @@ double vox_dense_gemm_seconds(const vox_problem *p)
 
 vox_status vox_dense_gemm_build(vox_work *w, vox_error *err)
 {
-    if (!vox_dense_bias(w->problem.node) || w->algo->pass == VOX_BACKWARD_DATA)
+    const bool ends = vox_dense_bias(w->problem.node) || w->problem.relu_out;
+    if (!ends || w->algo->pass == VOX_BACKWARD_DATA)
         return VOX_OK;
-    char options[48];
-    snprintf(options, sizeof options, "-DOUT=%" PRId64, vox_dense_out(w->problem.node));
+    char options[64];
+    snprintf(options, sizeof options, "-DOUT=%" PRId64 "%s", vox_dense_out(w->problem.node),
+             vox_relu_options(w));
     return vox_kernel_open(
         &w->kernel[0], w->problem.dev, "dense_bias.cl",
         w->algo->pass == VOX_FORWARD ? "dense_bias_forward" : "dense_bias_backward", options, err);
 }
 
-/* Every sample starts from the bias, to which the product is added. */
+/* The product, then bias and relu in one pass over y, which is small beside the weights. */
 vox_status vox_dense_gemm_forward(vox_work *w, const vox_io *io, vox_error *err)
 {
     const size_t in = (size_t)vox_dense_in(w->problem.node);
     const size_t out = (size_t)vox_dense_out(w->problem.node);
     const bool bias = vox_dense_bias(w->problem.node);
-    if (bias) {
-        const vox_grid grid = {{out, (size_t)io->n, 1}, {0}};
-        const vox_arg args[] = {vox_arg_buffer(io->param[1]), vox_arg_buffer(io->y->buf)};
-        vox_status s = vox_kernel_launch(w->kernel[0], &grid, args, 2, err);
-        if (s != VOX_OK)
-            return s;
-    }
     const vox_gemm g = {.transpose_b = true,
                         .m = (size_t)io->n,
                         .n = out,
                         .k = in,
                         .alpha = 1,
-                        .beta = bias ? 1 : 0,
                         .a = io->x[0]->buf,
                         .b = io->param[0],
                         .c = io->y->buf,
                         .lda = in,
                         .ldb = in,
                         .ldc = out};
-    return vox_gemm_run(w->problem.dev, &g, err);
+    vox_status s = vox_gemm_run(w->problem.dev, &g, err);
+    if (s != VOX_OK || !w->kernel[0])
+        return s;
+    const vox_grid grid = {{out, (size_t)io->n, 1}, {0}};
+    const vox_arg args[] = {vox_arg_buffer(bias ? io->param[1] : NULL), vox_arg_buffer(io->y->buf)};
+    return vox_kernel_launch(w->kernel[0], &grid, args, 2, err);
 }
 
 vox_status vox_dense_gemm_backward_data(vox_work *w, const vox_io *io, vox_error *err)

@@ -55,26 +55,17 @@ static vox_status build(vox_work *w, vox_error *err)
     const int lanes = w->algo->in == VOX_LAYOUT_BLOCK16 ? 16 : 1;
     const int row = vox_device_is_cpu(dev) ? 256 : 1;
     const bool plain = lanes == 1 && !a->whole_channels;
-    char options[128];
+    char options[144];
     snprintf(options, sizeof options,
-             "-DC=%" PRId64 " -DV=%" PRId64 " -DLANES=%d -DROW=%d -DWHOLE=%d",
-             w->problem.node->out.dim[1], voxels(w->problem.node), lanes, row, a->whole_channels);
+             "-DC=%" PRId64 " -DV=%" PRId64 " -DLANES=%d -DROW=%d -DWHOLE=%d%s",
+             w->problem.node->out.dim[1], voxels(w->problem.node), lanes, row, a->whole_channels,
+             vox_relu_options(w));
     plan_grid(w, plain, lanes, row);
     vox_status s = vox_kernel_open(&w->kernel[0], dev, "dropout.cl",
                                    plain ? "dropout_plain" : "dropout_lanes", options, err);
     if (s == VOX_OK)
-        s = vox_kernel_open(&w->kernel[1], dev, "copy.cl", "copy", vox_flat_options(dev), err);
+        s = vox_flat_copy_build(w, 1, err);
     return s;
-}
-
-static vox_status copy(vox_work *w, const vox_tensor *from, const vox_tensor *to, int64_t n,
-                       vox_error *err)
-{
-    const int64_t floats = vox_tensor_floats(from, n);
-    const vox_grid grid = vox_flat_grid(w->problem.dev, floats);
-    const vox_arg args[] = {vox_arg_buffer(from->buf), vox_arg_buffer(to->buf),
-                            vox_arg_u64((uint64_t)floats)};
-    return vox_kernel_launch(w->kernel[1], &grid, args, 3, err);
 }
 
 static vox_status mask(vox_work *w, const vox_tensor *from, const vox_tensor *to, const vox_io *io,
@@ -85,6 +76,7 @@ static vox_status mask(vox_work *w, const vox_tensor *from, const vox_tensor *to
     const vox_grid grid = {{(size_t)w->number[0], planes ? planes : n, planes ? n : 1}, {0}};
     const vox_arg args[] = {vox_arg_buffer(from->buf),
                             vox_arg_buffer(to->buf),
+                            vox_arg_buffer(vox_relu_input(w, io)),
                             vox_arg_f32((float)p),
                             vox_arg_f32(p < 1 ? (float)(1 / (1 - p)) : 0.0f),
                             vox_arg_u64(io->step.seed),
@@ -96,13 +88,12 @@ static vox_status mask(vox_work *w, const vox_tensor *from, const vox_tensor *to
 
 static vox_status forward(vox_work *w, const vox_io *io, vox_error *err)
 {
-    return io->training ? mask(w, io->x[0], io->y, io, err) : copy(w, io->x[0], io->y, io->n, err);
+    return io->training ? mask(w, io->x[0], io->y, io, err) : vox_flat_copy_run(w, 1, io, err);
 }
 
 static vox_status backward(vox_work *w, const vox_io *io, vox_error *err)
 {
-    return io->training ? mask(w, io->dy, io->dx[0], io, err)
-                        : copy(w, io->dy, io->dx[0], io->n, err);
+    return io->training ? mask(w, io->dy, io->dx[0], io, err) : vox_flat_copy_run(w, 1, io, err);
 }
 
 #define PLAIN   VOX_LAYOUT_PLAIN, VOX_LAYOUT_PLAIN
@@ -111,8 +102,8 @@ static vox_status backward(vox_work *w, const vox_io *io, vox_error *err)
 static const vox_algo algos[] = {
     {"philox", VOX_FORWARD, PLAIN, NULL, seconds, build, forward},
     {"philox", VOX_FORWARD, BLOCK16, NULL, seconds, build, forward},
-    {"philox", VOX_BACKWARD_DATA, PLAIN, NULL, seconds, build, backward},
-    {"philox", VOX_BACKWARD_DATA, BLOCK16, NULL, seconds, build, backward},
+    {"philox", VOX_BACKWARD_DATA, PLAIN, NULL, seconds, build, backward, true},
+    {"philox", VOX_BACKWARD_DATA, BLOCK16, NULL, seconds, build, backward, true},
     {0}};
 
 const vox_op vox_op_dropout = {.name = "dropout",

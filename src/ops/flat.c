@@ -24,6 +24,26 @@ vox_status vox_flat_build(vox_work *w, const char *file, const char *entry, vox_
     return vox_kernel_open(&w->kernel[0], dev, file, entry, vox_flat_options(dev), err);
 }
 
+vox_status vox_flat_copy_build(vox_work *w, int slot, vox_error *err)
+{
+    vox_device *dev = w->problem.dev;
+    const bool relu = w->algo->pass == VOX_BACKWARD_DATA && w->problem.relu_in;
+    return vox_kernel_open(&w->kernel[slot], dev, relu ? "relu.cl" : "copy.cl",
+                           relu ? "relu_backward" : "copy", vox_flat_options(dev), err);
+}
+
+vox_status vox_flat_copy_run(vox_work *w, int slot, const vox_io *io, vox_error *err)
+{
+    const bool forward = w->algo->pass == VOX_FORWARD;
+    const vox_tensor *from = forward ? io->x[0] : io->dy, *to = forward ? io->y : io->dx[0];
+    vox_buffer *relu = vox_relu_input(w, io);
+    const int64_t floats = vox_tensor_floats(from, io->n);
+    const vox_grid grid = vox_flat_grid(w->problem.dev, floats);
+    const vox_arg args[] = {vox_arg_buffer(relu), vox_arg_buffer(from->buf),
+                            vox_arg_buffer(to->buf), vox_arg_u64((uint64_t)floats)};
+    return vox_kernel_launch(w->kernel[slot], &grid, relu ? args : args + 1, relu ? 4 : 3, err);
+}
+
 int64_t vox_tensor_floats(const vox_tensor *t, int64_t n)
 {
     return n * vox_sample_floats(&t->shape, t->layout);

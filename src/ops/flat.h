@@ -20,6 +20,11 @@ vox_status vox_flat_build(vox_work *w, const char *file, const char *entry, vox_
 /* Floats of the first n samples of a tensor in its layout. */
 int64_t vox_tensor_floats(const vox_tensor *t, int64_t n);
 
+/* w->kernel[slot] for y = x, or backward dx = dy, which is relu's own gradient where one is fused.
+ */
+vox_status vox_flat_copy_build(vox_work *w, int slot, vox_error *err);
+vox_status vox_flat_copy_run(vox_work *w, int slot, const vox_io *io, vox_error *err);
+
 /* Expected seconds of something that moves `floats` floats for each of the n_max samples. */
 double vox_flat_seconds(const vox_problem *p, double floats);
 

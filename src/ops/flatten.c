@@ -17,9 +17,10 @@ static vox_status infer(const vox_node *node, const vox_shape *in, vox_shape *ou
 static const vox_algo algos[] = {
     {"copy", VOX_FORWARD, PLAIN, NULL, vox_layout_seconds, vox_layout_build, vox_layout_run},
     {"rows", VOX_FORWARD, FROM_BLOCK, NULL, vox_layout_seconds, vox_layout_build, vox_layout_run},
-    {"copy", VOX_BACKWARD_DATA, PLAIN, NULL, vox_layout_seconds, vox_layout_build, vox_layout_run},
+    {"copy", VOX_BACKWARD_DATA, PLAIN, NULL, vox_layout_seconds, vox_layout_build, vox_layout_run,
+     true},
     {"rows", VOX_BACKWARD_DATA, FROM_BLOCK, NULL, vox_layout_seconds, vox_layout_build,
-     vox_layout_run},
+     vox_layout_run, true},
     {0}};
 
 const vox_op vox_op_flatten = {

@@ -24,10 +24,10 @@ static vox_status build(vox_work *w, vox_error *err)
 {
     const int64_t *d = w->problem.node->in[0].dim;
     const bool cpu = vox_device_is_cpu(w->problem.dev);
-    char options[96];
-    snprintf(options, sizeof options, "-DV=%" PRId64 " -DLANES=%d -DWG=%d -DROW=%d",
+    char options[112];
+    snprintf(options, sizeof options, "-DV=%" PRId64 " -DLANES=%d -DWG=%d -DROW=%d%s",
              d[2] * d[3] * d[4], w->algo->in == VOX_LAYOUT_BLOCK16 ? 16 : 1, cpu ? 1 : GPU_WG,
-             cpu ? CPU_ROW : 1);
+             cpu ? CPU_ROW : 1, vox_relu_options(w));
     return vox_kernel_open(&w->kernel[0], w->problem.dev, "global_avg_pool.cl",
                            w->algo->pass == VOX_FORWARD ? "global_avg_pool_forward"
                                                         : "global_avg_pool_backward",
@@ -50,18 +50,18 @@ static vox_status backward(vox_work *w, const vox_io *io, vox_error *err)
     const size_t row = cpu ? CPU_ROW : 1, floats = (size_t)vox_tensor_floats(io->dx[0], io->n);
     const vox_grid grid = {{(floats + row - 1) / row, 1, 1}, {cpu ? 1 : GPU_WG, 1, 1}};
     const vox_arg args[] = {vox_arg_buffer(io->dy->buf), vox_arg_buffer(io->dx[0]->buf),
-                            vox_arg_u64(floats)};
-    return vox_kernel_launch(w->kernel[0], &grid, args, 3, err);
+                            vox_arg_buffer(vox_relu_input(w, io)), vox_arg_u64(floats)};
+    return vox_kernel_launch(w->kernel[0], &grid, args, 4, err);
 }
 
 #define PLAIN   VOX_LAYOUT_PLAIN, VOX_LAYOUT_PLAIN
 #define BLOCK16 VOX_LAYOUT_BLOCK16, VOX_LAYOUT_BLOCK16
 
 static const vox_algo algos[] = {
-    {"runs", VOX_FORWARD, PLAIN, NULL, seconds, build, forward},
-    {"runs", VOX_FORWARD, BLOCK16, NULL, seconds, build, forward},
-    {"spread", VOX_BACKWARD_DATA, PLAIN, NULL, seconds, build, backward},
-    {"spread", VOX_BACKWARD_DATA, BLOCK16, NULL, seconds, build, backward},
+    {"runs", VOX_FORWARD, PLAIN, NULL, seconds, build, forward, true},
+    {"runs", VOX_FORWARD, BLOCK16, NULL, seconds, build, forward, true},
+    {"spread", VOX_BACKWARD_DATA, PLAIN, NULL, seconds, build, backward, true},
+    {"spread", VOX_BACKWARD_DATA, BLOCK16, NULL, seconds, build, backward, true},
     {0}};
 
 const vox_op vox_op_global_avg_pool = {

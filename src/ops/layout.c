@@ -23,11 +23,11 @@ vox_status vox_layout_build(vox_work *w, vox_error *err)
     const vox_node *node = w->problem.node;
     vox_device *dev = w->problem.dev;
     if (w->algo->in == w->algo->out)
-        return vox_flat_build(w, "copy.cl", "copy", err);
-    char options[96];
+        return vox_flat_copy_build(w, 0, err);
+    char options[112];
     const int row = vox_device_is_cpu(dev) ? CPU_ROW : 1;
-    snprintf(options, sizeof options, "-DC=%" PRId64 " -DV=%" PRId64 " -DROW=%d",
-             node->in[0].dim[1], voxels(node), row);
+    snprintf(options, sizeof options, "-DC=%" PRId64 " -DV=%" PRId64 " -DROW=%d%s",
+             node->in[0].dim[1], voxels(node), row, vox_relu_options(w));
     w->number[0] = (node->in[0].dim[1] + 15) / 16 * ((voxels(node) + row - 1) / row);
     return vox_kernel_open(
         &w->kernel[0], dev, "reorder.cl",
@@ -36,17 +36,15 @@ vox_status vox_layout_build(vox_work *w, vox_error *err)
 
 vox_status vox_layout_run(vox_work *w, const vox_io *io, vox_error *err)
 {
+    if (w->algo->in == w->algo->out)
+        return vox_flat_copy_run(w, 0, io, err);
     const bool forward = w->algo->pass == VOX_FORWARD;
     const vox_tensor *from = forward ? io->x[0] : io->dy, *to = forward ? io->y : io->dx[0];
-    int64_t count = io->n * w->number[0];
-    vox_grid grid = {{(size_t)count, 1, 1}, {vox_device_is_cpu(w->problem.dev) ? 1 : 64, 1, 1}};
-    if (w->algo->in == w->algo->out) {
-        count = vox_tensor_floats(from, io->n);
-        grid = vox_flat_grid(w->problem.dev, count);
-    }
+    const size_t count = (size_t)(io->n * w->number[0]);
+    const vox_grid grid = {{count, 1, 1}, {vox_device_is_cpu(w->problem.dev) ? 1 : 64, 1, 1}};
     const vox_arg args[] = {vox_arg_buffer(from->buf), vox_arg_buffer(to->buf),
-                            vox_arg_u64((uint64_t)count)};
-    return vox_kernel_launch(w->kernel[0], &grid, args, 3, err);
+                            vox_arg_buffer(vox_relu_input(w, io)), vox_arg_u64(count)};
+    return vox_kernel_launch(w->kernel[0], &grid, args, 4, err);
 }
 
 double vox_layout_seconds(const vox_problem *p)

@@ -119,14 +119,15 @@ static double seconds_gather(const vox_problem *p)
 #define BLOCK16 VOX_LAYOUT_BLOCK16, VOX_LAYOUT_BLOCK16
 
 static const vox_algo algos[] = {
-    {"rows", VOX_FORWARD, PLAIN, NULL, seconds_rows, build_rows, forward_rows},
-    {"rows", VOX_FORWARD, BLOCK16, NULL, seconds_rows, build_rows, forward_rows},
-    {"items", VOX_FORWARD, PLAIN, NULL, seconds_items, build_items, forward_items},
-    {"items", VOX_FORWARD, BLOCK16, NULL, seconds_items, build_items, forward_items},
-    {"slabs", VOX_BACKWARD_DATA, PLAIN, NULL, seconds_slabs, build_slabs, backward_slabs},
-    {"slabs", VOX_BACKWARD_DATA, BLOCK16, NULL, seconds_slabs, build_slabs, backward_slabs},
-    {"gather", VOX_BACKWARD_DATA, PLAIN, NULL, seconds_gather, build_gather, backward_gather},
-    {"gather", VOX_BACKWARD_DATA, BLOCK16, NULL, seconds_gather, build_gather, backward_gather},
+    {"rows", VOX_FORWARD, PLAIN, NULL, seconds_rows, build_rows, forward_rows, true},
+    {"rows", VOX_FORWARD, BLOCK16, NULL, seconds_rows, build_rows, forward_rows, true},
+    {"items", VOX_FORWARD, PLAIN, NULL, seconds_items, build_items, forward_items, true},
+    {"items", VOX_FORWARD, BLOCK16, NULL, seconds_items, build_items, forward_items, true},
+    {"slabs", VOX_BACKWARD_DATA, PLAIN, NULL, seconds_slabs, build_slabs, backward_slabs, true},
+    {"slabs", VOX_BACKWARD_DATA, BLOCK16, NULL, seconds_slabs, build_slabs, backward_slabs, true},
+    {"gather", VOX_BACKWARD_DATA, PLAIN, NULL, seconds_gather, build_gather, backward_gather, true},
+    {"gather", VOX_BACKWARD_DATA, BLOCK16, NULL, seconds_gather, build_gather, backward_gather,
+     true},
     {0}};
 
 const vox_op vox_op_max_pool = {.name = "max_pool",

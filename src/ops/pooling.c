@@ -79,10 +79,10 @@ vox_status vox_pooling_kernel(vox_work *w, int slot, const char *file, const cha
         "-DD=%" PRId64 " -DH=%" PRId64 " -DW=%" PRId64 " -DOD=%" PRId64 " -DOH=%" PRId64
         " -DOW=%" PRId64 " -DKD=%" PRId64 " -DKH=%" PRId64 " -DKW=%" PRId64 " -DSD=%" PRId64
         " -DSH=%" PRId64 " -DSW=%" PRId64 " -DPD=%" PRId64 " -DPH=%" PRId64 " -DPW=%" PRId64
-        " -DCLIP=%d -DT=float%s -DTI=int%s -DSTEP=%d %s",
+        " -DCLIP=%d -DT=float%s -DTI=int%s -DSTEP=%d %s%s",
         in[0], in[1], in[2], out[0], out[1], out[2], a->kernel[0], a->kernel[1], a->kernel[2],
         a->stride[0], a->stride[1], a->stride[2], a->pad[0], a->pad[1], a->pad[2], must_clip(node),
-        wide ? "16" : "", wide ? "16" : "", blocked && !wide ? 16 : 1, more);
+        wide ? "16" : "", wide ? "16" : "", blocked && !wide ? 16 : 1, more, vox_relu_options(w));
     if (!options)
         return VOX_ERR_MEMORY;
     vox_status s = vox_kernel_open(&w->kernel[slot], w->problem.dev, file, entry, options, err);

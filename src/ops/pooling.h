@@ -50,7 +50,8 @@ typedef enum vox_pooling_shape {
     VOX_POOLING_ITEMS /* GPUs: an element an item, neighbours next to each other */
 } vox_pooling_shape;
 
-/* Builds w->kernel[slot] of `file` with the shapes, T, STEP and `more` as options. */
+/* Builds w->kernel[slot] of `file` with the shapes, T, STEP, `more` and vox_relu_options() as
+ * options. */
 vox_status vox_pooling_kernel(vox_work *w, int slot, const char *file, const char *entry,
                               vox_pooling_shape shape, const char *more, vox_error *err);
 

@@ -17,7 +17,7 @@ static const vt_case cases[] = {
      5,
      VT_ALWAYS,
      VT_UNIFORM},
-    {"several parts of backward_data, the last not full",
+    {"several parts of backward_data, the last not full, relu at their sum",
      "out=333",
      {5, 130, 1, 1, 1},
      1,

@@ -287,7 +287,8 @@ static void run_variant(scope *s, vox_device *dev, const vox_algo *a)
     }
     run_problem(s, dev, a, &p);
     /* only the end of the kernel differs, which the small cases show */
-    if (!a->fuses_relu || (s->c->when != VT_TINY && !s->random && !s->opt->all))
+    const bool small = s->c->when == VT_TINY || s->random;
+    if (!a->fuses_relu || !(small || s->opt->all || strstr(s->c->why, "relu")))
         return;
     p.relu_out = a->pass == VOX_FORWARD;
     p.relu_in = a->pass == VOX_BACKWARD_DATA ? (1u << s->layer.node.inputs) - 1 : 0;

@@ -12,7 +12,8 @@
  * shows
  *   - it runs with n = n_max and with a smaller n, BACKWARD_WEIGHTS with = and with +=
  *   - it runs twice and must give the same bits
- *   - one that fuses relu runs with it too (tiny and random cases, unless --all)
+ *   - one that fuses relu runs with it too (unless --all: tiny and random cases, and those whose why
+ *     has the word relu)
  *   - results are compared with the reference, BLOCK16 padding channels with zero, samples past n
  *     with what was there, inputs with what they were
  * Table cases take each algorithm with the tuning values of its rule, random ones with one of its
