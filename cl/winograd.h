@@ -49,7 +49,7 @@
 #define WINO_PAIRS(p)   (((p)-1) / 2)  /* pairs of points +-a */
 #define WINO_HAS_INF(p) ((p) % 2 == 0) /* whether the last point is infinity */
 #define WINO_FINITE(p)  ((p)-WINO_HAS_INF(p))
-#define WINO_INLINE     inline __attribute__((always_inline))
+#define WINO_INLINE     static inline __attribute__((always_inline))
 
 /* a of pair i: 1, 2, 1/2. */
 WINO_INLINE float wino_pair(int i)
@@ -63,14 +63,10 @@ WINO_INLINE float wino_point(int i)
     return i == 0 ? 0.0f : i % 2 ? wino_pair((i - 1) / 2) : -wino_pair((i - 1) / 2);
 }
 
-/* x^i */
+/* x^i, i < 8 (no loop: such a small one, of scalars, some compilers leave rolled) */
 WINO_INLINE float wino_power(float x, int i)
 {
-    float v = 1.0f;
-#pragma unroll
-    for (int k = 0; k < i; k++)
-        v *= x;
-    return v;
+    return (i & 1 ? x : 1.0f) * (i & 2 ? x * x : 1.0f) * (i & 4 ? x * x * x * x : 1.0f);
 }
 
 /* Coefficient of x^(2i), i <= pairs, in N(x) / x = product of (x^2 - a^2); the last is 1. */

@@ -104,6 +104,11 @@ vox_status vox_conv_depthwise16_run(vox_work *w, const vox_io *io, vox_error *er
 vox_status vox_conv_depthwise16_weights_build(vox_work *w, vox_error *err);
 vox_status vox_conv_depthwise16_weights_run(vox_work *w, const vox_io *io, vox_error *err);
 
+bool vox_conv_winograd16_weights_fits(const vox_problem *p);
+double vox_conv_winograd16_weights_seconds(const vox_problem *p);
+vox_status vox_conv_winograd16_weights_build(vox_work *w, vox_error *err);
+vox_status vox_conv_winograd16_weights_run(vox_work *w, const vox_io *io, vox_error *err);
+
 bool vox_conv_first16_fits(const vox_problem *p);
 double vox_conv_first16_seconds(const vox_problem *p);
 double vox_conv_first16_data_seconds(const vox_problem *p);

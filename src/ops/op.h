@@ -180,6 +180,9 @@ struct vox_algo {
     /* The values of number i > 0 in letters and digits, "r7q4": unlike those of the others, and the
      * same values always in the same words, because they are kept on disk. */
     void (*variant_text)(const vox_problem *p, int i, char text[VOX_VARIANT_TEXT]);
+    /* The relative RMS error against float64 that its results may have, which the tests enforce; 0:
+     * as little as the operation's definition done in float32 has. */
+    double rms_error;
 };
 
 /* At least 1. */

@@ -72,7 +72,7 @@ typedef struct vt_suite {
     const vt_case *cases;
     const vt_bad *bad; /* may be NULL */
     ref_fn reference[VOX_PASSES];
-    vt_tolerance tolerance[VOX_PASSES];
+    vt_tolerance tolerance[VOX_PASSES]; /* of algorithms that state no rms_error */
     /* What rms(want) counts as at least, for results that are differences of numbers of this size,
      * of which nothing may be left; mostly 0. */
     double floor[VOX_PASSES];
