@@ -1,10 +1,13 @@
 /* sum.cl - y = x0 + x1 + ... over INPUTS arrays, added in that order; flat arrays.
  *   x*, y [count]; y overwritten (=) and may be the same buffer as any x
- * The planner's: gradients of a tensor that several layers read.  Unused inputs are null. */
+ * The layer add, and the planner's sum of gradients of a tensor that several layers read.  Unused
+ * inputs are null.
+ *   add_backward: dx = RELU_DX(dy, x) for one input; x as relu.h says */
 #include "flat.h"
+#include "relu.h"
 
 #ifndef INPUTS /* 2..8 */
-#error "INPUTS must be given"
+#define INPUTS 2
 #endif
 
 #define ADD(k, from, to)                                                                           \
@@ -41,4 +44,26 @@ __kernel void sum(__global const float *x0, __global const float *x1, __global c
         ADD(7, x7[at], total)
         y[at] = total;
     }
+}
+
+__kernel void add_backward(__global const float *restrict dy, __global const float *x,
+                           __global float *restrict dx, ulong count)
+{
+    FLAT_BEGIN(count)
+    dy += first;
+    dx += first;
+#ifdef RELU_IN
+    x += first;
+#endif
+    FLAT_VECTORS
+    {
+        const floatv g = LOAD(dy + i);
+#ifdef RELU_IN
+        const floatv before = LOAD(x + i);
+        STORE(RELU_DX(g, before), dx + i);
+#else
+        STORE(g, dx + i);
+#endif
+    }
+    FLAT_REST dx[i] = RELU_DX(dy[i], x[i]);
 }
