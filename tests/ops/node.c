@@ -90,6 +90,11 @@ int64_t ref_int(const vox_node *node, const char *key)
     return *(const int64_t *)ref_slot(node, key, VOX_ATTR_INT);
 }
 
+int ref_word(const vox_node *node, const char *key)
+{
+    return *(const int *)ref_slot(node, key, VOX_ATTR_WORD);
+}
+
 double ref_float(const vox_node *node, const char *key)
 {
     return *(const double *)ref_slot(node, key, VOX_ATTR_FLOAT);

@@ -28,6 +28,7 @@ typedef void (*ref_fn)(const ref_io *io);
 /* A layer's attributes by key; a key the operation does not have ends the test run. */
 const int64_t *ref_triple(const vox_node *node, const char *key);
 int64_t ref_int(const vox_node *node, const char *key);
+int ref_word(const vox_node *node, const char *key); /* its place in the list of words */
 double ref_float(const vox_node *node, const char *key);
 bool ref_bool(const vox_node *node, const char *key);
 
