@@ -34,6 +34,21 @@ static const vox_attr sgd_attrs[] = {
     {"nesterov", VOX_ATTR_BOOL, FIELD(vox_optimizer_spec, nesterov), .dflt = 0},
     {0}};
 
+#define ADAM_ATTRS(decay)                                                                          \
+    {"lr", VOX_ATTR_FLOAT, FIELD(vox_optimizer_spec, lr), .dflt = 0.001, .min = 0, .max = 1e6},    \
+        {"beta1",     VOX_ATTR_FLOAT, FIELD(vox_optimizer_spec, beta1),                            \
+         .dflt = 0.9, .min = 0,       .max = BELOW_ONE},                                           \
+        {"beta2",       VOX_ATTR_FLOAT, FIELD(vox_optimizer_spec, beta2),                          \
+         .dflt = 0.999, .min = 0,       .max = BELOW_ONE},                                         \
+        {"eps", VOX_ATTR_FLOAT, FIELD(vox_optimizer_spec, eps), .dflt = 1e-8, .min = 0, .max = 1}, \
+        {"weight_decay",  VOX_ATTR_FLOAT, FIELD(vox_optimizer_spec, weight_decay),                 \
+         .dflt = (decay), .min = 0,       .max = 1e6},                                             \
+        {"amsgrad", VOX_ATTR_BOOL, FIELD(vox_optimizer_spec, amsgrad), .dflt = 0}, {0}
+#define BELOW_ONE 0.999999999999
+
+static const vox_attr adam_attrs[] = {ADAM_ATTRS(0)};
+static const vox_attr adamw_attrs[] = {ADAM_ATTRS(0.01)};
+
 #define FLOOR                                                                                      \
     {                                                                                              \
         "floor", VOX_ATTR_FLOAT, FIELD(vox_schedule_spec, floor), .min = 0, .max = 1e6             \
@@ -76,7 +91,9 @@ typedef struct choice {
     const vox_attr *attrs;
 } choice;
 
-static const choice optimizers[] = {[VOX_OPTIMIZER_SGD] = {"sgd", sgd_attrs}};
+static const choice optimizers[] = {[VOX_OPTIMIZER_SGD] = {"sgd", sgd_attrs},
+                                    [VOX_OPTIMIZER_ADAM] = {"adam", adam_attrs},
+                                    [VOX_OPTIMIZER_ADAMW] = {"adamw", adamw_attrs}};
 static const choice schedules[] = {[VOX_SCHEDULE_CONSTANT] = {"constant", constant_attrs},
                                    [VOX_SCHEDULE_STEP] = {"step", step_attrs},
                                    [VOX_SCHEDULE_POLY] = {"poly", poly_attrs},
@@ -130,7 +147,7 @@ static vox_status read_train(vox_train_spec *t, const vox_yaml_node *node, vox_e
     vox_status s = vox_attr_read(train_attrs, t, "train", more, node, node, err);
     t->schedule = (vox_schedule_spec){.power = 1, .gamma = 1, .every = 1};
     if (s == VOX_OK)
-        s = read_choice(&optimizer, &t->optimizer, "optimizer", optimizers, 1,
+        s = read_choice(&optimizer, &t->optimizer, "optimizer", optimizers, VOX_OPTIMIZERS,
                         vox_yaml_find(node, "optimizer"), err);
     if (s == VOX_OK)
         s = read_choice(&schedule, &t->schedule, "schedule", schedules,

@@ -18,16 +18,27 @@ typedef struct vox_data_spec {
     uint64_t cache_bytes;               /* host memory for prepared cases; 0 (default): no limit */
 } vox_data_spec;
 
-typedef enum vox_optimizer_kind { VOX_OPTIMIZER_SGD } vox_optimizer_kind;
+typedef enum vox_optimizer_kind {
+    VOX_OPTIMIZER_SGD,
+    VOX_OPTIMIZER_ADAM,
+    VOX_OPTIMIZER_ADAMW,
+    VOX_OPTIMIZERS
+} vox_optimizer_kind;
 
-/* `optimizer: {sgd: {...}}`, PyTorch's meanings and defaults.  Without the key: sgd, lr 0.01. */
+/* `optimizer: {sgd: {...}}`, `adam`, `adamw`: PyTorch's meanings and defaults.  Without the key:
+ * sgd, lr 0.01. */
 typedef struct vox_optimizer_spec {
     vox_optimizer_kind kind;
-    double lr;           /* 0.01 */
-    double momentum;     /* 0 */
-    double dampening;    /* 0 */
-    double weight_decay; /* 0 */
-    bool nesterov;       /* false; needs momentum > 0 and dampening 0 */
+    double lr;           /* sgd 0.01, adam and adamw 0.001 */
+    double weight_decay; /* 0; adamw 0.01 */
+    /* sgd */
+    double momentum;  /* 0 */
+    double dampening; /* 0 */
+    bool nesterov;    /* false; needs momentum > 0 and dampening 0 */
+    /* adam and adamw */
+    double beta1, beta2; /* 0.9, 0.999: below 1 */
+    double eps;          /* 1e-8 */
+    bool amsgrad;        /* false */
 } vox_optimizer_spec;
 
 typedef enum vox_schedule_kind {

@@ -7,7 +7,10 @@
 #include "base/error.h"
 #include "base/mem.h"
 
-static const vox_optimizer_method *const methods[] = {[VOX_OPTIMIZER_SGD] = &vox_optimizer_sgd};
+static const vox_optimizer_method *const methods[VOX_OPTIMIZERS] = {
+    [VOX_OPTIMIZER_SGD] = &vox_optimizer_sgd,
+    [VOX_OPTIMIZER_ADAM] = &vox_optimizer_adam,
+    [VOX_OPTIMIZER_ADAMW] = &vox_optimizer_adam};
 
 #define CPU_BLOCKS 32 /* 32 KiB of each vector an item */
 #define GPU_WG     64

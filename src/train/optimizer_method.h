@@ -42,6 +42,6 @@ struct vox_optimizer {
 const char *vox_optimizer_options(const vox_device *dev);
 vox_grid vox_optimizer_grid(const vox_optimizer *o);
 
-extern const vox_optimizer_method vox_optimizer_sgd;
+extern const vox_optimizer_method vox_optimizer_sgd, vox_optimizer_adam;
 
 #endif

@@ -1,4 +1,4 @@
-/* sgd.h - made by make_sgd.py with PyTorch 1.13.0a0; do not edit. */
+/* sgd.h - made by make_optimizers.py with PyTorch 1.13.0a0; do not edit. */
 enum { SGD_N = 7, SGD_STEPS = 4, SGD_CASES = 7 };
 static const struct {
     double lr, momentum, dampening, weight_decay;

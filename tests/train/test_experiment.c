@@ -83,6 +83,32 @@ static void what_is_said_arrives(void **state)
     vox_experiment_free(&exp);
 }
 
+static void optimizers_have_their_defaults(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        vox_optimizer_kind kind;
+        double lr, decay, beta1;
+    } cases[] = {
+        {"sgd", VOX_OPTIMIZER_SGD, 0.01, 0, 0},
+        {"adam", VOX_OPTIMIZER_ADAM, 0.001, 0, 0.9},
+        {"adamw", VOX_OPTIMIZER_ADAMW, 0.001, 0.01, 0.9},
+        {"{adamw: {lr: 1e-5, weight_decay: 0, beta1: 0.5}}", VOX_OPTIMIZER_ADAMW, 1e-5, 0, 0.5},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char text[600];
+        snprintf(text, sizeof text, NET "train:\n  optimizer: %s\n", cases[i].text);
+        vox_experiment *exp = parse(text);
+        const vox_optimizer_spec *o = &exp->train.optimizer;
+        assert_int_equal(o->kind, cases[i].kind);
+        assert_true(o->lr == cases[i].lr && o->weight_decay == cases[i].decay &&
+                    o->beta1 == cases[i].beta1 && !o->amsgrad);
+        assert_true(o->kind == VOX_OPTIMIZER_SGD || (o->beta2 == 0.999 && o->eps == 1e-8));
+        vox_experiment_free(&exp);
+    }
+}
+
 static void schedules_have_their_defaults(void **state)
 {
     (void)state;
@@ -145,6 +171,10 @@ static void wrong_experiments_say_where(void **state)
         {NET "train:\n  optimizer: {sgd: {rate: 1}}\n", "unknown key \"rate\" in sgd",
          "e.yaml:9:21"},
         {NET "train:\n  optimizer: {sgd: {lr: -1}}\n", "found \"-1\"", "e.yaml:9:25"},
+        {NET "train:\n  optimizer: {adam: {momentum: 1}}\n", "unknown key \"momentum\" in adam",
+         "e.yaml:9:"},
+        {NET "train:\n  optimizer: {adam: {beta2: 1}}\n", "found \"1\"", "e.yaml:9:"},
+        {NET "train:\n  optimizer: {adan: {lr: 1}}\n", "unknown optimizer \"adan\"", "e.yaml:9:"},
         {NET "train:\n  optimizer: {sgd: {nesterov: true}}\n", "nesterov needs", "e.yaml:9:"},
         {NET "train:\n  optimizer: [sgd]\n", "optimizer", "e.yaml:9:"},
         {NET "train:\n  schedule: {ploy: {}}\n", "unknown schedule \"ploy\"", "e.yaml:9:"},
@@ -287,6 +317,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_not_said_has_its_default),
         cmocka_unit_test(what_is_said_arrives),
+        cmocka_unit_test(optimizers_have_their_defaults),
         cmocka_unit_test(schedules_have_their_defaults),
         cmocka_unit_test(wrong_experiments_say_where),
         cmocka_unit_test(files_and_overrides),

@@ -1,4 +1,5 @@
-/* test_optimizer.c - SGD against PyTorch's numbers, and against double over a long vector. */
+/* test_optimizer.c - SGD, Adam and AdamW against PyTorch's numbers, and against double over a long
+ * vector. */
 #include "test.h"
 
 #include <math.h>
@@ -7,6 +8,7 @@
 #include "ocl/device.h"
 #include "train/optimizer.h"
 
+#include "golden/adam.h"
 #include "golden/sgd.h"
 
 /* Three tensors of the flat vector: 4 trainable, 5 not, and the rest trainable, each at a multiple
@@ -88,31 +90,28 @@ static size_t device_count(void)
     return count;
 }
 
-static void check_golden(size_t device, int c)
+/* param[step][i]: what PyTorch has after each step on the gradients of make_optimizers.py. */
+static void check_golden(size_t device, const vox_optimizer_spec *spec, double clip, double lr,
+                         size_t parts, int steps, const float param[][SGD_N])
 {
     vox_error err = {0};
-    const vox_optimizer_spec spec = {.momentum = sgd_case[c].momentum,
-                                     .dampening = sgd_case[c].dampening,
-                                     .weight_decay = sgd_case[c].weight_decay,
-                                     .nesterov = sgd_case[c].nesterov != 0};
     make_graph(SGD_N - FIRST);
-    rig r = open_rig(device, &spec, sgd_case[c].clip);
-    assert_int_equal(vox_optimizer_parts(r.optimizer), spec.momentum != 0);
+    rig r = open_rig(device, spec, clip);
+    assert_int_equal(vox_optimizer_parts(r.optimizer), parts);
     for (size_t i = 0; i < SGD_N; i++)
         r.host[place(i)] = (float)cos((double)i);
     r.host[256] = 3; /* not trainable */
     write_all(&r, r.params);
-    for (int step = 0; step < SGD_STEPS; step++) {
+    for (int step = 0; step < steps; step++) {
         for (size_t i = 0; i < graph.flat_floats; i++)
             r.host[i] = NAN; /* gradients of padding and of what is frozen are nobody's business */
         for (size_t i = 0; i < SGD_N; i++)
             r.host[place(i)] = (float)(sin((double)i + 1 + 0.7 * step) * (1 + 0.3 * step));
         write_all(&r, r.grads);
-        assert_ok(vox_optimizer_step(r.optimizer, r.params, r.grads, NULL, 0, sgd_case[c].lr, step,
-                                     &err));
+        assert_ok(vox_optimizer_step(r.optimizer, r.params, r.grads, NULL, 0, lr, step, &err));
         read_params(&r);
         for (size_t i = 0; i < SGD_N; i++)
-            assert_float_equal(r.host[place(i)], sgd_case[c].param[step][i], 2e-7);
+            assert_float_equal(r.host[place(i)], param[step][i], 2e-7);
         for (size_t i = 0; i < graph.flat_floats; i++)
             if (i >= FIRST && (i < SECOND_AT || i >= SECOND_AT + SGD_N - FIRST))
                 assert_float_equal(r.host[i], i == 256 ? 3 : 0, 0);
@@ -124,8 +123,31 @@ static void sgd_follows_pytorch(void **state)
 {
     (void)state;
     for (size_t device = 0; device < device_count(); device++)
-        for (int c = 0; c < SGD_CASES; c++)
-            check_golden(device, c);
+        for (int c = 0; c < SGD_CASES; c++) {
+            const vox_optimizer_spec spec = {.momentum = sgd_case[c].momentum,
+                                             .dampening = sgd_case[c].dampening,
+                                             .weight_decay = sgd_case[c].weight_decay,
+                                             .nesterov = sgd_case[c].nesterov != 0};
+            check_golden(device, &spec, sgd_case[c].clip, sgd_case[c].lr, spec.momentum != 0,
+                         SGD_STEPS, sgd_case[c].param);
+        }
+}
+
+static void adam_follows_pytorch(void **state)
+{
+    (void)state;
+    for (size_t device = 0; device < device_count(); device++)
+        for (int c = 0; c < ADAM_CASES; c++) {
+            const vox_optimizer_spec spec = {.kind = adam_case[c].adamw ? VOX_OPTIMIZER_ADAMW
+                                                                        : VOX_OPTIMIZER_ADAM,
+                                             .weight_decay = adam_case[c].weight_decay,
+                                             .beta1 = adam_case[c].beta1,
+                                             .beta2 = adam_case[c].beta2,
+                                             .eps = adam_case[c].eps,
+                                             .amsgrad = adam_case[c].amsgrad != 0};
+            check_golden(device, &spec, adam_case[c].clip, adam_case[c].lr, spec.amsgrad ? 3 : 2,
+                         ADAM_STEPS, adam_case[c].param);
+        }
 }
 
 /* One clipped step over a vector of many work-groups; returns the largest error of a parameter. */
@@ -230,8 +252,8 @@ static void a_loss_that_is_not_finite_stops_the_update(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(sgd_follows_pytorch), cmocka_unit_test(clipping_a_long_vector),
-        cmocka_unit_test(a_nan_gradient_is_not_hidden),
+        cmocka_unit_test(sgd_follows_pytorch), cmocka_unit_test(adam_follows_pytorch),
+        cmocka_unit_test(clipping_a_long_vector), cmocka_unit_test(a_nan_gradient_is_not_hidden),
         cmocka_unit_test(a_loss_that_is_not_finite_stops_the_update)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
