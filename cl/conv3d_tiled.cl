@@ -16,6 +16,8 @@
  * tap's place in the kernel, so that the loop neither divides nor compares with the volume's edges.
  * Neighbouring items gather neighbouring voxels (coalesced), and all of them read the same entry.
  *
+ * A relu before or after may be fused (relu.h): behind is its output, x, in BACKWARD.
+ *
  * BACKWARD with a stride: voxels S apart are reached by the same taps, so they form a phase, which
  * is a convolution without stride, over those taps only.  Each phase has its records in the table.
  *
@@ -28,6 +30,7 @@
  * only more memory: use conv3d_direct16.cl. */
 #pragma OPENCL FP_CONTRACT ON
 #include "conv.h"
+#include "relu.h"
 #include "tiles.h"
 
 #define CIG (CI / GROUPS)
@@ -138,28 +141,38 @@ inline float4 column_read(column c, __global const int4 *entry)
     return (float4)(x ? v.x : 0.0f, y ? v.y : 0.0f, z ? v.z : 0.0f, w ? v.w : 0.0f);
 }
 
+#ifdef BACKWARD
+#define RESULT(v, behind) RELU_DX(v, behind)
+#else
+#define RESULT(v, behind) RELU_Y(v)
+#endif
+
+inline void put_one(__global float *row, __global const float *behind, long at, float v)
+{
+    if (at >= 0)
+        row[at] = RESULT(v, behind[at]);
+}
+
 /* Writes four neighbouring columns of a row. */
-inline void put(__global float *row, __local const long *place, float4 v)
+inline void put(__global float *row, __global const float *behind, __local const long *place,
+                float4 v)
 {
 #if PHASES == 1 && VOXELS % 4 == 0
     if (place[0] >= 0)
-        *(__global float4 *)(row + place[0]) = v;
+        *(__global float4 *)(row + place[0]) =
+            RESULT(v, *(__global const float4 *)(behind + place[0]));
 #else
-    if (place[0] >= 0)
-        row[place[0]] = v.x;
-    if (place[1] >= 0)
-        row[place[1]] = v.y;
-    if (place[2] >= 0)
-        row[place[2]] = v.z;
-    if (place[3] >= 0)
-        row[place[3]] = v.w;
+    put_one(row, behind, place[0], v.x);
+    put_one(row, behind, place[1], v.y);
+    put_one(row, behind, place[2], v.z);
+    put_one(row, behind, place[3], v.w);
 #endif
 }
 
 __kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void
 conv3d_tiled(__global const float *from, __global const float4 *packed,
-             __global const int4 *table, __global const float *bias, __global float *to, int batch,
-             int depth)
+             __global const int4 *table, __global const float *bias, __global const float *behind,
+             __global float *to, int batch, int depth)
 {
     __local float4 a[2][TK * PITCH_A], b[2][TK * PITCH_B];
     __local long place[TN];
@@ -220,6 +233,7 @@ conv3d_tiled(__global const float *from, __global const float4 *packed,
         const float start = bias ? bias[g * ROWS + m] : 0.0f;
 #pragma unroll
         for (int j = 0; j < RN / 4; j++)
-            put(to + (size_t)m * VOXELS, place + FOURS_OF(x, j), sum[i][j] + start);
+            put(to + (size_t)m * VOXELS, behind + (size_t)m * VOXELS, place + FOURS_OF(x, j),
+                sum[i][j] + start);
     }
 }

@@ -127,9 +127,15 @@ bool vox_conv_tiled_fits(const vox_problem *p);
 bool vox_conv_tiled_data_fits(const vox_problem *p);
 double vox_conv_tiled_seconds(const vox_problem *p);
 double vox_conv_tiled_data_seconds(const vox_problem *p);
+int vox_conv_tiled_variants(const vox_problem *p);
+int vox_conv_tiled_data_variants(const vox_problem *p);
+void vox_conv_tiled_variant_text(const vox_problem *p, int i, char text[VOX_VARIANT_TEXT]);
+void vox_conv_tiled_data_variant_text(const vox_problem *p, int i, char text[VOX_VARIANT_TEXT]);
 vox_status vox_conv_tiled_build(vox_work *w, vox_error *err);
 vox_status vox_conv_tiled_run(vox_work *w, const vox_io *io, vox_error *err);
 double vox_conv_tiled_weights_seconds(const vox_problem *p);
+int vox_conv_tiled_weights_variants(const vox_problem *p);
+void vox_conv_tiled_weights_variant_text(const vox_problem *p, int i, char text[VOX_VARIANT_TEXT]);
 vox_status vox_conv_tiled_weights_build(vox_work *w, vox_error *err);
 vox_status vox_conv_tiled_weights_run(vox_work *w, const vox_io *io, vox_error *err);
 

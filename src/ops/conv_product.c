@@ -8,6 +8,7 @@
 #include "ops/conv_tiles.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdlib.h>
 
 /* One axis of one phase: tap number j of `taps` is first_tap + j * tap_step of the kernel, and
@@ -57,14 +58,14 @@ static int64_t from_channels(const vox_product *p)
 
 static int64_t steps_of(const vox_product *p, const axis a[3])
 {
-    const int64_t k = vox_tile_get(p->variant)->k;
+    const int64_t k = vox_tile_get(p->tile)->k;
     return vox_divide_up(from_channels(p) * a[0].taps * a[1].taps * a[2].taps, k);
 }
 
-static void set_variant(vox_product *p, int variant)
+static void set_tile(vox_product *p, int tile)
 {
-    const vox_tile *t = vox_tile_get(variant);
-    p->variant = variant;
+    const vox_tile *t = vox_tile_get(tile);
+    p->tile = tile;
     p->pitch = vox_divide_up(p->rows, t->m) * t->m;
     p->depth = 0;
     for (int64_t i = 0; i < p->phases; i++) {
@@ -88,8 +89,8 @@ static double cost_of(const vox_product *p, const vox_tile *t, int64_t n, const 
            vox_tile_use(t, dev, groups_of(p, t, n));
 }
 
-vox_product vox_product_of(const vox_conv_shape *s, bool back, int64_t n_max, int variant,
-                           const vox_device *dev)
+/* Without a tile. */
+static vox_product bare_product(const vox_conv_shape *s, bool back)
 {
     vox_product p = {.s = *s, .back = back, .phases = 1, .columns = 1};
     p.rows = (back ? s->ci : s->co) / s->groups;
@@ -97,20 +98,39 @@ vox_product vox_product_of(const vox_conv_shape *s, bool back, int64_t n_max, in
         p.phases *= back ? s->stride[i] : 1;
         p.columns *= back ? vox_divide_up(s->in[i], s->stride[i]) : s->out[i];
     }
-    const vox_tile *t, *best = NULL;
-    for (int i = 0; variant < 0 && (t = vox_tile_get(i)); i++)
-        if (vox_tile_fits(t, dev) &&
-            (!best || cost_of(&p, t, n_max, dev) < cost_of(&p, best, n_max, dev))) {
-            best = t;
-            p.variant = i;
-        }
-    set_variant(&p, variant < 0 ? p.variant : variant);
     return p;
+}
+
+vox_product vox_product_with(const vox_conv_shape *s, bool back, int tile)
+{
+    vox_product p = bare_product(s, back);
+    set_tile(&p, tile);
+    return p;
+}
+
+int vox_product_list(const vox_conv_shape *s, bool back, int64_t n_max, const vox_device *dev,
+                     int list[VOX_TILES])
+{
+    const vox_product p = bare_product(s, back);
+    double cost[VOX_TILES];
+    for (int i = 0; i < VOX_TILES; i++) {
+        const vox_tile *t = vox_tile_get(i);
+        cost[i] = vox_tile_fits(t, dev) ? cost_of(&p, t, n_max, dev) : INFINITY;
+    }
+    return vox_tile_list(cost, list);
+}
+
+vox_product vox_product_of(const vox_conv_shape *s, bool back, int64_t n_max, int variant,
+                           const vox_device *dev)
+{
+    int list[VOX_TILES];
+    const int count = vox_product_list(s, back, n_max, dev, list);
+    return vox_product_with(s, back, list[variant < count ? variant : 0]);
 }
 
 double vox_product_seconds(const vox_product *p, int64_t n_max, const vox_device *dev)
 {
-    const double cost = cost_of(p, vox_tile_get(p->variant), n_max, dev);
+    const double cost = cost_of(p, vox_tile_get(p->tile), n_max, dev);
     return vox_rule_seconds(dev, 2 * cost, vox_device_is_cpu(dev) ? 0.05 : 0.6, 0, 1);
 }
 
@@ -135,7 +155,7 @@ bool vox_product_fits(const vox_conv_shape *s, bool back, int64_t n_max, const v
     const int64_t beyond =
         (s->in[0] + 2 * s->pad[0]) * (s->in[1] + 2 * s->pad[1]) * (s->in[2] + 2 * s->pad[2]);
     bool any = false;
-    for (int i = 0; !any && vox_tile_get(i); i++)
+    for (int i = 0; !any && i < VOX_TILES; i++)
         any = vox_tile_fits(vox_tile_get(i), dev);
     return any && s->kernel[0] + s->kernel[1] + s->kernel[2] <= 63 && phases * s->groups <= 65535 &&
            in < most && out < most && beyond < most && span < most &&
@@ -182,7 +202,7 @@ static int64_t fill_phase(const vox_product *p, const axis a[3], int64_t k, int3
                           int32_t *source)
 {
     const int64_t *from = p->back ? p->s.out : p->s.in,
-                  end = k + steps_of(p, a) * vox_tile_get(p->variant)->k;
+                  end = k + steps_of(p, a) * vox_tile_get(p->tile)->k;
     for (int64_t c = 0; c < from_channels(p); c++)
         for (int64_t t = 0; t < a[0].taps * a[1].taps * a[2].taps; t++, k++) {
             const int64_t j[3] = {t / a[2].taps / a[1].taps, t / a[2].taps % a[1].taps,
@@ -243,40 +263,41 @@ static vox_status open_table(vox_work *w, int i, const vox_product *p, vox_error
     return status;
 }
 
-vox_status vox_product_build(vox_work *w, int kernel, int table, vox_product *p, vox_error *err)
+vox_status vox_product_build(vox_work *w, int kernel, int table, vox_product *p, const char *more,
+                             vox_error *err)
 {
     const vox_conv_shape *s = &p->s;
-    vox_str more = {0};
+    vox_str all = {0};
+    vox_str_add(&all, "%s", more);
     if (p->back)
-        vox_str_add(&more, "-DBACKWARD -DGD=%" PRId64 " -DGH=%" PRId64 " -DGW=%" PRId64,
+        vox_str_add(&all, " -DBACKWARD -DGD=%" PRId64 " -DGH=%" PRId64 " -DGW=%" PRId64,
                     common_divisor(s->stride[0], s->dilation[0]),
                     common_divisor(s->stride[1], s->dilation[1]),
                     common_divisor(s->stride[2], s->dilation[2]));
-    int variant = p->variant;
-    vox_status status = more.failed ? vox_fail_memory(err, "kernel options", more.capacity)
-                                    : vox_tile_kernel(w, kernel, "conv3d_tiled.cl", "conv3d_tiled",
-                                                      s, more.text ? more.text : "", &variant, err);
-    vox_str_release(&more);
+    int tile = p->tile;
+    vox_status status = all.failed ? vox_fail_memory(err, "kernel options", all.capacity)
+                                   : vox_tile_kernel(w, kernel, "conv3d_tiled.cl", "conv3d_tiled",
+                                                     s, all.text, &tile, err);
+    vox_str_release(&all);
     if (status != VOX_OK)
         return status;
-    set_variant(p, variant);
+    set_tile(p, tile);
     return open_table(w, table, p, err);
 }
 
 vox_status vox_product_run(vox_work *w, int kernel, int table, const vox_product *p,
-                           vox_buffer *from, vox_buffer *packed, vox_buffer *bias, vox_buffer *to,
-                           int64_t n, vox_error *err)
+                           const vox_product_io *io, vox_error *err)
 {
-    const vox_tile *t = vox_tile_get(p->variant);
+    const vox_tile *t = vox_tile_get(p->tile);
     const size_t items = (size_t)vox_tile_items(t);
-    const int64_t tiles = vox_divide_up(p->rows, t->m) * vox_divide_up(p->columns * n, t->n);
+    const int64_t tiles = vox_divide_up(p->rows, t->m) * vox_divide_up(p->columns * io->n, t->n);
     const vox_grid grid = {{(size_t)tiles * items, (size_t)(p->phases * p->s.groups), 1},
                            {items, 1, 1}};
-    const vox_arg args[] = {
-        vox_arg_buffer(from),          vox_arg_buffer(packed), vox_arg_buffer(w->scratch[table]),
-        vox_arg_buffer(bias),          vox_arg_buffer(to),     vox_arg_i32((int32_t)n),
-        vox_arg_i32((int32_t)p->depth)};
-    return vox_kernel_launch(w->kernel[kernel], &grid, args, 7, err);
+    const vox_arg args[] = {vox_arg_buffer(io->from),          vox_arg_buffer(io->packed),
+                            vox_arg_buffer(w->scratch[table]), vox_arg_buffer(io->bias),
+                            vox_arg_buffer(io->relu),          vox_arg_buffer(io->to),
+                            vox_arg_i32((int32_t)io->n),       vox_arg_i32((int32_t)p->depth)};
+    return vox_kernel_launch(w->kernel[kernel], &grid, args, 8, err);
 }
 
 /* ---- packing ---- */

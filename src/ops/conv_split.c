@@ -2,7 +2,7 @@
  * (cl/conv3d_tiled_weights.cl). */
 #include "ops/conv_tiles.h"
 
-#include <inttypes.h>
+#include <math.h>
 
 #define PART_BYTES 268435456 /* most memory for partial gradients */
 #define GROUPS     4         /* work-groups wanted for each compute unit */
@@ -24,7 +24,7 @@ static int64_t tiles_of(const vox_split *p, const vox_tile *t)
 static int64_t choose_splits(const vox_split *p, int64_t n_max, const vox_device *dev)
 {
     const vox_conv_shape *s = &p->s;
-    const vox_tile *t = vox_tile_get(p->variant);
+    const vox_tile *t = vox_tile_get(p->tile);
     const int64_t units =
         vox_device_get(dev)->compute_units ? vox_device_get(dev)->compute_units : 1;
     const int64_t positions = positions_of(s, n_max);
@@ -48,26 +48,40 @@ bool vox_split_fits(const vox_conv_shape *s, int64_t n_max, const vox_device *de
 /* Multiply-adds of a lane for all products, over the share of the device that is busy. */
 static double cost_of(const vox_split *p, int64_t n_max, const vox_device *dev)
 {
-    const vox_tile *t = vox_tile_get(p->variant);
+    const vox_tile *t = vox_tile_get(p->tile);
     const int64_t tiles = tiles_of(p, t);
     return vox_tile_cost(t, p->rows, p->columns) * (double)positions_of(&p->s, n_max) *
            (double)p->s.groups / vox_tile_use(t, dev, tiles * p->splits);
 }
 
+vox_split vox_split_with(const vox_conv_shape *s, int64_t splits, int tile)
+{
+    return (vox_split){.s = *s,
+                       .tile = tile,
+                       .rows = s->co / s->groups,
+                       .columns = s->ci / s->groups * s->taps,
+                       .splits = splits};
+}
+
+int vox_split_list(const vox_conv_shape *s, int64_t n_max, const vox_device *dev,
+                   int list[VOX_TILES])
+{
+    double cost[VOX_TILES];
+    for (int i = 0; i < VOX_TILES; i++) {
+        vox_split p = vox_split_with(s, 1, i);
+        p.splits = choose_splits(&p, n_max, dev);
+        cost[i] = vox_tile_fits(vox_tile_get(i), dev) ? cost_of(&p, n_max, dev) : INFINITY;
+    }
+    return vox_tile_list(cost, list);
+}
+
 vox_split vox_split_of(const vox_conv_shape *s, int64_t n_max, int variant, const vox_device *dev)
 {
-    vox_split p = {.s = *s}, best = {.variant = -1};
-    p.rows = s->co / s->groups;
-    p.columns = s->ci / s->groups * s->taps;
-    for (p.variant = 0; vox_tile_get(p.variant); p.variant++) {
-        p.splits = choose_splits(&p, n_max, dev);
-        if (p.variant == variant)
-            return p;
-        if (variant < 0 && vox_tile_fits(vox_tile_get(p.variant), dev) &&
-            (best.variant < 0 || cost_of(&p, n_max, dev) < cost_of(&best, n_max, dev)))
-            best = p;
-    }
-    return best;
+    int list[VOX_TILES];
+    const int count = vox_split_list(s, n_max, dev, list);
+    vox_split p = vox_split_with(s, 1, list[variant < count ? variant : 0]);
+    p.splits = choose_splits(&p, n_max, dev);
+    return p;
 }
 
 double vox_split_seconds(const vox_split *p, int64_t n_max, const vox_device *dev)
@@ -79,15 +93,14 @@ double vox_split_seconds(const vox_split *p, int64_t n_max, const vox_device *de
 
 vox_status vox_split_build(vox_work *w, int kernel, vox_split *p, vox_error *err)
 {
-    vox_status status = vox_tile_kernel(w, kernel, "conv3d_tiled_weights.cl",
-                                        "conv3d_tiled_weights", &p->s, "", &p->variant, err);
-    return status;
+    return vox_tile_kernel(w, kernel, "conv3d_tiled_weights.cl", "conv3d_tiled_weights", &p->s, "",
+                           &p->tile, err);
 }
 
 vox_status vox_split_run(vox_work *w, int kernel, const vox_split *p, vox_buffer *x, vox_buffer *dy,
                          vox_buffer *parts, vox_buffer *bias_parts, int64_t n, vox_error *err)
 {
-    const vox_tile *t = vox_tile_get(p->variant);
+    const vox_tile *t = vox_tile_get(p->tile);
     const size_t items = (size_t)vox_tile_items(t);
     const int64_t tiles = vox_divide_up(p->rows, t->m) * vox_divide_up(p->columns, t->n);
     const vox_grid grid = {{(size_t)tiles * items, (size_t)(p->s.groups * p->splits), 1},

@@ -5,12 +5,12 @@
  * where there is one. */
 #include "ops/conv_tiles.h"
 
-#include <inttypes.h>
+#include <stdio.h>
 
 /* Local memory of the largest is 16 KiB (two tiles each of a and b) and its lists, below the 32
  * KiB that every full OpenCL device has; smaller is better there, as several work-groups then
  * share a compute unit and one computes while another waits. */
-static const vox_tile tiles[] = {
+static const vox_tile tiles[VOX_TILES] = {
     {128, 128, 8, 8, 8}, /* 256 items */
     {64, 128, 8, 8, 8},  /* 128 */
     {64, 64, 8, 8, 8},   /* 64 */
@@ -20,16 +20,17 @@ static const vox_tile tiles[] = {
     {16, 64, 16, 4, 4},  /* 64 */
     {32, 32, 16, 4, 4},  /* 64 */
 };
-#define TILES (int)(sizeof tiles / sizeof *tiles)
+#define WORSE 2.5 /* times the cost of the best: such tiles are not tried, the rule is not as bad  \
+                   */
 
 int64_t vox_divide_up(int64_t a, int64_t b)
 {
     return (a + b - 1) / b;
 }
 
-const vox_tile *vox_tile_get(int variant)
+const vox_tile *vox_tile_get(int i)
 {
-    return variant >= 0 && variant < TILES ? &tiles[variant] : NULL;
+    return &tiles[i];
 }
 
 int64_t vox_tile_items(const vox_tile *t)
@@ -70,19 +71,33 @@ double vox_tile_use(const vox_tile *t, const vox_device *dev, int64_t groups)
     return even * (items < 256 ? items / 256 : 1);
 }
 
-void vox_tile_options(vox_str *str, const vox_tile *t)
+int vox_tile_list(const double cost[VOX_TILES], int list[VOX_TILES])
 {
-    vox_str_add(str,
-                "-DTM=%" PRId64 " -DTN=%" PRId64 " -DTK=%" PRId64 " -DRM=%" PRId64 " -DRN=%" PRId64,
-                t->m, t->n, t->k, t->rm, t->rn);
+    int count = 0;
+    for (int i = 0; i < VOX_TILES; i++) {
+        int at = count++;
+        for (; at > 0 && cost[list[at - 1]] > cost[i]; at--)
+            list[at] = list[at - 1];
+        list[at] = i;
+    }
+    while (count > 1 && !(cost[list[count - 1]] < WORSE * cost[list[0]]))
+        count--;
+    return count;
 }
 
-/* The largest variant with fewer items, -1: none. */
-static int smaller(int variant)
+void vox_tile_text(int i, char text[VOX_VARIANT_TEXT])
+{
+    const vox_tile *t = &tiles[i];
+    snprintf(text, VOX_VARIANT_TEXT, "%dx%dk%dr%dx%d", (int)t->m, (int)t->n, (int)t->k, (int)t->rm,
+             (int)t->rn);
+}
+
+/* The largest tile with fewer items, -1: none. */
+static int smaller(int tile)
 {
     int best = -1;
-    for (int i = 0; i < TILES; i++)
-        if (vox_tile_items(&tiles[i]) < vox_tile_items(&tiles[variant]) &&
+    for (int i = 0; i < VOX_TILES; i++)
+        if (vox_tile_items(&tiles[i]) < vox_tile_items(&tiles[tile]) &&
             (best < 0 || vox_tile_items(&tiles[i]) > vox_tile_items(&tiles[best])))
             best = i;
     return best;
@@ -96,12 +111,13 @@ static vox_status fail_items(const char *entry, size_t most, vox_error *err)
 }
 
 vox_status vox_tile_kernel(vox_work *w, int i, const char *file, const char *entry,
-                           const vox_conv_shape *s, const char *more, int *variant, vox_error *err)
+                           const vox_conv_shape *s, const char *more, int *tile, vox_error *err)
 {
     for (;;) {
         vox_str options = {0};
-        vox_tile_options(&options, &tiles[*variant]);
-        vox_str_add(&options, " %s", more);
+        const vox_tile *t = &tiles[*tile];
+        vox_str_add(&options, "-DTM=%d -DTN=%d -DTK=%d -DRM=%d -DRN=%d %s", (int)t->m, (int)t->n,
+                    (int)t->k, (int)t->rm, (int)t->rn, more);
         vox_status status = options.failed
                                 ? vox_fail_memory(err, "kernel options", options.capacity)
                                 : vox_conv_kernel(w, i, file, entry, s, options.text, err);
@@ -109,10 +125,10 @@ vox_status vox_tile_kernel(vox_work *w, int i, const char *file, const char *ent
         if (status != VOX_OK)
             return status;
         const size_t most = vox_kernel_max_group(w->kernel[i]);
-        if (most >= (size_t)vox_tile_items(&tiles[*variant]))
+        if (most >= (size_t)vox_tile_items(t))
             return VOX_OK;
         vox_kernel_free(&w->kernel[i]);
-        if ((*variant = smaller(*variant)) < 0)
+        if ((*tile = smaller(*tile)) < 0)
             return fail_items(entry, most, err);
     }
 }

@@ -16,8 +16,8 @@ typedef struct vox_tile {
 
 int64_t vox_divide_up(int64_t a, int64_t b);
 
-/* Variant i (0, 1, ...), NULL past the last. */
-const vox_tile *vox_tile_get(int variant);
+#define VOX_TILES 8
+const vox_tile *vox_tile_get(int i);
 int64_t vox_tile_items(const vox_tile *t); /* of a work-group */
 /* Whether work-groups and local memory of the device are large enough. */
 bool vox_tile_fits(const vox_tile *t, const vox_device *dev);
@@ -26,19 +26,22 @@ bool vox_tile_fits(const vox_tile *t, const vox_device *dev);
 double vox_tile_cost(const vox_tile *t, int64_t rows, int64_t columns);
 /* The share of the device that so many work-groups keep busy. */
 double vox_tile_use(const vox_tile *t, const vox_device *dev, int64_t groups);
-void vox_tile_options(vox_str *str, const vox_tile *t);
+/* The tiles worth trying by their costs (INFINITY: does not fit), the cheapest first; how many. */
+int vox_tile_list(const double cost[VOX_TILES], int list[VOX_TILES]);
+/* "128x128k8r8x8" */
+void vox_tile_text(int i, char text[VOX_VARIANT_TEXT]);
 
-/* Opens w->kernel[i] for the variant, or, where the driver allows that kernel fewer items, for one
- * with smaller work-groups: *variant says. */
+/* Opens w->kernel[i] for the tile, or, where the driver allows that kernel fewer items, for one
+ * with smaller work-groups: *tile says. */
 vox_status vox_tile_kernel(vox_work *w, int i, const char *file, const char *entry,
-                           const vox_conv_shape *s, const char *more, int *variant, vox_error *err);
+                           const vox_conv_shape *s, const char *more, int *tile, vox_error *err);
 
 /* ---- forward and backward-data: conv3d_tiled.cl ---- */
 
 typedef struct vox_product {
     vox_conv_shape s;
     bool back; /* backward-data */
-    int variant;
+    int tile;
     int64_t phases;        /* backward-data with strides */
     int64_t rows, columns; /* of a group; columns: of one sample, in the largest phase */
     int64_t depth, pitch;  /* packed weights are [groups][depth][pitch] */
@@ -46,17 +49,27 @@ typedef struct vox_product {
 
 /* Whether the kernels' arithmetic can index it. */
 bool vox_product_fits(const vox_conv_shape *s, bool back, int64_t n_max, const vox_device *dev);
-/* variant < 0: by the rule. */
+/* For a problem's variant; by the tile that a build chose. */
 vox_product vox_product_of(const vox_conv_shape *s, bool back, int64_t n_max, int variant,
                            const vox_device *dev);
+vox_product vox_product_with(const vox_conv_shape *s, bool back, int tile);
+/* The tiles worth trying, in the order of variants. */
+int vox_product_list(const vox_conv_shape *s, bool back, int64_t n_max, const vox_device *dev,
+                     int list[VOX_TILES]);
 double vox_product_seconds(const vox_product *p, int64_t n_max, const vox_device *dev);
-/* Opens w->kernel[kernel] and the table of what to read in w->scratch[table].  p->variant may
- * change, and with it depth and pitch. */
-vox_status vox_product_build(vox_work *w, int kernel, int table, vox_product *p, vox_error *err);
-/* from, to: x and y, or dy and dx; packed: weights; bias may be NULL. */
+/* Opens w->kernel[kernel], with more options, and the table of what to read in w->scratch[table].
+ * p->tile may change, and with it depth and pitch. */
+vox_status vox_product_build(vox_work *w, int kernel, int table, vox_product *p, const char *more,
+                             vox_error *err);
+/* What a product reads and writes. */
+typedef struct vox_product_io {
+    int64_t n;
+    vox_buffer *from, *to;   /* x and y, or dy and dx */
+    vox_buffer *packed;      /* weights */
+    vox_buffer *bias, *relu; /* relu: x, as of vox_relu_input(); both may be NULL */
+} vox_product_io;
 vox_status vox_product_run(vox_work *w, int kernel, int table, const vox_product *p,
-                           vox_buffer *from, vox_buffer *packed, vox_buffer *bias, vox_buffer *to,
-                           int64_t n, vox_error *err);
+                           const vox_product_io *io, vox_error *err);
 /* Packing of PyTorch's weights: w->kernel[kernel] and w->scratch[source] (the places in w that go
  * to packed[g][k]), w->scratch[packed]. */
 vox_status vox_product_pack_build(vox_work *w, int kernel, int packed, int source,
@@ -68,15 +81,18 @@ vox_status vox_product_pack_run(vox_work *w, int kernel, int packed, int source,
 
 typedef struct vox_split {
     vox_conv_shape s;
-    int variant;
+    int tile;
     int64_t rows, columns; /* of a group */
     int64_t splits;        /* parts, to be added up */
 } vox_split;
 
 bool vox_split_fits(const vox_conv_shape *s, int64_t n_max, const vox_device *dev);
 vox_split vox_split_of(const vox_conv_shape *s, int64_t n_max, int variant, const vox_device *dev);
+vox_split vox_split_with(const vox_conv_shape *s, int64_t splits, int tile);
+int vox_split_list(const vox_conv_shape *s, int64_t n_max, const vox_device *dev,
+                   int list[VOX_TILES]);
 double vox_split_seconds(const vox_split *p, int64_t n_max, const vox_device *dev);
-/* Opens w->kernel[kernel]; p->variant may change, the splits stay. */
+/* Opens w->kernel[kernel]; p->tile may change, the splits stay. */
 vox_status vox_split_build(vox_work *w, int kernel, vox_split *p, vox_error *err);
 /* parts [splits][co][ci / groups][taps]; bias_parts [splits][co], may be NULL. */
 vox_status vox_split_run(vox_work *w, int kernel, const vox_split *p, vox_buffer *x, vox_buffer *dy,
