@@ -346,8 +346,8 @@ VOX_API vox_status vox_bench_conv(vox_ctx *ctx, const char *const *args, size_t 
  * "--in", "4,32,13,56,56" and so on, and attributes as "kernel=2,3,3". */
 VOX_API vox_status vox_bench_op(vox_ctx *ctx, const char *name, const char *const *args,
                                 size_t count, char **json, vox_error *err);
-/* kind: "conv".  Its forward pass from the naive method to the tuned one; args change the shape,
- * as for vox_bench_conv (all but --pass and --algo). */
+/* kind: "conv", "gemm", "reduce" or "softmax", from the naive method to the tuned one; args change
+ * the shape: for conv as for vox_bench_conv, for the others "--size" and "--repeat". */
 VOX_API vox_status vox_bench_ladder(vox_ctx *ctx, const char *kind, const char *const *args,
                                     size_t count, char **json, vox_error *err);
 /* The ceilings of every device of ctx: float32 multiply-adds, and copies in its memory. */

@@ -272,7 +272,7 @@ static int bench_peak(int argc, char **argv)
 static int bench_ladder(int argc, char **argv)
 {
     bool json = false;
-    const char *kind, *devices = NULL, *value[7] = {NULL};
+    const char *kind, *devices = NULL, *value[8] = {NULL};
     const cli_option options[] = {
         {.name = "in", .value = "N,C,D,H,W", .text = &value[0], .help = "input (1,32,16,32,32)"},
         {.name = "out", .value = "C", .text = &value[1], .help = "output channels (32)"},
@@ -280,7 +280,8 @@ static int bench_ladder(int argc, char **argv)
         {.name = "stride", .value = "D,H,W", .text = &value[3], .help = "stride (1)"},
         {.name = "pad", .value = "D,H,W", .text = &value[4], .help = "padding (1)"},
         {.name = "dilation", .value = "D,H,W", .text = &value[5], .help = "dilation (1)"},
-        {.name = "repeat", .value = "N", .text = &value[6], .help = "timed runs in a turn (7)"},
+        {.name = "size", .value = "A,B,...", .text = &value[6], .help = "of the other kinds"},
+        {.name = "repeat", .value = "N", .text = &value[7], .help = "timed runs in a turn (7)"},
         CLI_DEVICES_OPTION(devices),
         CLI_JSON_OPTION(json),
         {.name = NULL},
@@ -288,19 +289,23 @@ static int bench_ladder(int argc, char **argv)
     const cli_spec spec = {
         .usage = "bench ladder KIND [options]",
         .about =
-            "Climbs from an operation's naive method to its tuned one: what each rung changed,\n"
-            "and what that bought. Rungs take turns. KIND: conv, a convolution's forward pass.",
+            "Climbs from a naive method to the tuned one: what each rung changed against the one\n"
+            "before it that is made for the same, and what that bought. Rungs take turns. Kinds:\n"
+            "  conv     a convolution's forward pass: --in to --dilation\n"
+            "  gemm     a matrix product: --size M,N,K (256,1024,512), multiples of 64\n"
+            "  reduce   the sum of squares of a vector: --size COUNT (16777216)\n"
+            "  softmax  a segmentation's loss: --size N,C,VOXELS (4,8,262144)",
         .operands = (const char *const[]){"KIND", NULL},
         .options = options,
     };
     vox_error err = {0};
     vox_ctx *ctx = NULL;
-    char *document = NULL, name[7][16];
-    const char *args[14];
+    char *document = NULL, name[8][16];
+    const char *args[16];
     int code = cli_parse(&spec, argc, argv, &kind);
     if (code != CLI_GO)
         return code;
-    const size_t count = pass_on(options, value, 7, name, args);
+    const size_t count = pass_on(options, value, 8, name, args);
     vox_status s = vox_ctx_open(&ctx, devices, &err);
     if (s == VOX_OK)
         s = vox_bench_ladder(ctx, kind, args, count, &document, &err);

@@ -76,7 +76,7 @@ expect 1 'x.yaml' tune x.yaml
 # ---- bench ----
 expect 2 'bench needs KIND' bench
 expect 2 'bench ladder needs KIND' bench ladder
-expect 2 'there is no ladder "convolution" +hint: there is: conv' bench ladder convolution
+expect 2 'there is no ladder "convolution" +hint: there are: conv, gemm, reduce, softmax' bench ladder convolution
 expect 2 'bench op needs NAME' bench op
 expect 2 'bench op relu needs --in' bench op relu
 expect 2 'no operation "rleu" +hint: there are: relu,' bench op rleu --in 1
