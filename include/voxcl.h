@@ -252,8 +252,8 @@ typedef struct vox_tune_options {
  * {experiment, batch, measured, known, skipped, time_s, layers: [{device, layer, op, pass, winner,
  * time_s, second, second_s, rule, rule_s}]}; winner is what a tuned training runs ("direct16:r7q2
  * block16": with its tuning values unless they are the rule's, and its layouts
- * where they are not plain; null where a time was not measured), second the
- * fastest other algorithm, rule what runs without measured times. */
+ * where they are not plain; "fused" for a relu that the layers around it do; null where a time was
+ * not measured), second the fastest other algorithm, rule what runs without measured times. */
 VOX_API vox_status vox_tune(const vox_experiment *exp, vox_ctx *ctx, const vox_tune_options *opt,
                             char **json, vox_error *err);
 

@@ -266,12 +266,14 @@ static vox_layout layout_written(const vox_choice *choice, int edge)
     return edge == 0 ? VOX_LAYOUT_PLAIN : choice[edge - 1].out;
 }
 
-/* A reorder of the values there, and of their gradient back, if the layouts differ. */
+/* A reorder of the values there, and of their gradient back, if the layouts differ; and the relu
+ * that it keeps apart from the layer before. */
 static double link_seconds(const chooser *c, int edge, vox_layout written, vox_layout wanted)
 {
     if (written == wanted)
         return 0;
-    return c->reorder[edge][written] + (c->w->needs[edge] ? c->reorder[edge][wanted] : 0);
+    const double relu = edge ? c->relu[vox_fuse_after(c->w, edge - 1)][VOX_FORWARD] : 0;
+    return c->reorder[edge][written] + (c->w->needs[edge] ? c->reorder[edge][wanted] : 0) + relu;
 }
 
 static double total_seconds(const chooser *c, const vox_choice *choice)

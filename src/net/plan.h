@@ -80,7 +80,8 @@ vox_plan_row vox_plan_row_get(const vox_plan *plan, size_t i);
 typedef struct vox_tune_row {
     const char *layer, *op; /* borrowed from the graph */
     vox_pass pass;
-    /* Chosen with and without the measured times, with their tuning values. */
+    /* Chosen with and without the measured times, with their tuning values; "fused": a relu that
+     * the layers around it do. */
     char algo[VOX_ALGO_TEXT], rule_algo[VOX_ALGO_TEXT];
     double seconds, rule_seconds; /* measured, of these two; NaN: not measured */
     char second[VOX_ALGO_TEXT];   /* the fastest other one of the pass; "": none measured */

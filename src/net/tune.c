@@ -4,6 +4,7 @@
 #include "base/mem.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -81,7 +82,7 @@ static double measured(const vox_finddb *times, const char *key, const vox_algo 
 }
 
 /* The fastest timed algorithm of the pass other than the chosen one (which may be slower, for the
- * sake of its layouts), with any values. */
+ * sake of its layouts; NULL: fused), with any values. */
 static void find_second(vox_tune_row *row, const vox_finddb *times, const char *key,
                         const vox_problem *p, const vox_algo *chosen)
 {
@@ -100,22 +101,31 @@ static void find_second(vox_tune_row *row, const vox_finddb *times, const char *
         }
 }
 
+/* The name of what a choice runs for a pass, and its measured seconds. */
+static double name_choice(char text[VOX_ALGO_TEXT], const vox_choice *choice, vox_pass pass,
+                          const vox_problem *p, const char *key, const vox_finddb *times)
+{
+    vox_problem with = *p;
+    if (choice->fused[pass]) {
+        snprintf(text, VOX_ALGO_TEXT, "fused");
+        return NAN;
+    }
+    with.variant = choice->variant[pass];
+    vox_algo_text(choice->algo[pass], &with, text);
+    return measured(times, key, choice->algo[pass], &with);
+}
+
 static void fill_row(vox_tune_row *r, const vox_problem *p, const char *key,
                      const vox_finddb *times, const vox_choice *by_times, const vox_choice *by_rule)
 {
-    const vox_algo *a = by_times->algo[r->pass], *b = by_rule->algo[r->pass];
-    vox_problem with = *p;
+    const vox_algo *a = by_times->fused[r->pass] ? NULL : by_times->algo[r->pass];
     r->layer = p->node->name;
     r->op = p->node->op->name;
-    r->in = a->in;
-    r->out = a->out;
-    with.variant = by_times->variant[r->pass];
-    vox_algo_text(a, &with, r->algo);
-    r->seconds = measured(times, key, a, &with);
+    r->in = a ? a->in : VOX_LAYOUT_PLAIN;
+    r->out = a ? a->out : VOX_LAYOUT_PLAIN;
+    r->seconds = name_choice(r->algo, by_times, r->pass, p, key, times);
     r->measured = !isnan(r->seconds);
-    with.variant = by_rule->variant[r->pass];
-    vox_algo_text(b, &with, r->rule_algo);
-    r->rule_seconds = measured(times, key, b, &with);
+    r->rule_seconds = name_choice(r->rule_algo, by_rule, r->pass, p, key, times);
     find_second(r, times, key, p, a);
 }
 

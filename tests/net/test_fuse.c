@@ -39,11 +39,18 @@ static const vox_algo algos[] = {
     {"quick", VOX_BACKWARD_WEIGHTS, PLAIN, .seconds = quick_seconds},
     {0}};
 static const vox_op fake = {.name = "fake", .min_inputs = 1, .max_inputs = 2, .algos = algos};
+#define BLOCK16 VOX_LAYOUT_BLOCK16, VOX_LAYOUT_BLOCK16
+
+static const vox_algo blocks[] = {
+    {"able", VOX_FORWARD, BLOCK16, .seconds = able_seconds, .fuses_relu = true},
+    {"able", VOX_BACKWARD_DATA, BLOCK16, .seconds = able_seconds, .fuses_relu = true},
+    {0}};
+static const vox_op blocked = {.name = "fake", .algos = blocks};
 static const vox_op reads_y = {.name = "fake", .algos = algos, .backward_reads_y = true};
 
-/* Letters: r relu, f fake, y fake whose backward pass reads its output, d dropout, 2 fake that also
- * reads the output of the layer two before it.  Layer 0 is a convolution, so that there is
- * something to train. */
+/* Letters: r relu, f fake, b fake in the other layout, y fake whose backward pass reads its output,
+ * d dropout, 2 fake that also reads the output of the layer two before it.  Layer 0 is a
+ * convolution, so that there is something to train. */
 static vox_graph *open_graph(const char *letters)
 {
     char text[512] = "input: {channels: 2, size: [1, 1, 9]}\nlayers:\n"
@@ -60,6 +67,8 @@ static vox_graph *open_graph(const char *letters)
         const char letter = letters[i - 1];
         if (letter == 'f' || letter == '2')
             l->node.op = &fake;
+        if (letter == 'b')
+            l->node.op = &blocked;
         if (letter == 'y')
             l->node.op = &reads_y;
         if (letter != '2')
@@ -125,6 +134,16 @@ static void branches(void **state)
     assert_string_equal(decide("frr2", true, NULL, true), ".FB."); /* by one that cannot, too */
     assert_string_equal(decide("ffr2f", true, NULL, true),
                         "..B.."); /* what is before it, read twice */
+}
+
+/* A reorder goes where it does not come between a relu and the layer before. */
+static void layouts_make_room(void **state)
+{
+    (void)state;
+    able = 1, quick = 2;
+    assert_string_equal(decide("brb", true, NULL, true), ".X.");
+    assert_string_equal(decide("brf", true, NULL, true), ".X.");
+    assert_string_equal(decide("frb", true, NULL, true), ".X.");
 }
 
 static void what_is_before_must_not_need_its_own(void **state)
@@ -261,6 +280,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(neighbours_that_can_take_a_relu),
         cmocka_unit_test(branches),
+        cmocka_unit_test(layouts_make_room),
         cmocka_unit_test(what_is_before_must_not_need_its_own),
         cmocka_unit_test(dropout_goes_before_relus_are_looked_at),
         cmocka_unit_test(a_saved_relu_counts),
