@@ -153,25 +153,43 @@ cl_event *vox_profile_slot(vox_device *dev)
         !vox_grow(&dev->record, &dev->record_capacity, dev->records + 1, sizeof *dev->record, NULL))
         return NULL;
     vox_launch_record *r = &dev->record[dev->records++];
-    r->label = dev->label;
-    r->event = NULL;
+    *r = (vox_launch_record){.label = dev->label};
     return &r->event;
+}
+
+cl_event *vox_profile_span(vox_device *dev)
+{
+    cl_event *slot = vox_profile_slot(dev);
+    if (slot)
+        clEnqueueMarkerWithWaitList(dev->queue, 0, NULL, &dev->record[dev->records - 1].from);
+    return slot;
+}
+
+static bool event_time(cl_event event, cl_profiling_info which, cl_ulong *ns)
+{
+    return event && clGetEventProfilingInfo(event, which, sizeof *ns, ns, NULL) == CL_SUCCESS;
+}
+
+static void release_record(vox_launch_record *r)
+{
+    if (r->event)
+        clReleaseEvent(r->event);
+    if (r->from)
+        clReleaseEvent(r->from);
 }
 
 static void book(vox_device *dev, vox_launch_record *r)
 {
     cl_ulong start = 0, end = 0;
-    if (!r->event)
-        return;
-    if (clGetEventProfilingInfo(r->event, CL_PROFILING_COMMAND_START, sizeof start, &start, NULL) ==
-            CL_SUCCESS &&
-        clGetEventProfilingInfo(r->event, CL_PROFILING_COMMAND_END, sizeof end, &end, NULL) ==
-            CL_SUCCESS &&
-        end >= start) {
+    if (event_time(r->event, CL_PROFILING_COMMAND_START, &start) &&
+        event_time(r->event, CL_PROFILING_COMMAND_END, &end) && end >= start) {
+        cl_ulong from;
+        if (event_time(r->from, CL_PROFILING_COMMAND_END, &from) && from <= start)
+            start = from;
         dev->label_seconds[r->label] += 1e-9 * (double)(end - start);
         dev->label_launches[r->label]++;
     }
-    clReleaseEvent(r->event);
+    release_record(r);
 }
 
 vox_status vox_device_profile_take(vox_device *dev, int label, double *seconds, int64_t *launches,
@@ -199,8 +217,7 @@ vox_status vox_device_profile_take(vox_device *dev, int label, double *seconds, 
 void vox_profile_release(vox_device *dev)
 {
     for (size_t i = 0; i < dev->records; i++)
-        if (dev->record[i].event)
-            clReleaseEvent(dev->record[i].event);
+        release_record(&dev->record[i]);
     free(dev->record);
     free(dev->label_seconds);
     free(dev->label_launches);

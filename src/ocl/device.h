@@ -110,4 +110,32 @@ typedef struct vox_gemm {
 bool vox_gemm_available(void);
 vox_status vox_gemm_run(vox_device *dev, const vox_gemm *g, vox_error *err);
 
+/* ---- the FFT ------------------------------------------------------------ */
+
+/* A batch of volumes to be transformed in place, real to complex or back.  A volume's real numbers
+ * lie in rows of 2 * (size[2] / 2 + 1) floats, the last one or two of a row unused; transformed, a
+ * row is size[2] / 2 + 1 complex numbers (re, im): the coefficients of exp(-2 pi i ...) up to the
+ * middle, the others being their conjugates.  plane is even, volume a multiple of
+ * VOX_BUFFER_ALIGN / 4. */
+typedef struct vox_fft_shape {
+    int64_t size[3];       /* (d, h, w), each as vox_fft_length gives it */
+    int64_t plane, volume; /* floats from plane to plane and from volume to volume */
+    int64_t batch;         /* volumes */
+} vox_fft_shape;
+
+typedef struct vox_fft vox_fft;
+
+bool vox_fft_available(void);
+/* The least length of an axis, not below `least`, that is a product of 2, 3, 5 and 7. */
+int64_t vox_fft_length(int64_t least);
+/* A transform through clFFT; dev is borrowed and must outlive it.  The inverse divides by the
+ * number of voxels.  VOX_ERR_UNSUPPORTED when built without clFFT, or where clFFT cannot. */
+vox_status vox_fft_open(vox_fft **out, vox_device *dev, const vox_fft_shape *shape, bool inverse,
+                        vox_error *err);
+void vox_fft_free(vox_fft **fft);
+/* Device memory it holds for intermediate results. */
+size_t vox_fft_temp_bytes(const vox_fft *fft);
+/* Enqueues the transform of the batch that begins with volume `first` of buf. */
+vox_status vox_fft_run(vox_fft *fft, vox_buffer *buf, int64_t first, vox_error *err);
+
 #endif

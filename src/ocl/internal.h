@@ -33,6 +33,7 @@ typedef struct vox_program {
 } vox_program;
 
 typedef struct vox_launch_record {
+    cl_event from; /* a marker before the first of several launches, or NULL */
     cl_event event;
     int label;
 } vox_launch_record;
@@ -86,6 +87,8 @@ void vox_programs_release(vox_device *dev);
 
 /* Events for the next launch: NULL when not profiling. */
 cl_event *vox_profile_slot(vox_device *dev);
+/* The same for the last of several launches that a library makes: all from here on counts. */
+cl_event *vox_profile_span(vox_device *dev);
 void vox_profile_release(vox_device *dev);
 
 #endif

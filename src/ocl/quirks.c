@@ -2,6 +2,7 @@
 #include "ocl/quirks.h"
 
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const struct {
@@ -12,6 +13,8 @@ static const struct {
     {"Portable Computing Language", NULL, VOX_QUIRK_LATE_BINARY,
      "PoCL specialises kernels to their work-group size at the first launch; a binary taken "
      "before holds only bitcode and saves almost nothing"},
+    {"Portable Computing Language", NULL, VOX_QUIRK_CHATTY,
+     "PoCL 3.1 leaves its compiler's \"2 warnings generated.\" on"},
     {"Oclgrind", NULL, VOX_QUIRK_NO_BINARY,
      "a simulator run to find errors: what it runs should be what is in the source now"},
 };
@@ -24,4 +27,10 @@ unsigned vox_quirks_find(const char *platform, const char *device)
             (!table[i].device || strstr(device, table[i].device)))
             quirks |= table[i].quirks;
     return quirks;
+}
+
+void vox_quirks_hush(unsigned quirks)
+{
+    if (quirks & VOX_QUIRK_CHATTY)
+        setenv("POCL_EXTRA_BUILD_FLAGS", "-w", 0);
 }

@@ -7,8 +7,14 @@
 #define VOX_QUIRK_LATE_BINARY 1u
 /* Program binaries are not worth keeping or cannot be loaded again. */
 #define VOX_QUIRK_NO_BINARY 2u
+/* Compiling a program with warnings writes how many there are to standard error. */
+#define VOX_QUIRK_CHATTY 4u
 
 /* The quirks of a device by its platform's and its own name. */
 unsigned vox_quirks_find(const char *platform, const char *device);
+
+/* To be called before a library compiles kernels of its own, which are not free of warnings as ours
+ * are: switches warnings off where they would be printed. */
+void vox_quirks_hush(unsigned quirks);
 
 #endif

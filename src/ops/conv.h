@@ -1,7 +1,8 @@
 /* conv.h - what the convolution's algorithms share: its numbers and the kernels' options.
  *
  * One file per method: conv_naive.c, conv_direct16.c, conv_depthwise16.c, conv_first16.c,
- * conv_tiled.c, conv_gemm.c; conv.c holds the operation itself and the table of algorithms. */
+ * conv_tiled.c, conv_gemm.c, conv_fft*.c; conv.c holds the operation itself and the table of
+ * algorithms. */
 #ifndef VOX_OPS_CONV_H
 #define VOX_OPS_CONV_H
 
@@ -145,5 +146,12 @@ vox_status vox_conv_gemm_build(vox_work *w, vox_error *err);
 vox_status vox_conv_gemm_forward(vox_work *w, const vox_io *io, vox_error *err);
 vox_status vox_conv_gemm_backward_data(vox_work *w, const vox_io *io, vox_error *err);
 vox_status vox_conv_gemm_backward_weights(vox_work *w, const vox_io *io, vox_error *err);
+
+bool vox_conv_fft_fits(const vox_problem *p);
+double vox_conv_fft_seconds(const vox_problem *p);
+vox_status vox_conv_fft_build(vox_work *w, vox_error *err);
+vox_status vox_conv_fft_run(vox_work *w, const vox_io *io, vox_error *err);
+vox_status vox_conv_fft_weights_build(vox_work *w, vox_error *err);
+vox_status vox_conv_fft_weights_run(vox_work *w, const vox_io *io, vox_error *err);
 
 #endif

@@ -108,6 +108,8 @@ void vox_work_release(vox_work *w)
         vox_kernel_free(&w->kernel[i]);
     for (size_t i = 0; i < sizeof w->scratch / sizeof *w->scratch; i++)
         vox_buffer_free(&w->scratch[i]);
+    for (size_t i = 0; i < sizeof w->fft / sizeof *w->fft; i++)
+        vox_fft_free(&w->fft[i]);
     memset(w, 0, sizeof *w);
 }
 

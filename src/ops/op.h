@@ -133,7 +133,8 @@ typedef struct vox_work {
     vox_problem problem;
     const vox_algo *algo;
     vox_kernel *kernel[VOX_MAX_KERNELS]; /* owned; set by build, freed by vox_work_release */
-    vox_buffer *scratch[4];              /* owned likewise */
+    vox_buffer *scratch[8];              /* owned likewise */
+    vox_fft *fft[2];                     /* owned likewise */
     int64_t number[16];                  /* what build wants run to know (grid sizes ...) */
 } vox_work;
 

@@ -241,6 +241,19 @@ static const vt_case cases[] = {
      1,
      VT_TINY,
      VT_UNIFORM},
+    /* by Fourier transform: axes of different lengths, even and odd */
+    {"a large kernel, even along d, padding past its middle, groups @fft",
+     "out=4 kernel=4,5,7 pad=3,2,3 groups=2",
+     {3, 6, 7, 11, 16},
+     2,
+     VT_ALWAYS,
+     VT_UNIFORM},
+    {"a large kernel, longer than a vector, on one plane; no bias @fft",
+     "out=3 kernel=5,3,19 pad=2,1,9 bias=false",
+     {1, 9, 1, 13, 18},
+     0,
+     VT_ALWAYS,
+     VT_UNIFORM},
 
     /* groups and dilation */
     {"groups @naive @tiled", "out=6 kernel=2 groups=2", {2, 4, 2, 3, 3}, 1, VT_TINY, VT_UNIFORM},

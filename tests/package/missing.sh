@@ -43,7 +43,7 @@ hidden_module() {
 # hidden_library NAME DEBIAN FEDORA: one that CMake looks for; all others are off.
 hidden_library() {
     local name off=()
-    for name in HWLOC PNG ZLIB FYAML JANSSON CLBLAST NIFTI GDCM; do
+    for name in HWLOC PNG ZLIB FYAML JANSSON CLBLAST CLFFT NIFTI GDCM; do
         [ "$name" = "$1" ] || off+=("-DVOXCL_WITH_$name=OFF")
     done
     [ "$1" = OPENCL ] || off+=("-DOpenCL_LIBRARY=$PWD/libOpenCL.so")
@@ -59,8 +59,9 @@ hidden_module jansson VOXCL_WITH_JANSSON libjansson-dev jansson-devel
 hidden_module cmocka VOXCL_TESTS libcmocka-dev libcmocka-devel
 hidden_library OPENCL "ocl-icd-opencl-dev opencl-headers" "ocl-icd-devel opencl-headers"
 hidden_library CLBLAST libclblast-dev clblast-devel
+hidden_library CLFFT libclfft-dev clfft-devel
 hidden_library NIFTI libnifti2-dev nifticlib-devel
 hidden_library GDCM libgdcm-dev gdcm-devel
 check pkg-config "" pkg-config pkgconf-pkg-config -DPKG_CONFIG_EXECUTABLE="$PWD/none"
 
-[ $failures = 0 ] && echo "11 missing dependencies were named"
+[ $failures = 0 ] && echo "12 missing dependencies were named"
