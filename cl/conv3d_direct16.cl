@@ -40,8 +40,10 @@
 #error "R * Q accumulators must leave a few of 32 registers free"
 #endif
 
-/* "from" is gathered into "to": blocks B, voxels D, H, W of each. */
+/* "from" is gathered into "to": channels C, blocks B, voxels D, H, W of each. */
 #ifdef BACKWARD
+#define FC     CO
+#define TC     CI
 #define FB     OB
 #define FD     OD
 #define FH     OH
@@ -54,6 +56,8 @@
 #define PHASES SW /* outputs phase, phase + PHASES, ... share their taps */
 #define STEP   1  /* from one of them to the next the position read moves so far */
 #else
+#define FC     CI
+#define TC     CO
 #define FB     IB
 #define FD     ID
 #define FH     IH
@@ -69,6 +73,23 @@
 #ifndef PARTS /* work-groups that share a row of outputs (1..) */
 #define PARTS 1
 #endif
+
+#ifndef NB /* blocks of "from" that Q blocks of "to" read at most; fewer than all with groups */
+#define NB FB
+#endif
+
+/* With groups of channels, the blocks [first_block, end_block) of "from" that tile g of Q blocks of
+ * "to" reads: those of the same groups.  Their weights are packed with zeros between groups. */
+inline int first_block(int g)
+{
+    return GROUPS == 1 ? 0 : g * (Q * 16) / (TC / GROUPS) * (FC / GROUPS) / 16;
+}
+
+inline int end_block(int g)
+{
+    const int last = min((g + 1) * (Q * 16), TC) - 1;
+    return GROUPS == 1 ? FB : ((last / (TC / GROUPS) + 1) * (FC / GROUPS) + 15) / 16;
+}
 
 /* A tile of R outputs reads SPAN positions along W, from `first` on; tap k of its output 0 reads
  * number tap_offset of them (-1: this phase does not use tap k). */
@@ -144,7 +165,7 @@ multiply_add(float16 *a, const float *x, __global const float16 *w, int phase)
 }
 #endif
 
-/* w: packed by conv3d_pack16.cl, [G][FB][KD][KH][KW][16 in][Q][16 out].  bias: [G*Q*16] packed
+/* w: packed by conv3d_pack16.cl, [G][NB][KD][KH][KW][16 in][Q][16 out].  bias: [G*Q*16] packed
  * likewise (zeros for backward-data).  x: with -DRELU_IN, as `to`. */
 __kernel __attribute__((reqd_work_group_size(1, 1, 1))) void
 conv3d_direct16(__global const float16 *from, __global const float16 *w,
@@ -175,7 +196,8 @@ conv3d_direct16(__global const float16 *from, __global const float16 *w,
             for (int i = 0; i < R * Q; i++)
                 a[i] = bias[g * Q + i % Q];
 
-            for (int b = 0; b < FB; b++)
+            for (int b = first_block(g); b < end_block(g); b++) {
+                const int wb = g * NB + b - first_block(g); /* its block of weights */
                 for (int kd = 0; kd < KD; kd++) {
                     const int fd = REACH(td, kd, SD, PD, LD, FD);
                     if (fd < 0)
@@ -189,10 +211,11 @@ conv3d_direct16(__global const float16 *from, __global const float16 *w,
                         for (int i = low; i < high; i++)
                             row[i] = f[i];
                         __global const float16 *v =
-                            w + (size_t)(((g * FB + b) * KD + kd) * KH + kh) * (KW * 16 * Q);
+                            w + (size_t)((wb * KD + kd) * KH + kh) * (KW * 16 * Q);
                         multiply_add(a, (const float *)row, v, phase);
                     }
                 }
+            }
 
 #pragma unroll
             for (int q = 0; q < Q; q++)

@@ -7,7 +7,7 @@
  * x [N][IB][ID][IH][IW][16], dy [N][OB][OD][OH][OW][16].  part has the packed order of
  * conv3d_pack16.cl with BI = CR; unpack16 adds the splits up, always in the same order.
  *
- * Grid: (KD*KH, IB*16/CR, G*splits), work-groups of ONE item: CR input channels, Q blocks of 16
+ * Grid: (KD*KH, NB*16/CR, G*splits), work-groups of ONE item: CR input channels, Q blocks of 16
  * output channels, one row of taps; CR*Q float16 accumulators in registers.  Per position: Q loads
  * of dy, CR broadcasts of x, CR*Q multiply-adds.
  *
@@ -33,6 +33,16 @@
 #define CHUNK 8
 #endif
 
+#ifndef NB /* blocks of x that Q blocks of dy meet at most; fewer than all with groups */
+#define NB IB
+#endif
+
+/* The first of them for tile g of Q blocks of dy. */
+inline int first_block(int g)
+{
+    return GROUPS == 1 ? 0 : g * (Q * 16) / (CO / GROUPS) * (CI / GROUPS) / 16;
+}
+
 /* ceil(a / b) for b > 0 and any a */
 inline int ceil_div(int a, int b)
 {
@@ -44,11 +54,13 @@ conv3d_direct16_weights(__global const float *x, __global const float16 *dy,
                         __global float16 *part, __global float16 *bias_part, int batch, int splits)
 {
     const int kd = (int)get_global_id(0) / KH, kh = (int)get_global_id(0) % KH;
-    const int c = (int)get_global_id(1) * CR;
     const int g = (int)get_global_id(2) % G, s = (int)get_global_id(2) / G;
+    const int from_first = (int)get_global_id(1) * CR, c = first_block(g) * 16 + from_first;
+    if (c >= IB * 16)
+        return;
     const size_t planes = (size_t)batch * OD;
     const size_t begin = planes * s / splits, end = planes * (s + 1) / splits;
-    const bool with_bias = kd == 0 && kh == 0 && c == 0;
+    const bool with_bias = kd == 0 && kh == 0 && from_first == 0;
 
     size_t block[Q]; /* blocks past the last repeat it; unpack16 passes over them */
     float16 sum[KW][CR * Q], bias[Q];
@@ -118,7 +130,7 @@ conv3d_direct16_weights(__global const float *x, __global const float16 *dy,
             }
     }
 
-    const size_t at = (((size_t)s * G + g) * (IB * 16 / CR) + c / CR) * (KD * KH) + kd * KH + kh;
+    const size_t at = (((size_t)s * G + g) * (NB * 16 / CR) + from_first / CR) * (KD * KH) + kd * KH + kh;
     for (int kw = 0; kw < KW; kw++)
         for (int i = 0; i < CR * Q; i++)
             part[(at * KW + kw) * (CR * Q) + i] = sum[kw][i];

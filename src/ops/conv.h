@@ -53,13 +53,16 @@ vox_status vox_conv_parts_run(vox_kernel *sum_parts, vox_buffer *part, vox_buffe
 /* ---- pack16: weights in the order that 16-wide kernels stream (cl/conv3d_pack16.cl) ---- */
 
 typedef struct vox_pack16 {
-    int64_t groups;   /* G: groups of q * 16 "out" channels */
-    int64_t blocks;   /* B: blocks of bi "in" channels */
+    int64_t groups;   /* G: groups of q * 16 "out" channels (not the convolution's groups) */
+    int64_t blocks;   /* B: blocks of bi "in" channels that a group reads */
     int64_t bi, q;    /* BI, Q */
     bool swap;        /* backward-data: out = ci, in = co */
     int first_kernel; /* its place among w->kernel */
 } vox_pack16;
 
+/* The blocks of 16 "in" channels that q blocks of "out" channels read at most: all of them, or with
+ * groups those of the same groups.  *sum (may be NULL): over all q blocks.  swap as above. */
+int64_t vox_pack16_blocks(const vox_conv_shape *s, bool swap, int64_t q, int64_t *sum);
 int64_t vox_pack16_floats(const vox_pack16 *p, const vox_conv_shape *s); /* of packed weights */
 
 /* Kernel and scratch[0] (weights), scratch[1] (bias) for packing before each run. */

@@ -73,7 +73,7 @@ double vox_conv_depthwise16_data_seconds(const vox_problem *p)
 static vox_conv_shape by_outputs(const vox_conv_shape *s)
 {
     vox_conv_shape view = *s;
-    view.ci = view.ib = 1;
+    view.ci = view.ib = view.groups = 1;
     return view;
 }
 
@@ -83,6 +83,7 @@ static vox_conv_shape by_inputs(const vox_conv_shape *s)
     view.co = s->ci;
     view.ci = s->co / s->ci;
     view.ob = s->ib;
+    view.groups = 1;
     return view;
 }
 

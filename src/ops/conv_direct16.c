@@ -15,7 +15,7 @@
 /* A register tile: r positions x q blocks of output channels. */
 typedef struct tile {
     int64_t r, q;
-    double cycles; /* of one step over all output channels of one row, by the model below */
+    double cycles; /* of one tap of one row, over all channels, by the model below */
 } tile;
 
 /* Cycles of one step (one input channel and tap): two multiply-adds and two loads start in a
@@ -27,19 +27,25 @@ static double step_cycles(int64_t r, int64_t q)
     return 0.5 + (busy > 4 ? busy : 4);
 }
 
-static double cycles_of(int64_t r, int64_t q, int64_t width, int64_t blocks)
+static double cycles_of(int64_t r, int64_t width, int64_t q, int64_t pairs)
 {
-    const double tiles = (double)((width + r - 1) / r) * (double)((blocks + q - 1) / q);
-    return tiles * step_cycles(r, q);
+    return (double)((width + r - 1) / r) * (double)(16 * pairs) * step_cycles(r, q);
 }
 
-/* The tile that makes a row of `width` outputs x `blocks` cheapest. */
-static tile choose_tile(int64_t width, int64_t blocks)
+/* What rows look like to a tile. */
+typedef struct rows_seen {
+    int64_t width;    /* outputs that share their taps */
+    int64_t blocks;   /* of output channels */
+    int64_t pairs[4]; /* q - 1: of input blocks with q output blocks that read them */
+} rows_seen;
+
+/* The tile that makes a row cheapest. */
+static tile choose_tile(const rows_seen *n)
 {
     tile best = {0};
-    for (int64_t q = 1; q <= 4 && q <= blocks; q++)
-        for (int64_t r = 1; r * q <= REGISTERS && r <= width; r++) {
-            const double cycles = cycles_of(r, q, width, blocks);
+    for (int64_t q = 1; q <= 4 && q <= n->blocks; q++)
+        for (int64_t r = 1; r * q <= REGISTERS && r <= n->width; r++) {
+            const double cycles = cycles_of(r, n->width, q, n->pairs[q - 1]);
             if (!best.r || cycles < best.cycles)
                 best = (tile){r, q, cycles};
         }
@@ -56,15 +62,15 @@ static bool is_among(const tile *list, int count, int64_t r, int64_t q)
 
 /* The model's best first, then for each q the two that the model likes most: it knows nothing of
  * decoders, caches or the compiler. */
-static int list_tiles(int64_t width, int64_t blocks, tile list[MOST])
+static int list_tiles(const rows_seen *n, tile list[MOST])
 {
     int count = 1;
-    list[0] = choose_tile(width, blocks);
-    for (int64_t q = 1; q <= 4 && q <= blocks; q++)
+    list[0] = choose_tile(n);
+    for (int64_t q = 1; q <= 4 && q <= n->blocks; q++)
         for (int i = 0; i < 2; i++) {
             tile best = {.cycles = WORSE * list[0].cycles};
-            for (int64_t r = 1; r * q <= REGISTERS && r <= width; r++) {
-                const double cycles = cycles_of(r, q, width, blocks);
+            for (int64_t r = 1; r * q <= REGISTERS && r <= n->width; r++) {
+                const double cycles = cycles_of(r, n->width, q, n->pairs[q - 1]);
                 if (cycles < best.cycles && !is_among(list, count, r, q))
                     best = (tile){r, q, cycles};
             }
@@ -93,32 +99,32 @@ static void flatten_pointwise(vox_conv_shape *s)
     s->in[1] = s->out[1] = 1;
 }
 
-/* The shape, and the outputs of a row that share their taps x the blocks of output channels. */
-static vox_conv_shape row_shape(const vox_problem *p, vox_pass pass, int64_t *width,
-                                int64_t *blocks)
+static vox_conv_shape row_shape(const vox_problem *p, vox_pass pass, rows_seen *n)
 {
     vox_conv_shape s = vox_conv_shape_get(p->node);
     flatten_pointwise(&s);
     const bool back = pass == VOX_BACKWARD_DATA;
     const int64_t phases = back ? s.stride[2] : 1;
-    *width = ((back ? s.in[2] : s.out[2]) + phases - 1) / phases;
-    *blocks = back ? s.ib : s.ob;
+    n->width = ((back ? s.in[2] : s.out[2]) + phases - 1) / phases;
+    n->blocks = back ? s.ib : s.ob;
+    for (int q = 1; q <= 4; q++)
+        vox_pack16_blocks(&s, back, q, &n->pairs[q - 1]);
     return s;
 }
 
 static rows rows_of(const vox_problem *p, vox_pass pass)
 {
-    int64_t width, blocks;
+    rows_seen n;
     tile list[MOST];
-    rows k = {.s = row_shape(p, pass, &width, &blocks)};
+    rows k = {.s = row_shape(p, pass, &n)};
     const int64_t *to = pass == VOX_BACKWARD_DATA ? k.s.in : k.s.out;
     k.depth = to[0];
     k.height = to[1];
     k.width = to[2];
-    const int tiles_there = p->variant > 0 ? list_tiles(width, blocks, list) : 0;
-    k.tile = p->variant < tiles_there ? list[p->variant] : choose_tile(width, blocks);
-    k.groups = (blocks + k.tile.q - 1) / k.tile.q;
-    const int64_t tiles = (width + k.tile.r - 1) / k.tile.r;
+    const int tiles_there = p->variant > 0 ? list_tiles(&n, list) : 0;
+    k.tile = p->variant < tiles_there ? list[p->variant] : choose_tile(&n);
+    k.groups = (n.blocks + k.tile.q - 1) / k.tile.q;
+    const int64_t tiles = (n.width + k.tile.r - 1) / k.tile.r;
     const int64_t work_groups = k.depth * k.height * k.groups * p->n_max;
     k.parts = (GROUPS + work_groups - 1) / work_groups;
     k.parts = k.parts > tiles ? tiles : k.parts;
@@ -127,10 +133,10 @@ static rows rows_of(const vox_problem *p, vox_pass pass)
 
 static int count_tiles(const vox_problem *p, vox_pass pass)
 {
-    int64_t width, blocks;
+    rows_seen n;
     tile list[MOST];
-    row_shape(p, pass, &width, &blocks);
-    return list_tiles(width, blocks, list);
+    row_shape(p, pass, &n);
+    return list_tiles(&n, list);
 }
 
 static void tile_text(const vox_problem *p, vox_pass pass, int i, char text[VOX_VARIANT_TEXT])
@@ -166,8 +172,8 @@ bool vox_conv_direct16_fits(const vox_problem *p)
 {
     const vox_conv_shape s = vox_conv_shape_get(p->node);
     const int64_t most = INT32_MAX / 16;
-    return s.groups == 1 && s.in[1] * s.in[2] < most && s.out[1] * s.out[2] < most &&
-           s.in[2] * s.stride[2] < most && s.taps < most / 16 && s.ib * s.ob * s.taps < most / 16;
+    return s.in[1] * s.in[2] < most && s.out[1] * s.out[2] < most && s.in[2] * s.stride[2] < most &&
+           s.taps < most / 16 && s.ib * s.ob * s.taps < most / 16;
 }
 
 static double seconds_of(const vox_problem *p, vox_pass pass)
@@ -178,7 +184,7 @@ static double seconds_of(const vox_problem *p, vox_pass pass)
     const double lines = (double)(k.depth * k.height) * (double)p->n_max;
     /* backward: of all taps, a row of a phase is reached by one in so many */
     const double apart = back ? (double)(s->stride[0] * s->stride[1]) : 1;
-    const double steps = lines * (double)((back ? s->ob : s->ib) * 16 * s->taps) / apart;
+    const double steps = lines * (double)s->taps / apart;
     return vox_rule_seconds(p->dev, steps * k.tile.cycles * 64, /* 32 multiply-adds a cycle */
                             vox_device_is_cpu(p->dev) ? 0.8 : 0.002, 0, 1);
 }
@@ -197,7 +203,7 @@ static vox_pack16 pack_of(const rows *k, vox_pass pass)
 {
     const bool back = pass == VOX_BACKWARD_DATA;
     return (vox_pack16){.groups = k->groups,
-                        .blocks = back ? k->s.ob : k->s.ib,
+                        .blocks = vox_pack16_blocks(&k->s, back, k->tile.q, NULL),
                         .bi = 16,
                         .q = k->tile.q,
                         .swap = back,
@@ -209,9 +215,9 @@ vox_status vox_conv_direct16_build(vox_work *w, vox_error *err)
     const rows k = rows_of(&w->problem, w->algo->pass);
     const vox_pack16 pack = pack_of(&k, w->algo->pass);
     vox_str more = {0};
-    vox_str_add(&more, "-DR=%" PRId64 " -DQ=%" PRId64 " -DPARTS=%" PRId64 "%s%s", k.tile.r,
-                k.tile.q, k.parts, w->algo->pass == VOX_BACKWARD_DATA ? " -DBACKWARD" : "",
-                vox_relu_options(w));
+    vox_str_add(&more, "-DR=%" PRId64 " -DQ=%" PRId64 " -DNB=%" PRId64 " -DPARTS=%" PRId64 "%s%s",
+                k.tile.r, k.tile.q, pack.blocks, k.parts,
+                w->algo->pass == VOX_BACKWARD_DATA ? " -DBACKWARD" : "", vox_relu_options(w));
     vox_status status = more.failed ? vox_fail_memory(err, "kernel options", more.capacity)
                                     : vox_conv_kernel(w, 0, "conv3d_direct16.cl", "conv3d_direct16",
                                                       &k.s, more.text, err);
@@ -277,8 +283,11 @@ static sums sums_of(const vox_problem *p)
     sums k = {.s = vox_conv_shape_get(p->node)};
     flatten_pointwise(&k.s);
     const vox_conv_shape *s = &k.s;
-    k.pack = (vox_pack16){
-        .groups = s->ob, .blocks = s->ib * 16 / CR, .bi = CR, .q = 1, .first_kernel = 1};
+    k.pack = (vox_pack16){.groups = s->ob,
+                          .blocks = vox_pack16_blocks(s, false, 1, NULL) * 16 / CR,
+                          .bi = CR,
+                          .q = 1,
+                          .first_kernel = 1};
     int64_t chunks[CHUNKS];
     k.chunk = chunks[p->variant < list_chunks(s, chunks) ? p->variant : 0];
     const int64_t tiles = s->kernel[0] * s->kernel[1] * k.pack.blocks * k.pack.groups;
@@ -307,8 +316,10 @@ void vox_conv_direct16_weights_variant_text(const vox_problem *p, int i,
 double vox_conv_direct16_weights_seconds(const vox_problem *p)
 {
     const vox_conv_shape s = vox_conv_shape_get(p->node);
-    const double padded = (double)(s.ib * s.ob * 256) / (double)(s.ci * s.co);
-    const double flops = vox_conv_flops(&s) * padded * (double)p->n_max;
+    const double voxels = (double)(s.out[0] * s.out[1] * s.out[2]) * (double)p->n_max;
+    int64_t pairs;
+    vox_pack16_blocks(&s, false, 1, &pairs);
+    const double flops = 2 * voxels * (double)(pairs * 256 * s.taps);
     return vox_rule_seconds(p->dev, flops, vox_device_is_cpu(p->dev) ? 0.7 : 0.002, 0, 1);
 }
 
@@ -316,8 +327,8 @@ vox_status vox_conv_direct16_weights_build(vox_work *w, vox_error *err)
 {
     const sums k = sums_of(&w->problem);
     vox_str more = {0};
-    vox_str_add(&more, "-DCR=%d -DQ=%" PRId64 " -DG=%" PRId64 " -DCHUNK=%" PRId64, CR, k.pack.q,
-                k.pack.groups, k.chunk);
+    vox_str_add(&more, "-DCR=%d -DQ=%" PRId64 " -DG=%" PRId64 " -DNB=%" PRId64 " -DCHUNK=%" PRId64,
+                CR, k.pack.q, k.pack.groups, k.pack.blocks * CR / 16, k.chunk);
     vox_status status = more.failed
                             ? vox_fail_memory(err, "kernel options", more.capacity)
                             : vox_conv_kernel(w, 0, "conv3d_direct16_weights.cl",

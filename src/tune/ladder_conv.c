@@ -13,8 +13,11 @@
 
 static vox_pack16 tile_pack(const vox_conv_shape *s, int64_t q)
 {
-    return (vox_pack16){
-        .groups = (s->ob + q - 1) / q, .blocks = s->ib, .bi = 16, .q = q, .first_kernel = 1};
+    return (vox_pack16){.groups = (s->ob + q - 1) / q,
+                        .blocks = vox_pack16_blocks(s, false, q, NULL),
+                        .bi = 16,
+                        .q = q,
+                        .first_kernel = 1};
 }
 
 static vox_status tile_build(vox_work *w, int64_t r, int64_t q, vox_error *err)
@@ -22,7 +25,8 @@ static vox_status tile_build(vox_work *w, int64_t r, int64_t q, vox_error *err)
     const vox_conv_shape s = vox_conv_shape_get(w->problem.node);
     const vox_pack16 pack = tile_pack(&s, q);
     vox_str more = {0};
-    vox_str_add(&more, "-DR=%" PRId64 " -DQ=%" PRId64 " -DPARTS=1", r, q);
+    vox_str_add(&more, "-DR=%" PRId64 " -DQ=%" PRId64 " -DNB=%" PRId64 " -DPARTS=1", r, q,
+                pack.blocks);
     vox_status status = more.failed ? vox_fail_memory(err, "kernel options", more.capacity)
                                     : vox_conv_kernel(w, 0, "conv3d_direct16.cl", "conv3d_direct16",
                                                       &s, more.text, err);
