@@ -49,7 +49,9 @@ static vox_status add_value(builder *b, int *out, const vox_shape *shape, vox_la
 static vox_status add_activation(builder *b, int *out, int edge, vox_layout layout, vox_error *err)
 {
     char what[96];
-    const char *name = vox_graph_edge_name(b->w->graph, edge);
+    const bool fused = edge > 0 && b->choice[edge - 1].fused[VOX_FORWARD];
+    const int from = fused ? vox_wiring_from(b->w, edge - 1, 0) : edge; /* who writes it */
+    const char *name = vox_graph_edge_name(b->w->graph, from);
     snprintf(what, sizeof what, edge == 0 ? "the %s" : "output of %s", name);
     return add_value(b, out, vox_graph_edge_shape(b->w->graph, edge), layout, VOX_F32, false, what,
                      err);

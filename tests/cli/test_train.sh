@@ -132,16 +132,17 @@ expect 2 'cannot tell what to write' predict whole/best.safetensors --input x.np
 expect 1 'x.npy' predict whole/best.safetensors --input x.npy --output x.csv
 [ ! -e x.csv ] || fail "a failed prediction left x.csv"
 
-expect 0 'step_s +[0-9.]+ (ms|s|us) .*conv1 +conv +forward' bench step exp.yaml --steps 2
+expect 0 'step_s +[0-9.]+ (ms|s|us) .*conv1 +conv.relu +forward' bench step exp.yaml --steps 2
 expect 0 '"step_s": *\{"median"' bench step exp.yaml --steps 2 --json
 expect 2 'bench step needs EXP' bench step
 expect 2 'no algorithm "niave"' bench step exp.yaml --steps 2 --algo conv=niave
-expect 0 'conv1 +conv +forward +naive' bench step exp.yaml --steps 2 --algo conv=naive
+expect 0 'conv1 +conv.relu +forward +naive' bench step exp.yaml --steps 2 --algo conv=naive
+expect 0 'relu1 +relu +forward +flat' bench step exp.yaml --steps 2 --algo relu=flat
 
 # ---- tuning ----
 expect 0 'layers|conv1 +conv +forward ' tune exp.yaml
 expect 0 '"measured": 0, "known": [1-9][0-9]*, "skipped": 0' tune exp.yaml --json
-expect 0 'conv1 +conv +forward' bench step exp.yaml --steps 2 --tune quick
+expect 0 'conv1 +conv(.relu)? +forward' bench step exp.yaml --steps 2 --tune quick
 
 echo "$checks checks, $failures failed"
 [ $failures = 0 ]
