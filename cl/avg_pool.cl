@@ -1,10 +1,9 @@
-/* avg_pool.cl - y[o] = mean of x over window o, and its gradient.
+/* avg_pool.cl - y[o] = mean of x over window o, and its gradient, for GPUs.
  *   x, dx [planes][D][H][W], y, dy [planes][OD][OH][OW] as pool.h says; y, dx overwritten (=)
  * The mean divides by the window's elements inside the input, or with INCLUDE_PAD by those inside
  * the padded input (with ceil a window may pass even that): PyTorch's count_include_pad.
- * Both passes gather, so that no two items write the same place.
- * CPUs: _rows, a depth slice of a plane an item, 16 channels at a time in BLOCK16.
- * GPUs: _items, one element an item.
+ * One element an item; both passes gather, so that no two items write the same place.  What CPUs
+ * do is in avg_pool_rows.cl.
  * A relu before or after may be fused (relu.h): x of the backward kernels is its output. */
 #include "pool.h"
 
@@ -27,17 +26,17 @@ inline float share(int od, int oh, int ow)
                           extent(ow, SW, PW, KW, W));
 }
 
-inline T mean_of(__global const T *x, int od, int oh, int ow)
+inline float mean_of(__global const float *x, int od, int oh, int ow)
 {
-    T sum = (T)(0.0f);
+    float sum = 0.0f;
     POOL_WINDOW(od, oh, ow)
     sum += x[POOL_AT(od, oh, ow)];
     return sum * share(od, oh, ow);
 }
 
-inline T gradient_of(__global const T *dy, int d, int h, int w)
+inline float gradient_of(__global const float *dy, int d, int h, int w)
 {
-    T sum = (T)(0.0f);
+    float sum = 0.0f;
     for (int od = POOL_COVER_FIRST(d, SD, PD, KD); od < POOL_COVER_LAST(d, SD, PD, OD); od++)
         for (int oh = POOL_COVER_FIRST(h, SH, PH, KH); oh < POOL_COVER_LAST(h, SH, PH, OH); oh++)
             for (int ow = POOL_COVER_FIRST(w, SW, PW, KW); ow < POOL_COVER_LAST(w, SW, PW, OW); ow++)
@@ -45,56 +44,25 @@ inline T gradient_of(__global const T *dy, int d, int h, int w)
     return sum;
 }
 
-__kernel void avg_pool_rows(__global const T *restrict x, __global T *restrict y, ulong items)
-{
-    const size_t plane = get_global_id(0) / OD;
-    const int od = (int)(get_global_id(0) % OD);
-    if (get_global_id(0) >= items)
-        return;
-    x += plane * IN_PLANE;
-    y += plane * OUT_PLANE + od * OH * OW;
-    for (int oh = 0; oh < OH; oh++)
-        for (int ow = 0; ow < OW; ow++) {
-            const T v = mean_of(x, od, oh, ow);
-            y[oh * OW + ow] = RELU_Y(v);
-        }
-}
-
-__kernel void avg_pool_backward_rows(__global const T *restrict dy, __global T *restrict dx,
-                                     __global const T *restrict x, ulong items)
-{
-    const size_t plane = get_global_id(0) / D;
-    const int d = (int)(get_global_id(0) % D);
-    if (get_global_id(0) >= items)
-        return;
-    dy += plane * OUT_PLANE;
-    const size_t slice = plane * IN_PLANE + d * H * W;
-    for (int h = 0; h < H; h++)
-        for (int w = 0; w < W; w++) {
-            const size_t at = slice + h * W + w;
-            dx[at] = RELU_DX(gradient_of(dy, d, h, w), x[at]);
-        }
-}
-
-__kernel void avg_pool_items(__global const T *restrict x, __global T *restrict y, ulong items)
+__kernel void avg_pool_items(__global const float *restrict x, __global float *restrict y, ulong items)
 {
     const size_t id = get_global_id(0);
     if (id >= items)
         return;
     const size_t plane = id / OUT_PLANE;
     const int lane = (int)(id % STEP), o = (int)(id % OUT_PLANE / STEP);
-    const T v = mean_of(x + plane * IN_PLANE + lane, o / (OH * OW), o / OW % OH, o % OW);
+    const float v = mean_of(x + plane * IN_PLANE + lane, o / (OH * OW), o / OW % OH, o % OW);
     y[id] = RELU_Y(v);
 }
 
-__kernel void avg_pool_backward_items(__global const T *restrict dy, __global T *restrict dx,
-                                      __global const T *restrict x, ulong items)
+__kernel void avg_pool_backward_items(__global const float *restrict dy, __global float *restrict dx,
+                                      __global const float *restrict x, ulong items)
 {
     const size_t id = get_global_id(0);
     if (id >= items)
         return;
     const size_t plane = id / IN_PLANE;
     const int lane = (int)(id % STEP), i = (int)(id % IN_PLANE / STEP);
-    const T g = gradient_of(dy + plane * OUT_PLANE + lane, i / (H * W), i / W % H, i % W);
+    const float g = gradient_of(dy + plane * OUT_PLANE + lane, i / (H * W), i / W % H, i % W);
     dx[id] = RELU_DX(g, x[id]);
 }

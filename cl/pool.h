@@ -1,9 +1,8 @@
 /* pool.h - the frame of pooling kernels: shapes, and the windows clipped to the input.
  *
- * Tensors are planes [planes][D][H][W][STEP] of type T:
- *   PLAIN                     T float,   STEP 1,  planes n * C
- *   BLOCK16, kernels _rows    T float16, STEP 1,  planes n * C/16
- *   BLOCK16, kernels _items   T float,   STEP 16, planes n * C/16; an item has one lane of 16
+ * Tensors are planes [planes][D][H][W][STEP]:
+ *   PLAIN     STEP 1,  planes n * C
+ *   BLOCK16   STEP 16, planes n * C/16; an item has one lane of 16
  * Output o covers inputs o*S - P .. o*S - P + K - 1 along each axis; CLIP 0 promises that no
  * window leaves the input, so that all bounds are constants and loops unroll. */
 #ifndef VOX_POOL_H
@@ -20,13 +19,7 @@
 #if !defined(PD) || !defined(PH) || !defined(PW) || !defined(CLIP)
 #error "PD PH PW (padding) and CLIP must be given"
 #endif
-#ifndef T /* float or float16 */
-#define T float
-#endif
-#ifndef TI /* int of the same width */
-#define TI int
-#endif
-#ifndef STEP /* Ts per voxel */
+#ifndef STEP /* floats per voxel */
 #define STEP 1
 #endif
 
@@ -49,7 +42,7 @@
         for (int h = POOL_FIRST(oh, SH, PH); h < POOL_LAST(oh, SH, PH, KH, H); h++)                \
             for (int w = POOL_FIRST(ow, SW, PW); w < POOL_LAST(ow, SW, PW, KW, W); w++)
 
-/* The T of a window's element, from its plane. */
+/* The place of a window's element in its plane. */
 #define POOL_AT(od, oh, ow)                                                                        \
     ((((od) * SD - PD + d) * H + ((oh) * SH - PH + h)) * W + ((ow) * SW - PW + w)) * STEP
 

@@ -1,29 +1,38 @@
 /* avg_pool.c - the mean of each window. */
 #include "ops/pooling.h"
 
+#include <stdio.h>
+
 static const vox_attr attrs[] = {VOX_POOLING_ATTRS,
                                  {"count_include_pad", VOX_ATTR_BOOL,
                                   offsetof(vox_pooling_attr, count_include_pad), false, 1, 0, 1,
                                   NULL, NULL, "padding counts as elements of the mean"},
                                  {0}};
 
-static vox_status build(vox_work *w, const char *entry, vox_pooling_shape shape, vox_error *err)
+static const char *padding(const vox_work *w)
 {
     const vox_pooling_attr *a = w->problem.node->attr;
-    return vox_pooling_kernel(w, 0, "avg_pool.cl", entry, shape,
-                              a->count_include_pad ? "-DINCLUDE_PAD=1" : "-DINCLUDE_PAD=0", err);
+    return a->count_include_pad ? "-DINCLUDE_PAD=1" : "-DINCLUDE_PAD=0";
 }
 
 static vox_status build_rows(vox_work *w, vox_error *err)
 {
-    return build(w, w->algo->pass == VOX_FORWARD ? "avg_pool_rows" : "avg_pool_backward_rows",
-                 VOX_POOLING_ROWS, err);
+    const vox_node *node = w->problem.node;
+    const bool forward = w->algo->pass == VOX_FORWARD;
+    char options[64];
+    w->number[0] = vox_pooling_run(&w->problem, forward ? &node->out : &node->in[0], w->algo->in);
+    snprintf(options, sizeof options, "%s -DRUN=%lld", padding(w), (long long)w->number[0]);
+    return vox_pooling_kernel(w, 0, "avg_pool_rows.cl",
+                              forward ? "avg_pool_rows" : "avg_pool_backward_rows",
+                              VOX_POOLING_ROWS, options, err);
 }
 
 static vox_status build_items(vox_work *w, vox_error *err)
 {
-    return build(w, w->algo->pass == VOX_FORWARD ? "avg_pool_items" : "avg_pool_backward_items",
-                 VOX_POOLING_ITEMS, err);
+    return vox_pooling_kernel(w, 0, "avg_pool.cl",
+                              w->algo->pass == VOX_FORWARD ? "avg_pool_items"
+                                                           : "avg_pool_backward_items",
+                              VOX_POOLING_ITEMS, padding(w), err);
 }
 
 static const vox_tensor *from(const vox_work *w, const vox_io *io)
@@ -47,7 +56,7 @@ static vox_status run_rows(vox_work *w, const vox_io *io, vox_error *err)
     const vox_tensor *out = to(w, io);
     const vox_arg args[] = {vox_arg_buffer(from(w, io)->buf), vox_arg_buffer(out->buf),
                             vox_arg_buffer(vox_relu_input(w, io))};
-    return vox_pooling_launch_rows(w, 0, out, io->n, out->shape.dim[2], args, count(w), err);
+    return vox_pooling_launch_rows(w, 0, out, io->n, w->number[0], args, count(w), err);
 }
 
 static vox_status run_items(vox_work *w, const vox_io *io, vox_error *err)
@@ -56,6 +65,16 @@ static vox_status run_items(vox_work *w, const vox_io *io, vox_error *err)
     const vox_arg args[] = {vox_arg_buffer(from(w, io)->buf), vox_arg_buffer(out->buf),
                             vox_arg_buffer(vox_relu_input(w, io))};
     return vox_pooling_launch_items(w, 0, out, io->n, args, count(w), err);
+}
+
+static bool plain_fits(const vox_problem *p)
+{
+    return vox_pooling_rows_fit(p, VOX_LAYOUT_PLAIN);
+}
+
+static bool block_fits(const vox_problem *p)
+{
+    return vox_pooling_rows_fit(p, VOX_LAYOUT_BLOCK16);
 }
 
 static double seconds_rows(const vox_problem *p)
@@ -72,12 +91,12 @@ static double seconds_items(const vox_problem *p)
 #define BLOCK16 VOX_LAYOUT_BLOCK16, VOX_LAYOUT_BLOCK16
 
 static const vox_algo algos[] = {
-    {"rows", VOX_FORWARD, PLAIN, NULL, seconds_rows, build_rows, run_rows, true},
-    {"rows", VOX_FORWARD, BLOCK16, NULL, seconds_rows, build_rows, run_rows, true},
+    {"rows", VOX_FORWARD, PLAIN, plain_fits, seconds_rows, build_rows, run_rows, true},
+    {"rows", VOX_FORWARD, BLOCK16, block_fits, seconds_rows, build_rows, run_rows, true},
     {"items", VOX_FORWARD, PLAIN, NULL, seconds_items, build_items, run_items, true},
     {"items", VOX_FORWARD, BLOCK16, NULL, seconds_items, build_items, run_items, true},
-    {"rows", VOX_BACKWARD_DATA, PLAIN, NULL, seconds_rows, build_rows, run_rows, true},
-    {"rows", VOX_BACKWARD_DATA, BLOCK16, NULL, seconds_rows, build_rows, run_rows, true},
+    {"rows", VOX_BACKWARD_DATA, PLAIN, plain_fits, seconds_rows, build_rows, run_rows, true},
+    {"rows", VOX_BACKWARD_DATA, BLOCK16, block_fits, seconds_rows, build_rows, run_rows, true},
     {"items", VOX_BACKWARD_DATA, PLAIN, NULL, seconds_items, build_items, run_items, true},
     {"items", VOX_BACKWARD_DATA, BLOCK16, NULL, seconds_items, build_items, run_items, true},
     {0}};

@@ -5,52 +5,62 @@
 
 static const vox_attr attrs[] = {VOX_POOLING_ATTRS, {0}};
 
-/* Windows along D per slab: the most that still give every compute unit four slabs, as windows
- * that reach into the next slab are computed twice. */
-static int64_t slab_windows(const vox_problem *p, vox_layout layout)
+/* How dx is cut into slabs of `depth` slices, or of an image's `height` rows: so that every compute
+ * unit has four, as windows that reach into the next slab are looked at twice. */
+typedef struct slabs {
+    int64_t depth, height, count;
+} slabs;
+
+static int64_t pieces(int64_t in, int64_t piece)
 {
-    const vox_node *node = p->node;
-    int64_t planes = p->n_max * vox_sample_floats(&node->out, layout) /
-                     (node->out.dim[2] * node->out.dim[3] * node->out.dim[4]);
-    if (layout == VOX_LAYOUT_BLOCK16)
-        planes /= 16;
-    int64_t want = 4 * (int64_t)vox_device_get(p->dev)->compute_units;
-    int64_t per_plane = (want + planes - 1) / planes, windows = node->out.dim[2] / per_plane;
-    return windows < 1 ? 1 : windows;
+    return (in + piece - 1) / piece;
 }
 
-static int64_t slabs(const vox_problem *p, int64_t windows)
+static slabs cut(const vox_problem *p, vox_layout layout)
 {
     const vox_pooling_attr *a = p->node->attr;
-    int64_t step = windows * a->stride[0];
-    return (p->node->in[0].dim[2] + a->pad[0] + step - 1) / step;
+    const int64_t *in = &p->node->in[0].dim[2], *out = &p->node->out.dim[2];
+    const int64_t want = 4 * (int64_t)vox_device_get(p->dev)->compute_units;
+    const int64_t each = pieces(want, vox_pooling_planes_max(p, layout));
+    const int axis = in[0] > 1 ? 0 : 1;
+    const int64_t windows = out[axis] / each, step = (windows < 1 ? 1 : windows) * a->stride[axis];
+    slabs s = {.depth = in[0], .height = in[1]};
+    *(axis == 0 ? &s.depth : &s.height) = step < in[axis] ? step : in[axis];
+    s.count = pieces(in[0], s.depth) * pieces(in[1], s.height);
+    return s;
 }
 
-/* All kernels get SLAB, used or not: equal options share one compiled program. */
-static vox_status build_kernel(vox_work *w, int slot, const char *entry, vox_pooling_shape shape,
-                               vox_error *err)
+/* Kernels of a file get the same options, used or not: equal options share one program. */
+static vox_status build_rows_kernel(vox_work *w, const char *entry, vox_error *err)
 {
-    char option[40];
-    int64_t windows = slab_windows(&w->problem, w->algo->in);
-    w->number[0] = slabs(&w->problem, windows);
-    snprintf(option, sizeof option, "-DSLAB=%lld", (long long)windows);
-    return vox_pooling_kernel(w, slot, "max_pool.cl", entry, shape, option, err);
+    char options[96];
+    const slabs s = cut(&w->problem, w->algo->in);
+    w->number[0] = vox_pooling_run(&w->problem, &w->problem.node->out, w->algo->in);
+    w->number[1] = s.count;
+    snprintf(options, sizeof options, "-DRUN=%lld -DDEPTH=%lld -DHEIGHT=%lld",
+             (long long)w->number[0], (long long)s.depth, (long long)s.height);
+    return vox_pooling_kernel(w, 0, "max_pool_rows.cl", entry, VOX_POOLING_ROWS, options, err);
+}
+
+static vox_status build_items_kernel(vox_work *w, int slot, const char *entry, vox_error *err)
+{
+    return vox_pooling_kernel(w, slot, "max_pool.cl", entry, VOX_POOLING_ITEMS, "", err);
 }
 
 static vox_status build_rows(vox_work *w, vox_error *err)
 {
-    return build_kernel(w, 0, "max_pool_rows", VOX_POOLING_ROWS, err);
+    return build_rows_kernel(w, "max_pool_rows", err);
 }
 
 static vox_status build_items(vox_work *w, vox_error *err)
 {
-    return build_kernel(w, 0, "max_pool_items", VOX_POOLING_ITEMS, err);
+    return build_items_kernel(w, 0, "max_pool_items", err);
 }
 
 static vox_status forward_rows(vox_work *w, const vox_io *io, vox_error *err)
 {
     const vox_arg args[] = {vox_arg_buffer(io->x[0]->buf), vox_arg_buffer(io->y->buf)};
-    return vox_pooling_launch_rows(w, 0, io->y, io->n, io->y->shape.dim[2], args, 2, err);
+    return vox_pooling_launch_rows(w, 0, io->y, io->n, w->number[0], args, 2, err);
 }
 
 static vox_status forward_items(vox_work *w, const vox_io *io, vox_error *err)
@@ -61,14 +71,14 @@ static vox_status forward_items(vox_work *w, const vox_io *io, vox_error *err)
 
 static vox_status build_slabs(vox_work *w, vox_error *err)
 {
-    return build_kernel(w, 0, "max_pool_backward_slabs", VOX_POOLING_ROWS, err);
+    return build_rows_kernel(w, "max_pool_backward_slabs", err);
 }
 
 static vox_status backward_slabs(vox_work *w, const vox_io *io, vox_error *err)
 {
     const vox_arg args[] = {vox_arg_buffer(io->x[0]->buf), vox_arg_buffer(io->dy->buf),
                             vox_arg_buffer(io->dx[0]->buf)};
-    return vox_pooling_launch_rows(w, 0, io->dx[0], io->n, w->number[0], args, 3, err);
+    return vox_pooling_launch_slabs(w, 0, io->dx[0], io->n, w->number[1], args, 3, err);
 }
 
 static vox_status build_gather(vox_work *w, vox_error *err)
@@ -78,9 +88,9 @@ static vox_status build_gather(vox_work *w, vox_error *err)
     vox_status s = vox_buffer_open(&w->scratch[0], p->dev, 4 * (size_t)floats, VOX_BUFFER_DEVICE,
                                    "max_pool's indices", err);
     if (s == VOX_OK)
-        s = build_kernel(w, 0, "max_pool_index_items", VOX_POOLING_ITEMS, err);
+        s = build_items_kernel(w, 0, "max_pool_index_items", err);
     if (s == VOX_OK)
-        s = build_kernel(w, 1, "max_pool_backward_items", VOX_POOLING_ITEMS, err);
+        s = build_items_kernel(w, 1, "max_pool_backward_items", err);
     return s;
 }
 
@@ -93,6 +103,16 @@ static vox_status backward_gather(vox_work *w, const vox_io *io, vox_error *err)
     if (s == VOX_OK)
         s = vox_pooling_launch_items(w, 1, io->dx[0], io->n, sum, 3, err);
     return s;
+}
+
+static bool plain_fits(const vox_problem *p)
+{
+    return vox_pooling_rows_fit(p, VOX_LAYOUT_PLAIN);
+}
+
+static bool block_fits(const vox_problem *p)
+{
+    return vox_pooling_rows_fit(p, VOX_LAYOUT_BLOCK16);
 }
 
 static double seconds_rows(const vox_problem *p)
@@ -119,12 +139,14 @@ static double seconds_gather(const vox_problem *p)
 #define BLOCK16 VOX_LAYOUT_BLOCK16, VOX_LAYOUT_BLOCK16
 
 static const vox_algo algos[] = {
-    {"rows", VOX_FORWARD, PLAIN, NULL, seconds_rows, build_rows, forward_rows, true},
-    {"rows", VOX_FORWARD, BLOCK16, NULL, seconds_rows, build_rows, forward_rows, true},
+    {"rows", VOX_FORWARD, PLAIN, plain_fits, seconds_rows, build_rows, forward_rows, true},
+    {"rows", VOX_FORWARD, BLOCK16, block_fits, seconds_rows, build_rows, forward_rows, true},
     {"items", VOX_FORWARD, PLAIN, NULL, seconds_items, build_items, forward_items, true},
     {"items", VOX_FORWARD, BLOCK16, NULL, seconds_items, build_items, forward_items, true},
-    {"slabs", VOX_BACKWARD_DATA, PLAIN, NULL, seconds_slabs, build_slabs, backward_slabs, true},
-    {"slabs", VOX_BACKWARD_DATA, BLOCK16, NULL, seconds_slabs, build_slabs, backward_slabs, true},
+    {"slabs", VOX_BACKWARD_DATA, PLAIN, plain_fits, seconds_slabs, build_slabs, backward_slabs,
+     true},
+    {"slabs", VOX_BACKWARD_DATA, BLOCK16, block_fits, seconds_slabs, build_slabs, backward_slabs,
+     true},
     {"gather", VOX_BACKWARD_DATA, PLAIN, NULL, seconds_gather, build_gather, backward_gather, true},
     {"gather", VOX_BACKWARD_DATA, BLOCK16, NULL, seconds_gather, build_gather, backward_gather,
      true},

@@ -73,16 +73,16 @@ vox_status vox_pooling_kernel(vox_work *w, int slot, const char *file, const cha
     const vox_pooling_attr *a = node->attr;
     const int64_t *in = &node->in[0].dim[2], *out = &node->out.dim[2];
     const bool blocked = w->algo->in == VOX_LAYOUT_BLOCK16;
-    const bool wide = blocked && shape == VOX_POOLING_ROWS;
+    const bool rows = shape == VOX_POOLING_ROWS;
     char *options = vox_format(
         err,
         "-DD=%" PRId64 " -DH=%" PRId64 " -DW=%" PRId64 " -DOD=%" PRId64 " -DOH=%" PRId64
         " -DOW=%" PRId64 " -DKD=%" PRId64 " -DKH=%" PRId64 " -DKW=%" PRId64 " -DSD=%" PRId64
         " -DSH=%" PRId64 " -DSW=%" PRId64 " -DPD=%" PRId64 " -DPH=%" PRId64 " -DPW=%" PRId64
-        " -DCLIP=%d -DT=float%s -DTI=int%s -DSTEP=%d %s%s",
+        " -DCLIP=%d -D%s=%d %s%s",
         in[0], in[1], in[2], out[0], out[1], out[2], a->kernel[0], a->kernel[1], a->kernel[2],
         a->stride[0], a->stride[1], a->stride[2], a->pad[0], a->pad[1], a->pad[2], must_clip(node),
-        wide ? "16" : "", wide ? "16" : "", blocked && !wide ? 16 : 1, more, vox_relu_options(w));
+        rows ? "LANES" : "STEP", blocked ? 16 : 1, more, vox_relu_options(w));
     if (!options)
         return VOX_ERR_MEMORY;
     vox_status s = vox_kernel_open(&w->kernel[slot], w->problem.dev, file, entry, options, err);
@@ -90,33 +90,73 @@ vox_status vox_pooling_kernel(vox_work *w, int slot, const char *file, const cha
     return s;
 }
 
+/* Private memory of a row kernel: columns and where they come from, some rows of it, each. */
+#define MOST_ROW 16384 /* floats */
+
+bool vox_pooling_rows_fit(const vox_problem *p, vox_layout layout)
+{
+    const vox_pooling_attr *a = p->node->attr;
+    const int64_t lanes = layout == VOX_LAYOUT_BLOCK16 ? 16 : 1;
+    const int64_t read = p->node->out.dim[4] * a->stride[2] + a->kernel[2] + 2 * a->pad[2];
+    const int64_t row = p->node->in[0].dim[4] > read ? p->node->in[0].dim[4] : read;
+    return row * lanes <= MOST_ROW;
+}
+
+static int64_t planes_of(const vox_shape *t, vox_layout layout, int64_t n)
+{
+    const int64_t c = t->dim[1];
+    return n * (layout == VOX_LAYOUT_BLOCK16 ? (c + 15) / 16 : c);
+}
+
 int64_t vox_pooling_planes(const vox_tensor *t, int64_t n)
 {
-    int64_t c = t->shape.dim[1];
-    return n * (t->layout == VOX_LAYOUT_BLOCK16 ? (c + 15) / 16 : c);
+    return planes_of(&t->shape, t->layout, n);
+}
+
+int64_t vox_pooling_planes_max(const vox_problem *p, vox_layout layout)
+{
+    return planes_of(&p->node->in[0], layout, p->n_max);
+}
+
+/* At least eight items a unit, but no more than a slice an item. */
+int64_t vox_pooling_run(const vox_problem *p, const vox_shape *t, vox_layout layout)
+{
+    const int64_t units = vox_device_get(p->dev)->compute_units;
+    const int64_t rows = vox_pooling_planes_max(p, layout) * t->dim[2] * t->dim[3];
+    const int64_t run = rows / (8 * (units ? units : 1));
+    return run < 1 ? 1 : run > t->dim[3] ? t->dim[3] : run;
 }
 
 static vox_status launch(vox_work *w, int slot, int64_t items, size_t group, const vox_arg *args,
-                         size_t count, vox_error *err)
+                         size_t count, int64_t last, vox_error *err)
 {
     vox_arg all[8];
     memcpy(all, args, count * sizeof *args);
-    all[count] = vox_arg_u64((uint64_t)items);
+    all[count] = vox_arg_u64((uint64_t)last);
     const vox_grid grid = {{(size_t)items, 1, 1}, {group, 1, 1}};
     return vox_kernel_launch(w->kernel[slot], &grid, all, count + 1, err);
 }
 
 vox_status vox_pooling_launch_rows(vox_work *w, int slot, const vox_tensor *t, int64_t n,
-                                   int64_t slices, const vox_arg *args, size_t count,
-                                   vox_error *err)
+                                   int64_t run, const vox_arg *args, size_t count, vox_error *err)
 {
-    return launch(w, slot, vox_pooling_planes(t, n) * slices, 1, args, count, err);
+    const int64_t rows = vox_pooling_planes(t, n) * t->shape.dim[2] * t->shape.dim[3];
+    return launch(w, slot, (rows + run - 1) / run, 1, args, count, rows, err);
+}
+
+vox_status vox_pooling_launch_slabs(vox_work *w, int slot, const vox_tensor *t, int64_t n,
+                                    int64_t slabs, const vox_arg *args, size_t count,
+                                    vox_error *err)
+{
+    const int64_t planes = vox_pooling_planes(t, n);
+    return launch(w, slot, planes * slabs, 1, args, count, planes, err);
 }
 
 vox_status vox_pooling_launch_items(vox_work *w, int slot, const vox_tensor *t, int64_t n,
                                     const vox_arg *args, size_t count, vox_error *err)
 {
-    return launch(w, slot, n * vox_sample_floats(&t->shape, t->layout), 64, args, count, err);
+    const int64_t items = n * vox_sample_floats(&t->shape, t->layout);
+    return launch(w, slot, items, 64, args, count, items, err);
 }
 
 double vox_pooling_seconds(const vox_problem *p, vox_pooling_shape shape, vox_pass pass)

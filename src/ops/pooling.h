@@ -46,23 +46,34 @@ vox_status vox_pooling_infer(const vox_node *node, const vox_shape *in, vox_shap
 
 /* How a kernel walks the tensors. */
 typedef enum vox_pooling_shape {
-    VOX_POOLING_ROWS, /* CPUs: work-group of one, a depth slice an item, float16 in BLOCK16 */
-    VOX_POOLING_ITEMS /* GPUs: an element an item, neighbours next to each other */
+    VOX_POOLING_ROWS, /* CPUs: work-group of one, whole rows in vectors of 16 floats (-DLANES) */
+    VOX_POOLING_ITEMS /* GPUs: an element an item, neighbours next to each other (-DSTEP) */
 } vox_pooling_shape;
 
-/* Builds w->kernel[slot] of `file` with the shapes, T, STEP, `more` and vox_relu_options() as
- * options. */
+/* Builds w->kernel[slot] of `file` with the shapes, `more` and vox_relu_options() as options. */
 vox_status vox_pooling_kernel(vox_work *w, int slot, const char *file, const char *entry,
                               vox_pooling_shape shape, const char *more, vox_error *err);
 
+/* Whether a row with its margins fits the private memory that kernels of VOX_POOLING_ROWS take. */
+bool vox_pooling_rows_fit(const vox_problem *p, vox_layout layout);
+
 /* [n * channel blocks] (BLOCK16) or [n * channels] planes of a tensor. */
 int64_t vox_pooling_planes(const vox_tensor *t, int64_t n);
+/* The same at n_max. */
+int64_t vox_pooling_planes_max(const vox_problem *p, vox_layout layout);
 
-/* Launches kernel[slot] over `slices` depth slices per plane (rows) or over the voxels of t
- * (items); the last argument, the number of items, is added here. */
+/* Rows of t an item should have, so that every compute unit has several items. */
+int64_t vox_pooling_run(const vox_problem *p, const vox_shape *t, vox_layout layout);
+
+/* Launches kernel[slot] with work-groups of one over the rows of t, `run` an item; the number of
+ * rows is added as the last argument. */
 vox_status vox_pooling_launch_rows(vox_work *w, int slot, const vox_tensor *t, int64_t n,
-                                   int64_t slices, const vox_arg *args, size_t count,
-                                   vox_error *err);
+                                   int64_t run, const vox_arg *args, size_t count, vox_error *err);
+/* With work-groups of one, `slabs` for each plane of t; the number of planes is added. */
+vox_status vox_pooling_launch_slabs(vox_work *w, int slot, const vox_tensor *t, int64_t n,
+                                    int64_t slabs, const vox_arg *args, size_t count,
+                                    vox_error *err);
+/* An item for each float of t; their number is added. */
 vox_status vox_pooling_launch_items(vox_work *w, int slot, const vox_tensor *t, int64_t n,
                                     const vox_arg *args, size_t count, vox_error *err);
 
