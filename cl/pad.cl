@@ -2,7 +2,9 @@
  *   to[n][c][p] = from[n][c][p + SHIFT] where that lies in from, else value       (=)
  *   from [.][FD][FH][FW], to [.][TD][TH][TW], one voxel a float or, LANES 16, 16 channels of BLOCK16,
  *   of which those past C stay 0
+ * A relu before may be fused into the gradient: relu.h, x being its output.
  * Grid: (voxels of to in runs of ROW, planes of a sample, n). */
+#include "relu.h"
 #if !defined(FD) || !defined(FH) || !defined(FW) || !defined(TD) || !defined(TH) ||                 \
     !defined(TW) || !defined(SHIFT_D) || !defined(SHIFT_H) || !defined(SHIFT_W)
 #error "give the voxels of from and to, and the shifts"
@@ -29,19 +31,21 @@
 #define FILL(v, plane) (v)
 #endif
 
-__kernel void pad(__global const float *restrict from, __global float *restrict to, float value)
+__kernel void pad(__global const float *restrict from, __global float *restrict to,
+                  __global const float *restrict x, float value)
 {
     const size_t plane = get_global_id(1), n = get_global_id(2), first = get_global_id(0) * ROW;
     const size_t end = min(first + ROW, TO);
     const voxel fill = FILL(value, plane);
     from += (n * PLANES + plane) * FROM * LANES;
     to += (n * PLANES + plane) * TO * LANES;
+    x += (n * PLANES + plane) * TO * LANES;
     for (size_t i = first; i < end; i++) {
         const int w = (int)(i % TW) + SHIFT_W, h = (int)(i / TW % TH) + SHIFT_H;
         const int d = (int)(i / TW / TH) + SHIFT_D;
         voxel v = fill;
         if (w >= 0 && w < FW && h >= 0 && h < FH && d >= 0 && d < FD)
             v = GET(from, ((size_t)d * FH + h) * FW + w);
-        PUT(v, i, to);
+        PUT(RELU_DX(v, GET(x, i)), i, to);
     }
 }

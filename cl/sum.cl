@@ -1,7 +1,7 @@
 /* sum.cl - y = x0 + x1 + ... over INPUTS arrays, added in that order; flat arrays.
  *   x*, y [count]; y overwritten (=) and may be the same buffer as any x
  * The layer add, and the planner's sum of gradients of a tensor that several layers read.  Unused
- * inputs are null.
+ * inputs are null.  A relu after add may be fused: RELU_Y.
  *   add_backward: dx = RELU_DX(dy, x) for one input; x as relu.h says */
 #include "flat.h"
 #include "relu.h"
@@ -30,7 +30,7 @@ __kernel void sum(__global const float *x0, __global const float *x1, __global c
         ADD(5, LOAD(x5 + at), total)
         ADD(6, LOAD(x6 + at), total)
         ADD(7, LOAD(x7 + at), total)
-        STORE(total, y + at);
+        STORE(RELU_Y(total), y + at);
     }
     FLAT_REST
     {
@@ -42,7 +42,7 @@ __kernel void sum(__global const float *x0, __global const float *x1, __global c
         ADD(5, x5[at], total)
         ADD(6, x6[at], total)
         ADD(7, x7[at], total)
-        y[at] = total;
+        y[at] = RELU_Y(total);
     }
 }
 

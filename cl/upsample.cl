@@ -6,7 +6,9 @@
  * and the gradient of an input gathers, with the same weights, from all outputs that read it.
  *   x, dx [.][ID][IH][IW], y, dy [.][OD][OH][OW]; one voxel a float or, LANES 16, 16 channels of
  *   BLOCK16, whose zeros past C stay zeros; y and dx overwritten (=)
+ * A relu before may be fused into the gradient: relu.h, x being its output.
  * Grid: (voxels written in runs of ROW, planes of a sample, n). */
+#include "relu.h"
 #if !defined(ID) || !defined(IH) || !defined(IW) || !defined(OD) || !defined(OH) || !defined(OW)
 #error "give the voxels of input and output: ID IH IW OD OH OW"
 #endif
@@ -83,12 +85,14 @@ __kernel void upsample_forward(__global const float *restrict x, __global float 
     }
 }
 
-__kernel void upsample_backward(__global const float *restrict dy, __global float *restrict dx)
+__kernel void upsample_backward(__global const float *restrict dy, __global float *restrict dx,
+                                __global const float *restrict x)
 {
     const size_t plane = get_global_id(2) * PLANES + get_global_id(1);
     const size_t first = get_global_id(0) * ROW, end = min(first + ROW, IN);
     dy += plane * OUT * LANES;
     dx += plane * IN * LANES;
+    x += plane * IN * LANES;
     for (size_t at = first; at < end; at++) {
         const int iw = (int)(at % IW), ih = (int)(at / IW % IH), id = (int)(at / IW / IH);
         const int last_w = LAST_READER(iw, IW, OW), last_h = LAST_READER(ih, IH, OH);
@@ -105,6 +109,6 @@ __kernel void upsample_backward(__global const float *restrict dy, __global floa
                 }
             }
         }
-        PUT(sum, at, dx);
+        PUT(RELU_DX(sum, GET(x, at)), at, dx);
     }
 }

@@ -74,13 +74,13 @@ static vox_status build(vox_work *w, vox_error *err)
     const int64_t *to = back ? node->in[0].dim : node->out.dim;
     const int64_t sign = back ? 1 : -1, row = cpu ? CPU_ROW : 1;
     const int64_t lanes = w->algo->in == VOX_LAYOUT_BLOCK16 ? 16 : 1;
-    char options[320];
+    char options[336];
     snprintf(options, sizeof options,
              "-DC=%" PRId64 " -DLANES=%" PRId64 " -DROW=%" PRId64 " -DFD=%" PRId64 " -DFH=%" PRId64
              " -DFW=%" PRId64 " -DTD=%" PRId64 " -DTH=%" PRId64 " -DTW=%" PRId64
-             " -DSHIFT_D=%" PRId64 " -DSHIFT_H=%" PRId64 " -DSHIFT_W=%" PRId64,
+             " -DSHIFT_D=%" PRId64 " -DSHIFT_H=%" PRId64 " -DSHIFT_W=%" PRId64 "%s",
              node->out.dim[1], lanes, row, from[2], from[3], from[4], to[2], to[3], to[4],
-             sign * gain(node, 0), sign * gain(node, 1), sign * gain(node, 2));
+             sign * gain(node, 0), sign * gain(node, 1), sign * gain(node, 2), vox_relu_options(w));
     w->number[0] = (to[2] * to[3] * to[4] + row - 1) / row;
     w->number[1] = (node->out.dim[1] + lanes - 1) / lanes;
     return vox_kernel_open(&w->kernel[0], w->problem.dev, "pad.cl", "pad", options, err);
@@ -95,18 +95,20 @@ static vox_status run(vox_work *w, const vox_io *io, vox_error *err)
                            {one, one, one}};
     const vox_arg args[] = {vox_arg_buffer(back ? io->dy->buf : io->x[0]->buf),
                             vox_arg_buffer(back ? io->dx[0]->buf : io->y->buf),
+                            vox_arg_buffer(vox_relu_input(w, io)),
                             vox_arg_f32(back ? 0.0f : (float)a->value)};
-    return vox_kernel_launch(w->kernel[0], &grid, args, 3, err);
+    return vox_kernel_launch(w->kernel[0], &grid, args, 4, err);
 }
 
 #define PLAIN   VOX_LAYOUT_PLAIN, VOX_LAYOUT_PLAIN
 #define BLOCK16 VOX_LAYOUT_BLOCK16, VOX_LAYOUT_BLOCK16
 
-static const vox_algo algos[] = {{"rows", VOX_FORWARD, PLAIN, NULL, seconds, build, run},
-                                 {"rows", VOX_FORWARD, BLOCK16, NULL, seconds, build, run},
-                                 {"rows", VOX_BACKWARD_DATA, PLAIN, NULL, seconds, build, run},
-                                 {"rows", VOX_BACKWARD_DATA, BLOCK16, NULL, seconds, build, run},
-                                 {0}};
+static const vox_algo algos[] = {
+    {"rows", VOX_FORWARD, PLAIN, NULL, seconds, build, run},
+    {"rows", VOX_FORWARD, BLOCK16, NULL, seconds, build, run},
+    {"rows", VOX_BACKWARD_DATA, PLAIN, NULL, seconds, build, run, .fuses_relu = true},
+    {"rows", VOX_BACKWARD_DATA, BLOCK16, NULL, seconds, build, run, .fuses_relu = true},
+    {0}};
 
 const vox_op vox_op_pad = {.name = "pad",
                            .attr_bytes = sizeof(pad_attr),

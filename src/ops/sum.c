@@ -27,10 +27,10 @@ static double seconds(const vox_problem *p)
 
 static vox_status build(vox_work *w, vox_error *err)
 {
-    char options[64];
+    char options[80];
     vox_device *dev = w->problem.dev;
-    snprintf(options, sizeof options, "%s -DINPUTS=%d", vox_flat_options(dev),
-             w->problem.node->inputs);
+    snprintf(options, sizeof options, "%s -DINPUTS=%d%s", vox_flat_options(dev),
+             w->problem.node->inputs, vox_relu_options(w));
     return vox_kernel_open(&w->kernel[0], dev, "sum.cl", "sum", options, err);
 }
 
@@ -77,13 +77,14 @@ static vox_status run_backward(vox_work *w, const vox_io *io, vox_error *err)
 #define PLAIN   VOX_LAYOUT_PLAIN, VOX_LAYOUT_PLAIN
 #define BLOCK16 VOX_LAYOUT_BLOCK16, VOX_LAYOUT_BLOCK16
 
-static const vox_algo add_algos[] = {{"flat", VOX_FORWARD, PLAIN, NULL, seconds, build, run},
-                                     {"flat", VOX_FORWARD, BLOCK16, NULL, seconds, build, run},
-                                     {"flat", VOX_BACKWARD_DATA, PLAIN, NULL, seconds,
-                                      build_backward, run_backward, .fuses_relu = true},
-                                     {"flat", VOX_BACKWARD_DATA, BLOCK16, NULL, seconds,
-                                      build_backward, run_backward, .fuses_relu = true},
-                                     {0}};
+static const vox_algo add_algos[] = {
+    {"flat", VOX_FORWARD, PLAIN, NULL, seconds, build, run, .fuses_relu = true},
+    {"flat", VOX_FORWARD, BLOCK16, NULL, seconds, build, run, .fuses_relu = true},
+    {"flat", VOX_BACKWARD_DATA, PLAIN, NULL, seconds, build_backward, run_backward,
+     .fuses_relu = true},
+    {"flat", VOX_BACKWARD_DATA, BLOCK16, NULL, seconds, build_backward, run_backward,
+     .fuses_relu = true},
+    {0}};
 
 const vox_op vox_op_add = {.name = "add",
                            .min_inputs = 2,

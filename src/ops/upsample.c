@@ -65,9 +65,10 @@ static vox_status build(vox_work *w, vox_error *err)
     w->number[1] = (out[1] + lanes - 1) / lanes;
     snprintf(options, sizeof options,
              "-DID=%" PRId64 " -DIH=%" PRId64 " -DIW=%" PRId64 " -DOD=%" PRId64 " -DOH=%" PRId64
-             " -DOW=%" PRId64 " -DPLANES=%" PRId64 " -DLANES=%" PRId64 " -DROW=%" PRId64 "%s",
+             " -DOW=%" PRId64 " -DPLANES=%" PRId64 " -DLANES=%" PRId64 " -DROW=%" PRId64 "%s%s",
              in[2], in[3], in[4], out[2], out[3], out[4], w->number[1], lanes, row,
-             ((const upsample_attr *)node->attr)->mode == NEAREST ? " -DNEAREST" : "");
+             ((const upsample_attr *)node->attr)->mode == NEAREST ? " -DNEAREST" : "",
+             vox_relu_options(w));
     return vox_kernel_open(&w->kernel[0], w->problem.dev, "upsample.cl",
                            back ? "upsample_backward" : "upsample_forward", options, err);
 }
@@ -79,18 +80,20 @@ static vox_status run(vox_work *w, const vox_io *io, vox_error *err)
     const vox_grid grid = {{(size_t)w->number[0], (size_t)w->number[1], (size_t)io->n},
                            {one, one, one}};
     const vox_arg args[] = {vox_arg_buffer(back ? io->dy->buf : io->x[0]->buf),
-                            vox_arg_buffer(back ? io->dx[0]->buf : io->y->buf)};
-    return vox_kernel_launch(w->kernel[0], &grid, args, 2, err);
+                            vox_arg_buffer(back ? io->dx[0]->buf : io->y->buf),
+                            vox_arg_buffer(vox_relu_input(w, io))};
+    return vox_kernel_launch(w->kernel[0], &grid, args, back ? 3 : 2, err);
 }
 
 #define PLAIN   VOX_LAYOUT_PLAIN, VOX_LAYOUT_PLAIN
 #define BLOCK16 VOX_LAYOUT_BLOCK16, VOX_LAYOUT_BLOCK16
 
-static const vox_algo algos[] = {{"gather", VOX_FORWARD, PLAIN, NULL, seconds, build, run},
-                                 {"gather", VOX_FORWARD, BLOCK16, NULL, seconds, build, run},
-                                 {"gather", VOX_BACKWARD_DATA, PLAIN, NULL, seconds, build, run},
-                                 {"gather", VOX_BACKWARD_DATA, BLOCK16, NULL, seconds, build, run},
-                                 {0}};
+static const vox_algo algos[] = {
+    {"gather", VOX_FORWARD, PLAIN, NULL, seconds, build, run},
+    {"gather", VOX_FORWARD, BLOCK16, NULL, seconds, build, run},
+    {"gather", VOX_BACKWARD_DATA, PLAIN, NULL, seconds, build, run, .fuses_relu = true},
+    {"gather", VOX_BACKWARD_DATA, BLOCK16, NULL, seconds, build, run, .fuses_relu = true},
+    {0}};
 
 const vox_op vox_op_upsample = {.name = "upsample",
                                 .attr_bytes = sizeof(upsample_attr),

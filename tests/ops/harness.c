@@ -291,7 +291,10 @@ static void run_variant(scope *s, vox_device *dev, const vox_algo *a)
     if (!a->fuses_relu || !(small || s->opt->all || strstr(s->c->why, "relu")))
         return;
     p.relu_out = a->pass == VOX_FORWARD;
-    p.relu_in = a->pass == VOX_BACKWARD_DATA ? (1u << s->layer.node.inputs) - 1 : 0;
+    if (a->pass == VOX_BACKWARD_DATA) { /* all inputs; random cases: the last one alone */
+        const unsigned last = 1u << (s->layer.node.inputs - 1);
+        p.relu_in = s->random ? last : 2 * last - 1;
+    }
     run_problem(s, dev, a, &p);
 }
 
