@@ -5,6 +5,13 @@
 #include <inttypes.h>
 #include <string.h>
 
+/* A picture of the device's ceilings and what was measured below them. */
+#define ROOFLINE_OPTION(v)                                                                         \
+    {                                                                                              \
+        .name = "roofline", .value = "FILE.png", .text = &(v),                                     \
+        .help = "draw the figures below the (first) device's ceilings"                             \
+    }
+
 /* Shows or prints the document and frees it. */
 static int show(char *document, bool json)
 {
@@ -50,7 +57,7 @@ static int bench_reduce(int argc, char **argv)
 }
 
 static int measure_step(const char *path, const cli_list *set, const char *devices, int64_t steps,
-                        const vox_methods *methods, bool json)
+                        const vox_methods *methods, const char *roofline, bool json)
 {
     vox_error err = {0};
     vox_experiment *exp = NULL;
@@ -59,7 +66,7 @@ static int measure_step(const char *path, const cli_list *set, const char *devic
     int code;
     if (vox_experiment_open(&exp, path, set->item, set->count, &err) != VOX_OK ||
         vox_ctx_open(&ctx, devices, &err) != VOX_OK ||
-        vox_bench_step(exp, ctx, steps, methods, &document, &err) != VOX_OK)
+        vox_bench_step(exp, ctx, steps, methods, roofline, &document, &err) != VOX_OK)
         code = cli_error(&err);
     else
         code = show(document, json);
@@ -71,13 +78,14 @@ static int measure_step(const char *path, const cli_list *set, const char *devic
 static int bench_step(int argc, char **argv)
 {
     bool json = false;
-    const char *path, *devices = NULL;
+    const char *path, *devices = NULL, *roofline = NULL;
     cli_list set = {0};
     cli_methods chosen = CLI_METHODS_INIT;
     vox_methods methods;
     cli_number steps = {.value = 10, .min = 1, .max = 100000};
     const cli_option options[] = {
         {.name = "steps", .value = "N", .number = &steps, .help = "steps to time (10)"},
+        ROOFLINE_OPTION(roofline),
         CLI_DEVICES_OPTION(devices),
         CLI_METHODS_OPTIONS(chosen),
         CLI_SET_OPTION(set),
@@ -95,7 +103,7 @@ static int bench_step(int argc, char **argv)
     if (code == CLI_GO)
         code = cli_methods_get(&methods, &chosen, "bench step");
     if (code == CLI_GO)
-        code = measure_step(path, &set, devices, steps.value, &methods, json);
+        code = measure_step(path, &set, devices, steps.value, &methods, roofline, json);
     cli_list_release(&set);
     return code;
 }
@@ -117,7 +125,7 @@ static size_t pass_on(const cli_option *options, const char *const *value, int n
 static int bench_conv(int argc, char **argv)
 {
     bool json = false, variants = false;
-    const char *devices = NULL, *value[13] = {NULL};
+    const char *devices = NULL, *value[14] = {NULL};
     const cli_option options[] = {
         {.name = "in", .value = "N,C,D,H,W", .text = &value[0], .help = "shape of the input"},
         {.name = "out", .value = "C", .text = &value[1], .help = "output channels"},
@@ -141,6 +149,7 @@ static int bench_conv(int argc, char **argv)
          .value = "MIB",
          .text = &value[12],
          .help = "most memory of a method's own (a quarter of it)"},
+        ROOFLINE_OPTION(value[13]),
         {.name = "variants", .flag = &variants, .help = "a row for every set of tuning values"},
         CLI_DEVICES_OPTION(devices),
         CLI_JSON_OPTION(json),
@@ -158,12 +167,12 @@ static int bench_conv(int argc, char **argv)
     };
     vox_error err = {0};
     vox_ctx *ctx = NULL;
-    char *document = NULL, name[13][16];
-    const char *args[28];
+    char *document = NULL, name[14][16];
+    const char *args[30];
     int code = cli_parse(&spec, argc, argv, NULL);
     if (code != CLI_GO)
         return code;
-    size_t count = pass_on(options, value, 13, name, args);
+    size_t count = pass_on(options, value, 14, name, args);
     if (variants) {
         args[count++] = "--variants";
         args[count++] = "yes";
@@ -272,7 +281,7 @@ static int bench_peak(int argc, char **argv)
 static int bench_ladder(int argc, char **argv)
 {
     bool json = false;
-    const char *kind, *devices = NULL, *value[8] = {NULL};
+    const char *kind, *devices = NULL, *value[9] = {NULL};
     const cli_option options[] = {
         {.name = "in", .value = "N,C,D,H,W", .text = &value[0], .help = "input (1,32,16,32,32)"},
         {.name = "out", .value = "C", .text = &value[1], .help = "output channels (32)"},
@@ -282,6 +291,7 @@ static int bench_ladder(int argc, char **argv)
         {.name = "dilation", .value = "D,H,W", .text = &value[5], .help = "dilation (1)"},
         {.name = "size", .value = "A,B,...", .text = &value[6], .help = "of the other kinds"},
         {.name = "repeat", .value = "N", .text = &value[7], .help = "timed runs in a turn (7)"},
+        ROOFLINE_OPTION(value[8]),
         CLI_DEVICES_OPTION(devices),
         CLI_JSON_OPTION(json),
         {.name = NULL},
@@ -300,12 +310,12 @@ static int bench_ladder(int argc, char **argv)
     };
     vox_error err = {0};
     vox_ctx *ctx = NULL;
-    char *document = NULL, name[8][16];
-    const char *args[16];
+    char *document = NULL, name[9][16];
+    const char *args[18];
     int code = cli_parse(&spec, argc, argv, &kind);
     if (code != CLI_GO)
         return code;
-    const size_t count = pass_on(options, value, 8, name, args);
+    const size_t count = pass_on(options, value, 9, name, args);
     vox_status s = vox_ctx_open(&ctx, devices, &err);
     if (s == VOX_OK)
         s = vox_bench_ladder(ctx, kind, args, count, &document, &err);

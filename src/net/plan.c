@@ -459,7 +459,8 @@ vox_plan_row vox_plan_row_get(const vox_plan *plan, size_t i)
                           .out = node->out,
                           .relu = step->work.problem.relu_out || step->work.problem.relu_in,
                           .flops = node->op->flops ? node->op->flops(node, step->pass) : 0,
-                          .label = label_of((int)i)};
+                          .label = label_of((int)i),
+                          .node = node};
 }
 
 /* ---- where the NaN came from -------------------------------------------- */

@@ -67,9 +67,10 @@ typedef struct vox_plan_row {
     const char *layer, *op, *algo; /* borrowed from the plan */
     vox_pass pass;
     vox_shape out;
-    bool relu;    /* does the work of a relu layer next to it too */
-    double flops; /* of one sample */
-    int label;    /* its profiling label (vox_device_profile_take) */
+    bool relu;            /* does the work of a relu layer next to it too */
+    double flops;         /* of one sample */
+    int label;            /* its profiling label (vox_device_profile_take) */
+    const vox_node *node; /* what it computes; borrowed from the plan */
 } vox_plan_row;
 
 size_t vox_plan_rows(const vox_plan *plan);

@@ -8,8 +8,12 @@
 #include "train/cases.h"
 #include "train/optimizer.h"
 #include "train/tuning.h"
+#include "tune/op_rows.h"
 #include "tune/peak.h"
+#include "tune/roofline.h"
+#include "tune/tuner.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -27,6 +31,7 @@ typedef struct step_bench {
     double *step_s, *forward_s; /* [steps], sorted in the end */
     double first_step_s;        /* from nothing opened to the first step's end */
     double peak;                /* flop/s of the first device */
+    vox_roofline roof;          /* likewise */
 } step_bench;
 
 static vox_status make_input(step_bench *b, vox_error *err)
@@ -83,6 +88,7 @@ static vox_status bench_open(step_bench *b, vox_ctx *ctx, const vox_methods *met
 
 static void bench_close(step_bench *b)
 {
+    vox_roofline_release(&b->roof);
     vox_optimizer_free(&b->optimizer);
     vox_team_free(&b->team);
     free(b->voxel);
@@ -157,9 +163,21 @@ static void put_times(vox_json *j, const char *key, const double *sorted, int64_
 typedef struct layer_row {
     const char *layer, *op, *pass, *algo;
     double flops; /* 0: not counted */
+    double bytes; /* that have to move at least */
     int label;
     bool relu; /* a relu layer is fused into it */
 } layer_row;
+
+static vox_status add_point(step_bench *b, const layer_row *row, double seconds, vox_error *err)
+{
+    static const char *const shorter[] = {"fwd", "bwd data", "bwd weights"};
+    char label[80];
+    int pass = 0;
+    while (pass < VOX_PASSES - 1 && strcmp(vox_pass_names[pass], row->pass) != 0)
+        pass++;
+    snprintf(label, sizeof label, "%s %s", row->layer, shorter[pass]);
+    return vox_roofline_add(&b->roof, label, pass, row->flops, row->bytes, seconds, err);
+}
 
 /* Books a label's time since the last call as one row of the document. */
 static vox_status put_row(step_bench *b, vox_json *j, const layer_row *row, double *sum,
@@ -187,15 +205,14 @@ static vox_status put_row(step_bench *b, vox_json *j, const layer_row *row, doub
     }
     vox_json_number(j, "share_of_step", seconds / median);
     vox_json_end(j, '}');
-    return s;
+    return add_point(b, row, seconds, err);
 }
 
 static vox_status put_layers(step_bench *b, vox_json *j, int64_t samples, vox_error *err)
 {
-    static const char *const pass[] = {"forward", "backward_data", "backward_weights"};
     static const layer_row others[] = {
-        {"(update)", "optimizer", "update", "", 0, VOX_LABEL_UPDATE, false},
-        {"(transfer)", "copy", "transfer", "", 0, VOX_LABEL_TRANSFER, false},
+        {"(update)", "optimizer", "update", "", 0, 0, VOX_LABEL_UPDATE, false},
+        {"(transfer)", "copy", "transfer", "", 0, 0, VOX_LABEL_TRANSFER, false},
     };
     const vox_plan *plan = vox_replica_plan(vox_team_replica(b->team, 0));
     double sum = 0;
@@ -203,8 +220,14 @@ static vox_status put_layers(step_bench *b, vox_json *j, int64_t samples, vox_er
     vox_json_begin(j, "layers", '[');
     for (size_t i = 0; s == VOX_OK && i < vox_plan_rows(plan); i++) {
         vox_plan_row r = vox_plan_row_get(plan, i);
-        const layer_row row = {r.layer, r.op,  pass[r.pass], r.algo, r.flops * (double)samples,
-                               r.label, r.relu};
+        const layer_row row = {r.layer,
+                               r.op,
+                               vox_pass_names[r.pass],
+                               r.algo,
+                               r.flops * (double)samples,
+                               vox_op_bytes(r.node, r.pass, samples),
+                               r.label,
+                               r.relu};
         s = put_row(b, j, &row, &sum, err);
     }
     for (size_t i = 0; s == VOX_OK && i < sizeof others / sizeof *others; i++)
@@ -284,8 +307,23 @@ static vox_status report(step_bench *b, vox_ctx *ctx, vox_json *j, vox_error *er
     return s;
 }
 
+static vox_status draw_roofline(step_bench *b, const char *path, vox_error *err)
+{
+    vox_device *dev = vox_replica_device(vox_team_replica(b->team, 0));
+    vox_copy_rate copy;
+    vox_status s = vox_peak_copy(dev, &copy, err);
+    if (s != VOX_OK)
+        return s;
+    b->roof.peak = b->peak;
+    b->roof.copy = copy.bytes_per_s;
+    snprintf(b->roof.title, sizeof b->roof.title, "%s, batch %lld, on %s", b->exp->name,
+             (long long)b->batch, vox_device_get(dev)->name);
+    return vox_roofline_write(&b->roof, path, err);
+}
+
 vox_status vox_bench_step(const vox_experiment *exp, vox_ctx *ctx, int64_t steps,
-                          const vox_methods *methods, char **json, vox_error *err)
+                          const vox_methods *methods, const char *roofline, char **json,
+                          vox_error *err)
 {
     const vox_methods defaults = {0};
     step_bench b = {.exp = exp, .batch = exp->train.batch, .steps = steps};
@@ -306,6 +344,8 @@ vox_status vox_bench_step(const vox_experiment *exp, vox_ctx *ctx, int64_t steps
         s = measure_peak(&b, err);
     if (s == VOX_OK)
         s = report(&b, ctx, &j, err);
+    if (s == VOX_OK && roofline)
+        s = draw_roofline(&b, roofline, err);
     if (s == VOX_OK) {
         *json = vox_json_take(&j, err);
         s = *json ? VOX_OK : VOX_ERR_MEMORY;

@@ -5,9 +5,11 @@
 #include "base/thread.h"
 #include "tune/conv_trial.h"
 #include "tune/peak.h"
+#include "tune/roofline.h"
 #include "tune/tuner.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,6 +21,7 @@ typedef struct bench {
     char *key;
     double peak; /* flop/s */
     vox_json *json;
+    vox_roofline *roof; /* of the first device; NULL: none is drawn */
 } bench;
 
 /* ---- what a plan would take ---- */
@@ -116,6 +119,16 @@ static void write_row(const bench *b, const vox_algo *a, const vox_problem *p, b
     vox_json_end(b->json, '}');
 }
 
+static vox_status add_point(const bench *b, const vox_algo *a, const vox_problem *p,
+                            const vox_conv_timing *t, vox_error *err)
+{
+    char name[VOX_ALGO_TEXT], label[80];
+    if (!b->roof)
+        return VOX_OK;
+    snprintf(label, sizeof label, "%s %s", vox_conv_passes[a->pass], vox_algo_text(a, p, name));
+    return vox_roofline_add(b->roof, label, (int)a->pass, t->flops, t->bytes, t->time.median, err);
+}
+
 static bool is_wanted(const bench *b, const vox_algo *a, const vox_problem *p, bool chosen)
 {
     char name[VOX_ALGO_TEXT];
@@ -143,20 +156,42 @@ static vox_status bench_method(const bench *b, const vox_algo *a, int variant, b
         return VOX_OK;
     }
     vox_status s = vox_conv_measure(b->r, b->data, &p, a, &t, err);
-    if (s == VOX_OK && t.done)
-        write_row(b, a, &p, chosen, &t);
-    return s;
+    if (s != VOX_OK || !t.done)
+        return s;
+    write_row(b, a, &p, chosen, &t);
+    return add_point(b, a, &p, &t, err);
+}
+
+/* The ceilings and the words of the picture. */
+static vox_status begin_roofline(const bench *b, vox_error *err)
+{
+    char in[96], kernel[96];
+    vox_copy_rate copy;
+    const int64_t *k = b->r->attr.kernel;
+    const vox_shape taps = {3, {k[0], k[1], k[2]}};
+    vox_status s = vox_peak_copy(b->p.dev, &copy, err);
+    if (s != VOX_OK)
+        return s;
+    b->roof->peak = b->peak;
+    b->roof->copy = copy.bytes_per_s;
+    snprintf(b->roof->title, sizeof b->roof->title, "conv %s to %lld, kernel %s, on %s",
+             vox_shape_text(&b->r->in, in), (long long)b->r->attr.out,
+             vox_shape_text(&taps, kernel), vox_device_get(b->p.dev)->name);
+    return VOX_OK;
 }
 
 static vox_status bench_device(vox_json *j, const vox_conv_request *r, const vox_conv_data *d,
-                               vox_device *dev, vox_error *err)
+                               vox_device *dev, vox_roofline *roof, vox_error *err)
 {
     bench b = {.r = r,
                .data = d,
                .p = {.node = &r->node, .dev = dev, .n_max = d->n, .training = true},
-               .json = j};
+               .json = j,
+               .roof = roof};
     method chosen[VOX_PASSES] = {{0}};
     vox_status s = vox_peak_flops(dev, &b.peak, err);
+    if (s == VOX_OK && roof)
+        s = begin_roofline(&b, err);
     if (s == VOX_OK)
         s = tune(&b, err);
     if (s == VOX_OK)
@@ -180,6 +215,7 @@ vox_status vox_bench_conv(vox_ctx *ctx, const char *const *args, size_t count, c
     vox_conv_request r;
     vox_conv_data data;
     vox_json j = {0};
+    vox_roofline roof = {.count = 0};
     vox_status s = vox_conv_request_read(&r, args, count, err);
     if (s == VOX_OK)
         s = vox_conv_data_open(&data, &r, err);
@@ -187,8 +223,12 @@ vox_status vox_bench_conv(vox_ctx *ctx, const char *const *args, size_t count, c
         return s;
     vox_json_begin(&j, NULL, '[');
     for (size_t i = 0; s == VOX_OK && i < vox_ctx_device_count(ctx); i++)
-        s = bench_device(&j, &r, &data, vox_ctx_get(ctx, i), err);
+        s = bench_device(&j, &r, &data, vox_ctx_get(ctx, i), r.roofline && i == 0 ? &roof : NULL,
+                         err);
     vox_json_end(&j, ']');
+    if (s == VOX_OK && r.roofline)
+        s = vox_roofline_write(&roof, r.roofline, err);
+    vox_roofline_release(&roof);
     vox_conv_data_release(&data);
     if (s != VOX_OK) {
         vox_str_release(&j.text);

@@ -6,13 +6,15 @@
 #include "base/text.h"
 #include "tune/ladder.h"
 #include "tune/peak.h"
+#include "tune/roofline.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define ROUNDS 3
+#define ROUNDS    3
+#define MOST_ARGS 32
 
 static const vox_ladder *const ladders[] = {&vox_ladder_conv, &vox_ladder_gemm, &vox_ladder_reduce,
                                             &vox_ladder_softmax};
@@ -100,17 +102,31 @@ static void put_rung(vox_json *j, const climb *c, const char *device, const vox_
     vox_json_end(j, '}');
 }
 
-static void put_device(vox_json *j, climb *c, const vox_device_desc *d)
+/* roof: NULL, or where the rungs become points; rungs of GPUs have a colour of their own. */
+static vox_status put_device(vox_json *j, climb *c, const vox_device_desc *d, vox_roofline *roof,
+                             vox_error *err)
 {
-    double first = 0;
-    for (size_t i = 0; c->ladder->rung[i].name; i++) {
+    double first = 0, flops, bytes;
+    vox_status s = VOX_OK;
+    c->ladder->work(c->state, &flops, &bytes);
+    if (roof) {
+        roof->peak = c->peak;
+        roof->copy = c->copy;
+        snprintf(roof->title, sizeof roof->title, "ladder %s, on %s", c->ladder->kind, d->name);
+    }
+    for (size_t i = 0; s == VOX_OK && c->ladder->rung[i].name; i++) {
+        const vox_rung *rung = &c->ladder->rung[i];
         vox_rung_figure *f = c->figure[i];
         if (!f[0].done)
             continue;
         qsort(f, ROUNDS, sizeof *f, by_time);
         first = first > 0 ? first : f[ROUNDS / 2].time.median;
-        put_rung(j, c, d->name, &c->ladder->rung[i], f, first);
+        put_rung(j, c, d->name, rung, f, first);
+        if (roof)
+            s = vox_roofline_add(roof, rung->name, strcmp(rung->made_for, "GPU") == 0, flops, bytes,
+                                 f[ROUNDS / 2].time.median, err);
     }
+    return s;
 }
 
 /* ---- arguments ---- */
@@ -158,24 +174,49 @@ static const vox_ladder *find_ladder(const char *kind, vox_error *err)
     return NULL;
 }
 
+/* "--roofline" is for all kinds; the rest are the kind's own. */
+static vox_status take_roofline(const char *const *args, size_t *count, const char **rest,
+                                const char **roofline, vox_error *err)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < *count; i++) {
+        if (i % 2 == 0 && strcmp(args[i], "--roofline") == 0 && i + 1 < *count) {
+            *roofline = args[++i];
+            continue;
+        }
+        if (kept == MOST_ARGS)
+            return vox_fail(err, VOX_ERR_USAGE, "bench ladder: too many arguments");
+        rest[kept++] = args[i];
+    }
+    *count = kept;
+    return VOX_OK;
+}
+
 vox_status vox_bench_ladder(vox_ctx *ctx, const char *kind, const char *const *args, size_t count,
                             char **json, vox_error *err)
 {
+    const char *rest[MOST_ARGS], *roofline = NULL;
     vox_json j = {0};
+    vox_roofline roof = {.count = 0};
     climb c = {.ladder = find_ladder(kind, err)};
     *json = NULL;
     if (!c.ladder)
         return VOX_ERR_USAGE;
-    vox_status s = c.ladder->open(&c.state, args, count, err);
+    vox_status s = take_roofline(args, &count, rest, &roofline, err);
+    if (s == VOX_OK)
+        s = c.ladder->open(&c.state, rest, count, err);
     if (s != VOX_OK)
         return s;
     vox_json_begin(&j, NULL, '[');
     for (size_t i = 0; s == VOX_OK && i < vox_ctx_device_count(ctx); i++) {
         s = measure(&c, vox_ctx_get(ctx, i), err);
         if (s == VOX_OK)
-            put_device(&j, &c, vox_ctx_device(ctx, i));
+            s = put_device(&j, &c, vox_ctx_device(ctx, i), roofline && i == 0 ? &roof : NULL, err);
     }
     vox_json_end(&j, ']');
+    if (s == VOX_OK && roofline)
+        s = vox_roofline_write(&roof, roofline, err);
+    vox_roofline_release(&roof);
     c.ladder->close(c.state);
     if (s != VOX_OK) {
         vox_str_release(&j.text);

@@ -266,7 +266,7 @@ static void the_bench_needs_no_data(void **state)
     char *json = NULL;
     vox_experiment *exp = training_experiment(sets);
     assert_ok(vox_ctx_open(&ctx, "all", &err));
-    assert_ok(vox_bench_step(exp, ctx, 3, NULL, &json, &err));
+    assert_ok(vox_bench_step(exp, ctx, 3, NULL, NULL, &json, &err));
     static const char *const keys[] = {
         "\"experiment\": \"small\", \"batch\": 3",
         "\"step_s\": {\"median\": ",
@@ -282,7 +282,7 @@ static void the_bench_needs_no_data(void **state)
         if (!strstr(json, keys[i]))
             fail_msg("no %s in %s", keys[i], json);
     vox_string_free(&json);
-    assert_error(vox_bench_step(exp, ctx, 0, NULL, &json, &err), VOX_ERR_USAGE, "0 steps");
+    assert_error(vox_bench_step(exp, ctx, 0, NULL, NULL, &json, &err), VOX_ERR_USAGE, "0 steps");
     vox_ctx_free(&ctx);
     vox_experiment_free(&exp);
 }

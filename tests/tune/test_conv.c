@@ -3,6 +3,7 @@
 #include "test.h"
 
 #include <math.h>
+#include <unistd.h>
 
 #include "ops/harness.h"
 #include "tune/conv_check.h"
@@ -184,6 +185,25 @@ static void test_bench_one_algorithm(void **state)
     assert_only(*state, "chosen", "\"chosen\": true");
 }
 
+static void test_bench_picture(void **state)
+{
+    char path[] = "/tmp/voxcl-conv-XXXXXX";
+    const char *args[] = {"--in",     "1,2,3,4,5", "--out",  "5",   "--kernel",   "1",
+                          "--repeat", "1",         "--pass", "fwd", "--roofline", path};
+    char *json = NULL;
+    vox_error err = {0};
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    close(fd);
+#ifdef VOXCL_WITH_PNG
+    assert_ok(vox_bench_conv(*state, args, 12, &json, &err));
+#else
+    assert_error(vox_bench_conv(*state, args, 12, &json, &err), VOX_ERR_UNSUPPORTED, "PNG");
+#endif
+    vox_string_free(&json);
+    unlink(path);
+}
+
 static size_t count_of(const char *text, const char *word)
 {
     size_t n = 0;
@@ -244,6 +264,7 @@ int main(void)
         cmocka_unit_test(test_golden),         cmocka_unit_test(test_bench_arguments),
         cmocka_unit_test(test_bench_rows),     cmocka_unit_test(test_bench_one_algorithm),
         cmocka_unit_test(test_bench_variants), cmocka_unit_test(test_bench_tuned),
+        cmocka_unit_test(test_bench_picture),
     };
     return cmocka_run_group_tests(tests, open_devices, close_devices);
 }

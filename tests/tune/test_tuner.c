@@ -187,7 +187,7 @@ static void a_network_is_tuned(void **state)
     assert_ok(vox_plan_tuned(g, problem.dev, &opt, &row, &rows, &err));
     assert_int_equal(rows, tuner.measured + tuner.known);
     for (size_t i = 0; i < rows; i++)
-        if (!row[i].measured)
+        if (!row[i].measured && strcmp(row[i].algo, "fused") != 0)
             fail_msg("%s %s: not measured", row[i].layer, vox_pass_names[row[i].pass]);
     free(row);
     vox_plan *plan = NULL;
