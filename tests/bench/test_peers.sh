@@ -47,11 +47,13 @@ printf 'tiny 2 3 4 5 6 5 3 3 3 1 2 1 1 1 1\nimage 1 3 1 9 9 5 1 3 3 1 2 2 0 1 1\
 if "$python" -c 'import torch' 2> /dev/null || /usr/bin/python3 -c 'import torch' 2> /dev/null; then
     run=(--shapes "$work/shapes.txt" --only tiny --only image --rounds 1 --repeat 1)
     expect 0 'PyTorch [0-9.]+.* tiny +fwd .* tiny +bwd_data .* tiny +bwd_weights .* image +bwd_weights' "${run[@]}"
+    expect 0 'all +voxcl is faster in [0-9]+ of 6 rows; geometric mean' "${run[@]}" --tune off
     expect 0 '"rows": \[ .*"pass": "bwd_weights"' "${run[@]}" --json
     "$python" -c '
 import json, sys
 d = json.load(open(sys.argv[1]))
 assert [r["name"] for r in d["rows"]] == ["tiny"] * 3 + ["image"] * 3, d
+assert d["summary"]["all"]["rows"] == 6 and d["summary"]["fwd"]["rows"] == 2, d
 assert all(r["voxcl_s"] > 0 and r["torch_s"] > 0 and r["voxcl_gflops"] > 0 for r in d["rows"]), d
 ' "$work/out" || failures=$((failures + 1))
     checks=$((checks + 1))
