@@ -61,11 +61,13 @@ vox_status vox_plan_tune(const vox_graph *graph, vox_device *dev, const vox_plan
     task *list = vox_calloc(((size_t)graph->layers + 1) * VOX_PASSES, sizeof *list, "tuning", err);
     const size_t total = list ? list_tasks(list, &w, dev, opt) : 0;
     s = list ? VOX_OK : VOX_ERR_MEMORY;
-    for (size_t i = 0; i < total && s == VOX_OK; i++) {
-        const vox_problem p = problem_of(&w, list[i].layer, dev, opt);
+    for (size_t i = 0; i < 2 * total && s == VOX_OK; i++) { /* every pass, before any variant */
+        const task *t = &list[i % total];
+        const vox_problem p = problem_of(&w, t->layer, dev, opt);
+        tuner->round = i < total ? VOX_TUNER_ALGORITHMS : VOX_TUNER_VARIANTS;
         if (news)
-            news(user, (int64_t)i, (int64_t)total, p.node->name, list[i].pass);
-        s = vox_tuner_measure(tuner, &p, list[i].pass, err);
+            news(user, (int64_t)i, (int64_t)(2 * total), p.node->name, t->pass);
+        s = vox_tuner_measure(tuner, &p, t->pass, err);
     }
     free(list);
     vox_wiring_release(&w);

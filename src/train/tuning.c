@@ -75,8 +75,9 @@ static vox_status measure(tuning *t, vox_error *err)
     }
     if (s == VOX_OK)
         vox_log(VOX_LOG_INFO,
-                "tuning: %" PRId64 " passes measured, %" PRId64 " known, %" PRId64 " left out",
-                t->tuner.measured, t->tuner.known, t->tuner.skipped);
+                "tuning: %" PRId64 " passes measured, %" PRId64 " known, %" PRId64
+                " left out; %" PRId64 " with variants left out",
+                t->tuner.measured, t->tuner.known, t->tuner.skipped, t->tuner.unfinished);
     return s;
 }
 

@@ -13,9 +13,9 @@
 #define RUNS            3
 #define GIVE_UP         3.0 /* times the best */
 #define COMPILE_SECONDS 10.0
-#define CHECK_SECONDS   1.0  /* the baseline's share of samples is about this long */
+#define CHECK_SECONDS   0.25 /* the baseline's share of samples is about this long */
 #define CLEARLY         0.5  /* a first run of so many seconds is not slow by compiling alone */
-#define HOPELESS        20.0 /* times the best, by the rule, which is not that wrong */
+#define HOPELESS        8.0  /* times the best, by the rule, which is not that wrong */
 #define NEAR            1.5  /* times the best: of these algorithms the variants are tried */
 #define MAX_CANDIDATES  64
 
@@ -42,8 +42,12 @@ typedef struct session {
     bool begun;   /* trial, check_n, want and baseline_s are there */
     int64_t check_n;
     vox_trial_result want;
-    double best;                       /* seconds; INFINITY: none yet */
-    double baseline_s;                 /* of its run on check_n samples */
+    double best;               /* seconds; INFINITY: none yet */
+    double best_rule;          /* what the rule says of that one */
+    double baseline_s;         /* of its run on check_n samples */
+    vox_trial_tensors tensors; /* of the last candidate, in its layouts */
+    vox_layout in, out;
+    bool open;                         /* they are there */
     vox_finding found[MAX_CANDIDATES]; /* [tried] */
     int tried;
 } session;
@@ -136,10 +140,12 @@ static vox_status run_baseline(session *m, vox_error *err)
         s = vox_work_build(&w, m->p, m->baseline, err);
     if (s == VOX_OK)
         s = vox_trial_clear(&d, err);
-    const double start = m->t->now();
-    if (s == VOX_OK)
+    for (int i = 0; i < 2 && s == VOX_OK; i++) { /* again, if the first may have been compiling */
+        const double start = m->t->now();
         s = vox_trial_run(&d, &w, m->check_n, err);
-    m->baseline_s = m->t->now() - start;
+        m->baseline_s = m->t->now() - start;
+        i += m->baseline_s > CLEARLY;
+    }
     if (s == VOX_OK)
         s = vox_trial_read(&m->want, &m->trial, &d, m->check_n, err);
     vox_work_release(&w);
@@ -232,17 +238,36 @@ static vox_status try_on(session *m, const candidate *c, vox_trial_tensors *d, v
     return time_runs(m, d, w, compile_s, warm_s, f, err);
 }
 
-/* The baseline ran already; if that was clearly slow it is not run again. */
+/* The baseline ran already; if that was slow it is not run again. */
 static bool is_known_slow(const session *m, const candidate *c)
 {
-    return c->algo == m->baseline && c->problem.variant == 0 && m->baseline_s > CLEARLY &&
+    return c->algo == m->baseline && c->problem.variant == 0 &&
            scaled(m, m->baseline_s) > GIVE_UP * m->best;
+}
+
+static void close_tensors(session *m)
+{
+    if (m->open)
+        vox_trial_close(&m->tensors);
+    m->open = false;
+}
+
+/* Those of the last candidate serve the next one of the same layouts. */
+static vox_status open_tensors(session *m, const vox_algo *a, vox_error *err)
+{
+    if (m->open && m->in == a->in && m->out == a->out)
+        return VOX_OK;
+    close_tensors(m);
+    m->in = a->in;
+    m->out = a->out;
+    vox_status s = vox_trial_open(&m->tensors, &m->trial, a, err);
+    m->open = s == VOX_OK;
+    return s;
 }
 
 static vox_status try_candidate(session *m, const candidate *c, vox_finding *f, vox_error *err)
 {
     const vox_algo *a = c->algo;
-    vox_trial_tensors d = {0};
     vox_work w = {0};
     vox_error why = {0};
     *f = (vox_finding){.pass = a->pass, .in = a->in, .out = a->out};
@@ -251,11 +276,12 @@ static vox_status try_candidate(session *m, const candidate *c, vox_finding *f, 
         f->seconds = scaled(m, m->baseline_s);
         return VOX_OK;
     }
-    vox_status s = vox_trial_open(&d, &m->trial, a, &why);
+    vox_status s = open_tensors(m, a, &why);
     if (s == VOX_OK)
-        s = try_on(m, c, &d, &w, f, &why);
+        s = try_on(m, c, &m->tensors, &w, f, &why);
     vox_work_release(&w);
-    vox_trial_close(&d);
+    if (s != VOX_OK)
+        close_tensors(m);
     if (s == VOX_ERR_MEMORY) {
         if (err)
             *err = why;
@@ -266,8 +292,10 @@ static vox_status try_candidate(session *m, const candidate *c, vox_finding *f, 
         vox_log(VOX_LOG_INFO, "not chosen: %s %s by algorithm %s: %s: %s", m->p->node->op->name,
                 vox_pass_names[a->pass], f->algo, why.message, why.detail);
     }
-    if (f->verdict == VOX_VERDICT_TIMED)
-        m->best = fmin(m->best, f->seconds);
+    if (f->verdict == VOX_VERDICT_TIMED && f->seconds < m->best) {
+        m->best = f->seconds;
+        m->best_rule = c->rule;
+    }
     return VOX_OK;
 }
 
@@ -279,7 +307,8 @@ static vox_status try_all(session *m, bool *all, vox_error *err)
     for (int i = 0; i < m->candidates && s == VOX_OK && *all; i++) {
         const candidate *c = &m->candidate[i];
         *all = m->t->now() <= m->t->until;
-        const bool hopeless = c->problem.variant == 0 && c->rule > HOPELESS * m->best;
+        const bool hopeless =
+            c->problem.variant == 0 && c->rule > HOPELESS * fmax(m->best, m->best_rule);
         if (*all && (c->algo == m->baseline || !hopeless))
             s = try_candidate(m, c, &m->found[m->tried++], err);
     }
@@ -334,22 +363,27 @@ static vox_status try_round(session *m, bool whole, bool *done, vox_error *err)
 /* First the algorithms, then the variants of the good ones. */
 static vox_status measure(session *m, vox_error *err)
 {
-    vox_status s = VOX_OK;
+    const bool variants = m->t->round != VOX_TUNER_ALGORITHMS;
     bool done = true, measured = false;
-    if (m->t->again || !vox_finddb_knows(m->t->db, m->key, m->pass)) {
+    vox_status s = VOX_OK;
+    const bool knows = vox_finddb_knows(m->t->db, m->key, m->pass);
+    if (m->t->round != VOX_TUNER_VARIANTS && (m->t->again || !knows)) {
         list_algos(m);
         s = try_round(m, true, &done, err);
         measured = true;
     }
-    if (s == VOX_OK && done) {
+    if (s == VOX_OK && done && variants) {
         list_variants(m);
         measured = measured || m->candidates > 0;
         if (m->candidates > 0)
             s = try_round(m, false, &done, err);
     }
-    m->t->measured += measured && done;
-    m->t->skipped += !done;
-    m->t->known += !measured;
+    if (m->t->round != VOX_TUNER_VARIANTS) {
+        m->t->measured += measured && done;
+        m->t->skipped += !done;
+        m->t->known += !measured;
+    }
+    m->t->unfinished += variants && !done;
     return s;
 }
 
@@ -359,11 +393,12 @@ vox_status vox_tuner_measure(vox_tuner *t, const vox_problem *p, vox_pass pass, 
     char *key = m ? vox_finddb_key(p, err) : NULL;
     vox_status s = m && key ? VOX_OK : err && m ? err->code : VOX_ERR_MEMORY;
     if (s == VOX_OK) {
-        *m = (session){.t = t, .p = p, .key = key, .pass = pass, .best = INFINITY};
+        *m = (session){.t = t, .p = p, .key = key, .pass = pass, .best = INFINITY, .best_rule = 0};
         m->baseline = find_baseline(m);
         m->cap = t->workspace ? t->workspace : vox_device_free_bytes(p->dev) / 4;
         if (m->baseline)
             s = measure(m, err);
+        close_tensors(m);
         vox_trial_result_release(&m->want);
         vox_trial_release(&m->trial);
     }
