@@ -9,12 +9,11 @@
  *   coefficient: gradient clipping; negative: nothing is to change
  *   param, grad, avg, avg2, most [blocks][BLOCK]; used [blocks]: elements of each block that belong
  *   to a trainable tensor, the rest is left alone
- * Grid: as sgd.cl. */
-#if !defined(BLOCK) || !defined(BLOCKS) || !defined(V) || !defined(DECOUPLED) || !defined(AMSGRAD)
-#error "BLOCK, BLOCKS, V, DECOUPLED and AMSGRAD must be given"
+ * Grid and blocks: update.h. */
+#if !defined(DECOUPLED) || !defined(AMSGRAD)
+#error "DECOUPLED and AMSGRAD must be given"
 #endif
-#define ITEM (BLOCKS == 1 ? V : BLOCK * BLOCKS) /* floats per item */
-#include "flat.h"
+#include "update.h"
 
 /* The update of one vector or float, written for both; decay: see DECOUPLED. */
 #define ADAM_UPDATE(type, load, store)                                                             \
@@ -36,8 +35,6 @@
         }                                                                                          \
         store(p - rate * m / (sqrt(top) * root + eps), param + i);                                 \
     }
-#define LOAD1(p)     (*(p))
-#define STORE1(v, p) *(p) = (v)
 
 __kernel void adam(__global float *restrict param, __global const float *restrict grad,
                    __global float *restrict avg, __global float *avg2, __global float *most,
@@ -45,19 +42,8 @@ __kernel void adam(__global float *restrict param, __global const float *restric
                    uint blocks, float rate, float decay, float beta1, float take1, float beta2,
                    float take2, float root, float eps)
 {
-    const size_t begin = get_global_id(0) * ITEM;
     const float scale = *coefficient;
     if (scale < 0.0f)
         return;
-    for (size_t at = begin; at < begin + ITEM && at < (size_t)blocks * BLOCK;
-         at += min(ITEM, BLOCK)) {
-        const size_t block = at / BLOCK;
-        /* Of this item's part of the block, the elements in use. */
-        const size_t end = min(at + min(ITEM, BLOCK), block * BLOCK + used[block]);
-        size_t i = at;
-        for (; i + V <= end; i += V)
-            ADAM_UPDATE(floatv, LOAD, STORE)
-        for (; i < end; i++)
-            ADAM_UPDATE(float, LOAD1, STORE1)
-    }
+    FOR_USED(used, blocks, ADAM_UPDATE)
 }

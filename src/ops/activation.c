@@ -17,14 +17,6 @@ static const vox_attr elu_attrs[] = {{"alpha", VOX_ATTR_FLOAT, offsetof(activati
                                       "minus the value that large negative inputs come near"},
                                      {0}};
 
-static vox_status infer(const vox_node *node, const vox_shape *in, vox_shape *out, vox_error *err)
-{
-    (void)node;
-    (void)err;
-    *out = in[0];
-    return VOX_OK;
-}
-
 static double seconds(const vox_problem *p)
 {
     return vox_flat_seconds(p, 2 * (double)vox_sample_floats(&p->node->out, VOX_LAYOUT_PLAIN));
@@ -110,7 +102,7 @@ static vox_status backward(vox_work *w, const vox_io *io, vox_error *err)
                                   .attrs = table,                                                  \
                                   .min_inputs = 1,                                                 \
                                   .max_inputs = 1,                                                 \
-                                  .infer = infer,                                                  \
+                                  .infer = vox_infer_same,                                         \
                                   .algos = word##_algos,                                           \
                                   .backward_reads_y = true}
 

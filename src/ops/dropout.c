@@ -19,14 +19,6 @@ static const vox_attr attrs[] = {{"p", VOX_ATTR_FLOAT, offsetof(dropout_attr, p)
                                   NULL, "drop whole channels instead of single elements"},
                                  {0}};
 
-static vox_status infer(const vox_node *node, const vox_shape *in, vox_shape *out, vox_error *err)
-{
-    (void)node;
-    (void)err;
-    *out = in[0];
-    return VOX_OK;
-}
-
 static double seconds(const vox_problem *p)
 {
     double floats = (double)vox_sample_floats(&p->node->out, VOX_LAYOUT_PLAIN);
@@ -111,6 +103,6 @@ const vox_op vox_op_dropout = {.name = "dropout",
                                .attrs = attrs,
                                .min_inputs = 1,
                                .max_inputs = 1,
-                               .infer = infer,
+                               .infer = vox_infer_same,
                                .algos = algos,
                                .training_only = true};

@@ -89,6 +89,14 @@ int64_t vox_sample_floats(const vox_shape *s, vox_layout layout)
     return channels * voxels;
 }
 
+vox_status vox_infer_same(const vox_node *node, const vox_shape *in, vox_shape *out, vox_error *err)
+{
+    (void)node;
+    (void)err;
+    *out = in[0];
+    return VOX_OK;
+}
+
 vox_status vox_work_build(vox_work *w, const vox_problem *p, const vox_algo *a, vox_error *err)
 {
     memset(w, 0, sizeof *w);

@@ -204,6 +204,10 @@ vox_buffer *vox_relu_input(const vox_work *w, const vox_io *io);
 double vox_rule_seconds(const vox_device *dev, double flops, double flop_share, double bytes,
                         double byte_share);
 
+/* infer of layers whose output has the input's shape. */
+vox_status vox_infer_same(const vox_node *node, const vox_shape *in, vox_shape *out,
+                          vox_error *err);
+
 vox_status vox_work_build(vox_work *w, const vox_problem *p, const vox_algo *a, vox_error *err);
 void vox_work_release(vox_work *w);
 uint64_t vox_work_bytes(const vox_work *w); /* of its scratch buffers */

@@ -1,14 +1,6 @@
 /* relu.c - y = max(x, 0), NaN passing through as in PyTorch. */
 #include "ops/flat.h"
 
-static vox_status infer(const vox_node *node, const vox_shape *in, vox_shape *out, vox_error *err)
-{
-    (void)node;
-    (void)err;
-    *out = in[0];
-    return VOX_OK;
-}
-
 static double seconds(const vox_problem *p)
 {
     return vox_flat_seconds(p, 2 * (double)vox_sample_floats(&p->node->out, VOX_LAYOUT_PLAIN));
@@ -56,7 +48,7 @@ static const vox_algo algos[] = {
 const vox_op vox_op_relu = {.name = "relu",
                             .min_inputs = 1,
                             .max_inputs = 1,
-                            .infer = infer,
+                            .infer = vox_infer_same,
                             .algos = algos,
                             .backward_reads_y = true,
                             .relu = true};

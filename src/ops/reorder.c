@@ -1,14 +1,6 @@
 /* reorder.c - y = x in another layout: the planner's, between layers that want different ones. */
 #include "ops/layout.h"
 
-static vox_status infer(const vox_node *node, const vox_shape *in, vox_shape *out, vox_error *err)
-{
-    (void)node;
-    (void)err;
-    *out = in[0];
-    return VOX_OK;
-}
-
 #define TO_BLOCK VOX_LAYOUT_PLAIN, VOX_LAYOUT_BLOCK16
 #define TO_PLAIN VOX_LAYOUT_BLOCK16, VOX_LAYOUT_PLAIN
 
@@ -24,6 +16,6 @@ static const vox_algo algos[] = {
 const vox_op vox_op_reorder = {.name = "reorder",
                                .min_inputs = 1,
                                .max_inputs = 1,
-                               .infer = infer,
+                               .infer = vox_infer_same,
                                .algos = algos,
                                .internal = true};

@@ -4,14 +4,6 @@
 
 #include "ops/op.h"
 
-static vox_status infer(const vox_node *node, const vox_shape *in, vox_shape *out, vox_error *err)
-{
-    (void)node;
-    (void)err;
-    *out = in[0];
-    return VOX_OK;
-}
-
 static int64_t voxels(const vox_node *node)
 {
     return node->out.dim[2] * node->out.dim[3] * node->out.dim[4];
@@ -63,6 +55,6 @@ static const vox_algo algos[] = {
 const vox_op vox_op_softmax = {.name = "softmax",
                                .min_inputs = 1,
                                .max_inputs = 1,
-                               .infer = infer,
+                               .infer = vox_infer_same,
                                .algos = algos,
                                .backward_reads_y = true};
