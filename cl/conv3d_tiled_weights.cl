@@ -1,8 +1,9 @@
 /* conv3d_tiled_weights.cl - the weights' gradient for GPUs as an implicit matrix product, its long
  * dimension split over work-groups.
  *
- *   part[s][o, (c,tap)] = sum over split s of (n,p):  dy[n,o,p] * x[n,c,p*S - P + tap*L]     (=)
- *   bias_part[s][o]     = sum over split s of (n,p):  dy[n,o,p]            if there is a bias (=)
+ *   part[first + s][o, (c,tap)] = sum over split s of (n,p):
+ *                                                   dy[n,o,p] * x[n,c,p*S - P + tap*L]       (=)
+ *   bias_part[first + s][o]     = sum over split s of (n,p):  dy[n,o,p]    if there is a bias (=)
  *
  * conv3d_sums.cl then adds the parts up.  x [N][CI][ID][IH][IW], dy [N][CO][OD][OH][OW].
  *
@@ -95,7 +96,7 @@ inline void put(__global float *row, int column, float4 v)
 
 __kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void
 conv3d_tiled_weights(__global const float *x, __global const float *dy, __global float *part,
-                     __global float *bias_part, int batch, int splits)
+                     __global float *bias_part, int batch, int splits, int first)
 {
     __local float4 a[2][TK * PITCH_A], b[2][TK * PITCH_B];
     __local positions at[2];
@@ -166,7 +167,7 @@ conv3d_tiled_weights(__global const float *x, __global const float *dy, __global
         barrier(CLK_LOCAL_MEM_FENCE);
     }
 
-    const size_t row0 = s * CO + (size_t)g * COG + m0;
+    const size_t row0 = (first + s) * CO + (size_t)g * COG + m0;
 #pragma unroll
     for (int i = 0; i < RM; i++) {
         const int m = ROW_OF(ly, i);

@@ -143,6 +143,23 @@ void vox_conv_tiled_weights_variant_text(const vox_problem *p, int i, char text[
 vox_status vox_conv_tiled_weights_build(vox_work *w, vox_error *err);
 vox_status vox_conv_tiled_weights_run(vox_work *w, const vox_io *io, vox_error *err);
 
+bool vox_conv_winograd_fits(const vox_problem *p);
+bool vox_conv_winograd_data_fits(const vox_problem *p);
+double vox_conv_winograd_seconds(const vox_problem *p);
+double vox_conv_winograd_data_seconds(const vox_problem *p);
+double vox_conv_winograd_weights_seconds(const vox_problem *p);
+int vox_conv_winograd_variants(const vox_problem *p);
+int vox_conv_winograd_data_variants(const vox_problem *p);
+int vox_conv_winograd_weights_variants(const vox_problem *p);
+void vox_conv_winograd_variant_text(const vox_problem *p, int i, char text[VOX_VARIANT_TEXT]);
+void vox_conv_winograd_data_variant_text(const vox_problem *p, int i, char text[VOX_VARIANT_TEXT]);
+void vox_conv_winograd_weights_variant_text(const vox_problem *p, int i,
+                                            char text[VOX_VARIANT_TEXT]);
+vox_status vox_conv_winograd_build(vox_work *w, vox_error *err);
+vox_status vox_conv_winograd_run(vox_work *w, const vox_io *io, vox_error *err);
+vox_status vox_conv_winograd_weights_build(vox_work *w, vox_error *err);
+vox_status vox_conv_winograd_weights_run(vox_work *w, const vox_io *io, vox_error *err);
+
 bool vox_conv_gemm_fits(const vox_problem *p);
 double vox_conv_gemm_seconds(const vox_problem *p);
 vox_status vox_conv_gemm_build(vox_work *w, vox_error *err);

@@ -304,15 +304,17 @@ vox_status vox_product_run(vox_work *w, int kernel, int table, const vox_product
 
 #define SIDE 16 /* of the blocks that conv3d_tiled_pack.cl turns */
 
-vox_status vox_product_pack_build(vox_work *w, int kernel, int packed, int source,
-                                  const vox_product *p, vox_error *err)
+int64_t vox_product_row_stride(const vox_product *p)
+{
+    return p->back ? p->s.taps : p->s.ci / p->s.groups * p->s.taps;
+}
+
+vox_status vox_product_weights_build(vox_work *w, int packed, int source, const vox_product *p,
+                                     vox_error *err)
 {
     static const char what[] = "the order of packed weights";
-    vox_status status = vox_kernel_open(&w->kernel[kernel], w->problem.dev, "conv3d_tiled_pack.cl",
-                                        "conv3d_tiled_pack", "", err);
-    if (status == VOX_OK)
-        status =
-            vox_conv_scratch(w, packed, p->s.groups * p->depth * p->pitch, "packed weights", err);
+    vox_status status =
+        vox_conv_scratch(w, packed, p->s.groups * p->depth * p->pitch, "packed weights", err);
     int32_t *place =
         status == VOX_OK ? vox_calloc((size_t)p->depth, sizeof *place, what, err) : NULL;
     if (!place)
@@ -326,6 +328,12 @@ vox_status vox_product_pack_build(vox_work *w, int kernel, int packed, int sourc
     status = open_ints(w, source, place, p->depth, what, err);
     free(place);
     return status;
+}
+
+vox_status vox_product_pack_build(vox_work *w, int kernel, vox_error *err)
+{
+    return vox_kernel_open(&w->kernel[kernel], w->problem.dev, "conv3d_tiled_pack.cl",
+                           "conv3d_tiled_pack", "", err);
 }
 
 vox_status vox_product_pack_run(vox_work *w, int kernel, int packed, int source,
@@ -342,7 +350,7 @@ vox_status vox_product_pack_run(vox_work *w, int kernel, int packed, int source,
                             vox_arg_i32((int32_t)p->rows),
                             vox_arg_i32((int32_t)p->depth),
                             vox_arg_i32((int32_t)p->pitch),
-                            vox_arg_i32((int32_t)(p->back ? s->taps : cig * s->taps)),
+                            vox_arg_i32((int32_t)vox_product_row_stride(p)),
                             vox_arg_u64((uint64_t)(s->co / s->groups * cig * s->taps))};
     return vox_kernel_launch(w->kernel[kernel], &grid, args, 8, err);
 }

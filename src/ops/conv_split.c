@@ -97,16 +97,17 @@ vox_status vox_split_build(vox_work *w, int kernel, vox_split *p, vox_error *err
                            &p->tile, err);
 }
 
-vox_status vox_split_run(vox_work *w, int kernel, const vox_split *p, vox_buffer *x, vox_buffer *dy,
-                         vox_buffer *parts, vox_buffer *bias_parts, int64_t n, vox_error *err)
+vox_status vox_split_run(vox_work *w, int kernel, const vox_split *p, const vox_split_io *io,
+                         vox_error *err)
 {
     const vox_tile *t = vox_tile_get(p->tile);
     const size_t items = (size_t)vox_tile_items(t);
     const int64_t tiles = vox_divide_up(p->rows, t->m) * vox_divide_up(p->columns, t->n);
     const vox_grid grid = {{(size_t)tiles * items, (size_t)(p->s.groups * p->splits), 1},
                            {items, 1, 1}};
-    const vox_arg args[] = {vox_arg_buffer(x),       vox_arg_buffer(dy),
-                            vox_arg_buffer(parts),   vox_arg_buffer(bias_parts),
-                            vox_arg_i32((int32_t)n), vox_arg_i32((int32_t)p->splits)};
-    return vox_kernel_launch(w->kernel[kernel], &grid, args, 6, err);
+    const vox_arg args[] = {vox_arg_buffer(io->x),          vox_arg_buffer(io->dy),
+                            vox_arg_buffer(io->parts),      vox_arg_buffer(io->bias_parts),
+                            vox_arg_i32((int32_t)io->n),    vox_arg_i32((int32_t)p->splits),
+                            vox_arg_i32((int32_t)io->first)};
+    return vox_kernel_launch(w->kernel[kernel], &grid, args, 7, err);
 }

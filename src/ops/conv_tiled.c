@@ -78,7 +78,9 @@ vox_status vox_conv_tiled_build(vox_work *w, vox_error *err)
     vox_product p = product_of(&w->problem, w->algo->pass == VOX_BACKWARD_DATA);
     vox_status status = vox_product_build(w, PRODUCT, TABLE, &p, vox_relu_options(w), err);
     w->number[TILE] = p.tile;
-    return status == VOX_OK ? vox_product_pack_build(w, PACK, PACKED, SOURCE, &p, err) : status;
+    if (status == VOX_OK)
+        status = vox_product_weights_build(w, PACKED, SOURCE, &p, err);
+    return status == VOX_OK ? vox_product_pack_build(w, PACK, err) : status;
 }
 
 vox_status vox_conv_tiled_run(vox_work *w, const vox_io *io, vox_error *err)
@@ -144,8 +146,12 @@ vox_status vox_conv_tiled_weights_run(vox_work *w, const vox_io *io, vox_error *
     const vox_conv_shape s = vox_conv_shape_get(w->problem.node);
     const vox_split k = vox_split_with(&s, w->number[SPLITS], (int)w->number[TILE]);
     vox_kernel *const sum = w->kernel[SUM];
-    vox_status status = vox_split_run(w, SPLIT, &k, io->x[0]->buf, io->dy->buf, w->scratch[PARTS],
-                                      w->scratch[BIAS_PARTS], io->n, err);
+    const vox_split_io split = {.n = io->n,
+                                .x = io->x[0]->buf,
+                                .dy = io->dy->buf,
+                                .parts = w->scratch[PARTS],
+                                .bias_parts = w->scratch[BIAS_PARTS]};
+    vox_status status = vox_split_run(w, SPLIT, &k, &split, err);
     if (status == VOX_OK)
         status = vox_conv_parts_run(sum, w->scratch[PARTS], io->dparam[0], s.co * k.columns,
                                     k.splits, io->accumulate, err);

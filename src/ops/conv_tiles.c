@@ -19,9 +19,11 @@ static const vox_tile tiles[VOX_TILES] = {
     {32, 64, 16, 4, 4},  /* 128 */
     {16, 64, 16, 4, 4},  /* 64 */
     {32, 32, 16, 4, 4},  /* 64 */
+    {16, 32, 16, 4, 4},  /* 32 */
 };
-#define WORSE 2.5 /* times the cost of the best: such tiles are not tried, the rule is not as bad  \
-                   */
+#define WORSE                                                                                      \
+    2.5 /* times the cost of the best: such tiles are not tried, the rule is not as bad            \
+         */
 
 int64_t vox_divide_up(int64_t a, int64_t b)
 {

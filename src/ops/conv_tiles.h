@@ -16,7 +16,7 @@ typedef struct vox_tile {
 
 int64_t vox_divide_up(int64_t a, int64_t b);
 
-#define VOX_TILES 8
+#define VOX_TILES 9
 const vox_tile *vox_tile_get(int i);
 int64_t vox_tile_items(const vox_tile *t); /* of a work-group */
 /* Whether work-groups and local memory of the device are large enough. */
@@ -70,10 +70,14 @@ typedef struct vox_product_io {
 } vox_product_io;
 vox_status vox_product_run(vox_work *w, int kernel, int table, const vox_product *p,
                            const vox_product_io *io, vox_error *err);
-/* Packing of PyTorch's weights: w->kernel[kernel] and w->scratch[source] (the places in w that go
- * to packed[g][k]), w->scratch[packed]. */
-vox_status vox_product_pack_build(vox_work *w, int kernel, int packed, int source,
-                                  const vox_product *p, vox_error *err);
+/* Room for packed weights in w->scratch[packed], and in w->scratch[source] where in a group's
+ * weights each of their k lies (row 0's; -1: nowhere). */
+vox_status vox_product_weights_build(vox_work *w, int packed, int source, const vox_product *p,
+                                     vox_error *err);
+/* How far apart the weights of neighbouring rows lie. */
+int64_t vox_product_row_stride(const vox_product *p);
+/* Packing of PyTorch's weights, after vox_product_weights_build. */
+vox_status vox_product_pack_build(vox_work *w, int kernel, vox_error *err);
 vox_status vox_product_pack_run(vox_work *w, int kernel, int packed, int source,
                                 const vox_product *p, vox_buffer *weight, vox_error *err);
 
@@ -94,8 +98,14 @@ int vox_split_list(const vox_conv_shape *s, int64_t n_max, const vox_device *dev
 double vox_split_seconds(const vox_split *p, int64_t n_max, const vox_device *dev);
 /* Opens w->kernel[kernel]; p->tile may change, the splits stay. */
 vox_status vox_split_build(vox_work *w, int kernel, vox_split *p, vox_error *err);
-/* parts [splits][co][ci / groups][taps]; bias_parts [splits][co], may be NULL. */
-vox_status vox_split_run(vox_work *w, int kernel, const vox_split *p, vox_buffer *x, vox_buffer *dy,
-                         vox_buffer *parts, vox_buffer *bias_parts, int64_t n, vox_error *err);
+typedef struct vox_split_io {
+    int64_t n;
+    vox_buffer *x, *dy;
+    vox_buffer *parts;      /* [...][co][ci / groups][taps], written from number `first` on */
+    vox_buffer *bias_parts; /* [...][co], may be NULL */
+    int64_t first;
+} vox_split_io;
+vox_status vox_split_run(vox_work *w, int kernel, const vox_split *p, const vox_split_io *io,
+                         vox_error *err);
 
 #endif
