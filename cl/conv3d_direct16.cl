@@ -22,7 +22,7 @@
  * needs no shuffles, local memory or barriers.  R*Q of 16 to 28 hides the latency of the
  * multiply-add and still fits into 32 registers.
  * Rows that reach over the edge are first copied between zeros, so that the inner loop never tests
- * a position and nothing is read outside the tensor. */
+ * a position and nothing is read outside the tensor (it may be asked for, which does no harm). */
 #pragma OPENCL FP_CONTRACT ON
 #include "conv.h"
 #include "relu.h"
@@ -108,6 +108,11 @@ inline int tap_offset(int phase, int k)
     return phase * 0 + k * LW;
 }
 #endif
+
+/* The next row that a tile reads is this much further, or if kernels are one row high, what the
+ * next tile reads.  It is asked for while this one is being multiplied: a core looks ahead some hundred
+ * instructions at most, which a tile's multiply-adds fill. */
+#define AHEAD (KH > 1 ? LH * FW : R * STEP)
 
 /* a[R][Q] += the products of one row of taps over 16 input channels.  x: the SPAN positions.
  *
@@ -210,6 +215,8 @@ conv3d_direct16(__global const float16 *from, __global const float16 *w,
                             from + (((n * FB + b) * FD + fd) * FH + fh) * FW + first;
                         for (int i = low; i < high; i++)
                             row[i] = f[i];
+                        for (int i = 0; i < SPAN; i++)
+                            FETCH_AHEAD(f + AHEAD + i);
                         __global const float16 *v =
                             w + (size_t)((wb * KD + kd) * KH + kh) * (KW * 16 * Q);
                         multiply_add(a, (const float *)row, v, phase);
