@@ -89,6 +89,7 @@ static void put_rung(vox_json *j, const climb *c, const char *device, const vox_
     vox_json_number(j, "min", sorted[0].time.median);
     vox_json_number(j, "max", sorted[ROUNDS - 1].time.median);
     vox_json_end(j, '}');
+    vox_json_number(j, "device_s", sorted[ROUNDS / 2].time.device);
     if (c->ladder->memory) {
         vox_json_number(j, "gb_per_s", bytes / seconds * 1e-9);
         vox_json_number(j, "copy_share", bytes / seconds / c->copy);

@@ -99,6 +99,7 @@ static const vox_rung rungs[] = {
     {"direct16 4x1", "CPU", "4 positions share each weight vector"},
     {"direct16 4x2", "CPU", "2 blocks of output channels share each input"},
     {"direct16", "CPU", "the tile that suits the row, rows shared out"},
+    {"winograd16", "CPU", "fewer multiplications: tiles of input and output are transformed"},
     {"first16", "CPU", "plain input for few channels, taps in the inner loop"},
     {NULL, NULL, NULL}};
 
