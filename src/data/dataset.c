@@ -400,13 +400,15 @@ vox_status vox_dataset_load(vox_dataset *set, struct vox_pool *pool, vox_error *
     return s;
 }
 
-vox_status vox_dataset_get(vox_dataset *set, size_t i, float *out, vox_error *err)
+vox_status vox_dataset_get(vox_dataset *set, size_t i, float *out, int32_t *label, vox_error *err)
 {
     if (i >= set->count) {
         vox_fail(err, VOX_ERR_USAGE, "there is no such case");
         vox_detail(err, "case %zu of %zu", i, set->count);
         return VOX_ERR_USAGE;
     }
+    if (label)
+        *label = set->item[i].label;
     if (!set->cache || !set->cache[i])
         return read_case(set, i, out, err);
     memcpy(out, set->cache[i], set->sample * sizeof *out);
@@ -443,6 +445,12 @@ const char *vox_dataset_case(const vox_dataset *set, size_t i)
 int32_t vox_dataset_label(const vox_dataset *set, size_t i)
 {
     return set->item[i].label;
+}
+
+size_t vox_dataset_labels(const vox_dataset *set)
+{
+    (void)set;
+    return 1;
 }
 
 size_t vox_dataset_bad_count(const vox_dataset *set)

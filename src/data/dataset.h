@@ -42,6 +42,7 @@ size_t vox_dataset_classes(const vox_dataset *set); /* their number; labels are 
 const char *vox_dataset_class(const vox_dataset *set, size_t label); /* its name, never NULL */
 const char *vox_dataset_case(const vox_dataset *set, size_t i); /* path or finding, for messages */
 int32_t vox_dataset_label(const vox_dataset *set, size_t i);
+size_t vox_dataset_labels(const vox_dataset *set); /* labels of a sample: 1 */
 
 /* Reads and prepares all cases on the threads of `pool` (NULL: the caller's), so that a bad one is
  * found before training, and keeps as many as the cache holds.  Fails at the first bad case in
@@ -51,16 +52,16 @@ vox_status vox_dataset_load(vox_dataset *set, struct vox_pool *pool, vox_error *
 size_t vox_dataset_bad_count(const vox_dataset *set);
 const char *vox_dataset_bad(const vox_dataset *set, size_t i); /* "path: why" */
 
-/* Copies case i's prepared voxels into out [C*D*H*W]; from the cache, else read anew.
- * Safe to call from several threads at once. */
-vox_status vox_dataset_get(vox_dataset *set, size_t i, float *out, vox_error *err);
+/* Copies case i's prepared voxels into out [C*D*H*W] and its labels into label (NULL: not wanted);
+ * from the cache, else read anew.  Safe to call from several threads at once. */
+vox_status vox_dataset_get(vox_dataset *set, size_t i, float *out, int32_t *label, vox_error *err);
 
 /* ---- batches ahead of the devices ---- */
 
 /* One batch in host memory, valid until the next vox_loader_next. */
 typedef struct vox_batch {
     const float *voxel;       /* [n, C, D, H, W] */
-    const int32_t *label;     /* [n] */
+    const int32_t *label;     /* [n, vox_dataset_labels] */
     const size_t *case_index; /* [n] */
     size_t n;                 /* the last batch of an epoch may be smaller */
     uint64_t epoch;

@@ -16,7 +16,7 @@
 typedef struct slot {
     vox_batch batch;    /* what the caller sees */
     float *voxel;       /* [options.batch, sample] */
-    int32_t *label;     /* [options.batch] */
+    int32_t *label;     /* [options.batch, labels] */
     size_t *case_index; /* [options.batch] */
     size_t done;        /* samples that are there, failed ones included */
     size_t failed;      /* the lowest sample that failed; SIZE_MAX: none */
@@ -26,9 +26,9 @@ typedef struct slot {
 struct vox_loader {
     vox_dataset *set;
     vox_loader_options opt;
-    size_t count, sample; /* cases; voxels each */
-    size_t *order;        /* [count], of the epoch being handed out */
-    pthread_t *thread;    /* [threads] */
+    size_t count, sample, labels; /* cases; voxels and labels of each */
+    size_t *order;                /* [count], of the epoch being handed out */
+    pthread_t *thread;            /* [threads] */
     size_t threads;
     pthread_mutex_t lock; /* guards all below */
     pthread_cond_t work;  /* a buffer became free, or it is time to quit */
@@ -69,10 +69,8 @@ static void begin_batch(vox_loader *l)
     }
     size_t left = l->count - (size_t)l->first;
     size_t n = left < l->opt.batch ? left : l->opt.batch;
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < n; i++)
         s->case_index[i] = l->order[l->first + i];
-        s->label[i] = vox_dataset_label(l->set, s->case_index[i]);
-    }
     s->batch = (vox_batch){s->voxel, s->label, s->case_index, n, l->epoch, l->first};
     s->done = 0;
     s->failed = SIZE_MAX;
@@ -112,8 +110,8 @@ static void *reader(void *arg)
     while (next_item(l, &s, &i)) {
         vox_error error = {0};
         pthread_mutex_unlock(&l->lock);
-        vox_status status =
-            vox_dataset_get(l->set, s->case_index[i], s->voxel + i * l->sample, &error);
+        vox_status status = vox_dataset_get(l->set, s->case_index[i], s->voxel + i * l->sample,
+                                            s->label + i * l->labels, &error);
         pthread_mutex_lock(&l->lock);
         if (status != VOX_OK && i < s->failed) { /* the first in order, whoever comes first */
             s->failed = i;
@@ -151,7 +149,7 @@ static vox_status make_ring(vox_loader *l, vox_error *err)
     for (size_t i = 0; i < l->slots; i++) {
         slot *s = &l->ring[i];
         s->voxel = fits ? vox_aligned(64, bytes, "batch buffers", err) : NULL;
-        s->label = vox_calloc(batch, sizeof *s->label, "batch buffers", err);
+        s->label = vox_calloc(batch, l->labels * sizeof *s->label, "batch buffers", err);
         s->case_index = vox_calloc(batch, sizeof *s->case_index, "batch buffers", err);
         if (!s->voxel || !s->label || !s->case_index)
             return vox_fail_memory(err, "batch buffers", bytes);
@@ -190,6 +188,7 @@ vox_status vox_loader_open(vox_loader **out, vox_dataset *set, const vox_loader_
     l->opt = *opt;
     l->count = vox_dataset_count(set);
     l->sample = vox_dataset_sample(set);
+    l->labels = vox_dataset_labels(set);
     if (l->opt.batch > l->count)
         l->opt.batch = l->count;
     l->slots = (opt->ahead ? opt->ahead : 1) + 1;

@@ -47,6 +47,11 @@ const vox_shape *vox_graph_edge_shape(const vox_graph *g, int edge)
     return edge == 0 ? &g->input : &g->layer[edge - 1].node.out;
 }
 
+size_t vox_graph_labels(const vox_graph *g)
+{
+    return (size_t)vox_shape_count(&g->loss.node.in[1]);
+}
+
 /* Element i of parameter p is a function of (seed, p, i) alone. */
 static void init_uniform(const vox_graph_param *p, int index, uint64_t seed, float *value)
 {

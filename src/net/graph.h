@@ -35,8 +35,9 @@ typedef struct vox_graph {
 
 /* A tensor of one sample, or a parameter, holds at most this many elements. */
 #define VOX_GRAPH_MAX_ELEMENTS ((int64_t)1 << 34)
-#define VOX_GRAPH_MAX_LAYERS   500 /* so that every step of a plan has a profiling label of its own \
-                                    */
+#define VOX_GRAPH_MAX_LAYERS                                                                       \
+    500 /* so that every step of a plan has a profiling label of its own                           \
+         */
 
 /* network: the `network:` map.  Errors carry file:line:column and, for shapes, the layer's name and
  * all the shapes involved. */
@@ -45,6 +46,9 @@ void vox_graph_free(vox_graph **graph);
 
 int64_t vox_graph_parameters(const vox_graph *g, bool trainable_only); /* without padding */
 int vox_graph_find_param(const vox_graph *g, const char *name);        /* -1: none */
+
+/* Labels of one sample: one for each voxel of the network's output, so 1 for a classifier. */
+size_t vox_graph_labels(const vox_graph *g);
 
 /* Floating-point operations for one sample: forward, or a whole training step (no gradient of
  * the input). */

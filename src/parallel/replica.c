@@ -13,6 +13,7 @@ struct vox_replica {
     vox_augment *augment; /* NULL: none */
     vox_buffer *stage;    /* pinned, flat_floats; NULL where device memory is host memory */
     size_t sample_floats; /* of one input */
+    size_t sample_labels; /* vox_graph_labels */
     vox_share early;      /* uploaded into the plan's next input; n 0: nothing is */
     char title[160];
 
@@ -98,6 +99,7 @@ static vox_status build(vox_replica *r, void *arg, vox_error *err)
         s = vox_buffer_open(&r->stage, r->dev, g->flat_floats * sizeof(float), VOX_BUFFER_PINNED,
                             "the host's copy of the gradients", err);
     r->sample_floats = (size_t)vox_sample_floats(&g->input, VOX_LAYOUT_PLAIN);
+    r->sample_labels = vox_graph_labels(g);
     return s;
 }
 
@@ -179,8 +181,8 @@ static vox_status upload(vox_replica *r, const vox_share *share, vox_error *err)
     vox_status s = vox_buffer_write(vox_plan_input(r->plan)->buf, 0, share->voxel,
                                     n * r->sample_floats * sizeof(float), false, err);
     if (s == VOX_OK && share->label)
-        s = vox_buffer_write(vox_plan_labels(r->plan)->buf, 0, share->label, n * sizeof(int32_t),
-                             false, err);
+        s = vox_buffer_write(vox_plan_labels(r->plan)->buf, 0, share->label,
+                             n * r->sample_labels * sizeof(int32_t), false, err);
     return s;
 }
 
@@ -195,7 +197,7 @@ static vox_status upload_next(vox_replica *r, const vox_share *next, vox_error *
                                            n * r->sample_floats * sizeof(float), err);
     if (s == VOX_OK)
         s = vox_buffer_write_beside(vox_plan_next_labels(r->plan), 0, next->label,
-                                    n * sizeof(int32_t), err);
+                                    n * r->sample_labels * sizeof(int32_t), err);
     if (s == VOX_OK)
         r->early = *next;
     return s;

@@ -54,7 +54,7 @@ enum {
 /* One share of a batch; pointers stay valid until the work is done. */
 typedef struct vox_share {
     const float *voxel;   /* [n, C, D, H, W] */
-    const int32_t *label; /* [n]; NULL: no losses wanted (only vox_replica_forward) */
+    const int32_t *label; /* [n, vox_graph_labels]; NULL: no losses (only vox_replica_forward) */
     int64_t n, first;     /* samples, and the global index of the first */
     uint64_t step;
     float scale; /* of the losses' gradient: 1 / samples of the whole batch */

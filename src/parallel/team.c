@@ -29,6 +29,7 @@ struct vox_team {
     vox_tree tree;
     vox_pool *pool;        /* sums; NULL with one device */
     size_t sample_floats;  /* of one input */
+    size_t sample_labels;  /* as vox_graph_labels */
     const float *weights;  /* replica 0's, while the others copy them */
     bool *ran[WORK_KINDS]; /* [batch + 1]: a batch of so many samples was computed before */
     vox_replica_fn update; /* the caller's */
@@ -139,6 +140,7 @@ vox_status vox_team_open(vox_team **out, const vox_ctx *ctx, const vox_team_opti
     team->batch = opt->batch;
     team->size = vox_ctx_device_count(ctx);
     team->sample_floats = (size_t)vox_sample_floats(&opt->graph->input, VOX_LAYOUT_PLAIN);
+    team->sample_labels = vox_graph_labels(opt->graph);
     vox_status s = make_lists(team, err);
     if (s == VOX_OK)
         s = open_replicas(team, ctx, opt, err);
@@ -170,6 +172,12 @@ void vox_team_free(vox_team **teamp)
 size_t vox_team_size(const vox_team *team)
 {
     return team->size;
+}
+
+size_t vox_team_output(const vox_team *team)
+{
+    return (size_t)vox_sample_floats(vox_graph_edge_shape(team->graph, team->graph->layers),
+                                     VOX_LAYOUT_PLAIN);
 }
 
 vox_replica *vox_team_replica(vox_team *team, size_t i)
@@ -257,7 +265,7 @@ static vox_share share_of(const vox_team *team, size_t i, const vox_team_batch *
     const int64_t first = team->first[i];
     return (vox_share){
         .voxel = batch->voxel + (size_t)first * team->sample_floats,
-        .label = batch->label ? batch->label + first : NULL,
+        .label = batch->label ? batch->label + (size_t)first * team->sample_labels : NULL,
         .n = team->count[i],
         .first = first,
         .step = batch->step,
@@ -420,11 +428,8 @@ vox_status vox_team_eval(vox_team *team, const vox_team_batch *batch, float *out
     vox_status s = share_out(team, batch, loss, err);
     if (s != VOX_OK)
         return s;
-    for (size_t i = 0; i < team->size; i++) {
-        const vox_tensor *y = vox_plan_output(vox_replica_plan(team->member[i].replica));
-        size_t floats = (size_t)vox_sample_floats(&y->shape, VOX_LAYOUT_PLAIN);
-        team->member[i].output = output + (size_t)team->first[i] * floats;
-    }
+    for (size_t i = 0; i < team->size; i++)
+        team->member[i].output = output + (size_t)team->first[i] * vox_team_output(team);
     return run_batch(team, WORK_EVAL, batch->n, eval_job, err);
 }
 

@@ -31,6 +31,8 @@ vox_status vox_team_open(vox_team **out, const vox_ctx *ctx, const vox_team_opti
 void vox_team_free(vox_team **team);
 
 size_t vox_team_size(const vox_team *team);
+/* Floats of one sample's output. */
+size_t vox_team_output(const vox_team *team);
 vox_replica *vox_team_replica(vox_team *team, size_t i); /* borrowed; 0 holds the optimiser */
 /* Who computes how many of a full batch's samples, and the tree's drawing; several lines. */
 void vox_team_describe(const vox_team *team, vox_str *text);
@@ -42,7 +44,7 @@ vox_status vox_team_get_params(vox_team *team, float *flat, vox_error *err);
 /* A batch in host memory, all of it borrowed for the call. */
 typedef struct vox_team_batch {
     const float *voxel;   /* [n, C, D, H, W] */
-    const int32_t *label; /* [n]; NULL in vox_team_eval: no losses */
+    const int32_t *label; /* [n, labels of a sample]; NULL in vox_team_eval: no losses */
     int64_t n;            /* 1..batch */
     uint64_t step;
     /* The batch that will come next, uploaded while this one is computed, or NULL; its memory must

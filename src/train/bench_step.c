@@ -40,9 +40,11 @@ static vox_status make_input(step_bench *b, vox_error *err)
     size_t n = (size_t)b->batch, steps = (size_t)b->steps;
     size_t sample = (size_t)vox_sample_floats(&b->exp->graph->input, VOX_LAYOUT_PLAIN);
     b->voxel = vox_calloc(n, sample * sizeof(float), what, err);
-    b->label = vox_calloc(n, sizeof *b->label, what, err);
+    size_t labels = n * vox_graph_labels(b->exp->graph);
+    b->label = vox_calloc(labels, sizeof *b->label, what, err);
     b->loss = vox_calloc(n, sizeof *b->loss, what, err);
-    b->output = vox_calloc(n, (size_t)b->classes * sizeof(float), what, err);
+    const vox_shape *out = vox_graph_edge_shape(b->exp->graph, b->exp->graph->layers);
+    b->output = vox_calloc(n, (size_t)vox_shape_count(out) * sizeof(float), what, err);
     b->flat = vox_calloc(b->exp->graph->flat_floats, sizeof(float), "weights", err);
     b->step_s = vox_calloc(steps, sizeof(double), what, err);
     b->forward_s = vox_calloc(steps, sizeof(double), what, err);
@@ -52,7 +54,7 @@ static vox_status make_input(step_bench *b, vox_error *err)
     vox_random_init(&r, 1, VOX_RANDOM_SYNTH, 0, 0, 0);
     for (size_t i = 0; i < n * sample; i++)
         b->voxel[i] = 2 * vox_random_uniform(&r) - 1;
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < labels; i++)
         b->label[i] = (int32_t)((int64_t)i % b->classes);
     return VOX_OK;
 }

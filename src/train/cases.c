@@ -10,21 +10,17 @@
 
 vox_status vox_cases_classes(const vox_graph *graph, int64_t *classes, vox_error *err)
 {
-    const vox_shape *out = &graph->layer[graph->layers - 1].node.out;
+    const vox_shape *out = vox_graph_edge_shape(graph, graph->layers);
     char text[96];
-    *classes = out->dim[1];
-    if (out->dim[2] * out->dim[3] * out->dim[4] != 1) {
-        vox_fail(err, VOX_ERR_UNSUPPORTED, "only classifiers can be trained and evaluated yet");
-        vox_detail(err, "the network's output is %s, not one number for each class",
-                   vox_shape_text(out, text));
-        return vox_hint(err, "end the network with flatten and dense");
-    }
-    if (*classes < 2 || *classes > VOX_CLASSES_MAX) {
-        vox_fail(err, VOX_ERR_INPUT, "a classifier needs 2 to %d outputs", VOX_CLASSES_MAX);
-        return vox_detail(err, "the last layer \"%s\" has %lld",
-                          graph->layer[graph->layers - 1].node.name, (long long)*classes);
-    }
-    return VOX_OK;
+    bool voxels = vox_graph_labels(graph) > 1;
+    *classes = voxels && out->dim[1] == 1 ? 2 : out->dim[1];
+    if (*classes >= 2 && *classes <= VOX_CLASSES_MAX)
+        return VOX_OK;
+    vox_fail(err, VOX_ERR_INPUT, "a network needs 2 to %d outputs, one for each class",
+             VOX_CLASSES_MAX);
+    vox_detail(err, "the last layer \"%s\" gives %s", vox_graph_edge_name(graph, graph->layers),
+               vox_shape_text(out, text));
+    return VOX_ERR_INPUT;
 }
 
 /* ---- classes ---------------------------------------------------------------- */
@@ -65,6 +61,23 @@ static vox_status name_classes(vox_cases *c, int64_t classes, vox_class_names *n
     return VOX_OK;
 }
 
+/* One label a case, or one a voxel: the network and the data must agree. */
+static vox_status check_labels(const vox_cases *c, const vox_graph *graph, vox_error *err)
+{
+    size_t labels = vox_dataset_labels(c->set), want = vox_graph_labels(graph);
+    char text[96];
+    if (labels == want)
+        return VOX_OK;
+    vox_fail(err, VOX_ERR_INPUT, "the %s data has %zu label%s a case, the network wants %zu",
+             c->what, labels, labels == 1 ? "" : "s", want);
+    vox_detail(err, "the network's last layer \"%s\" gives %s",
+               vox_graph_edge_name(graph, graph->layers),
+               vox_shape_text(vox_graph_edge_shape(graph, graph->layers), text));
+    return vox_hint(err, want > 1 ? "a classifier ends with flatten and dense"
+                                  : "give each image its label, or a network with an output for "
+                                    "every voxel");
+}
+
 static vox_status match_classes(vox_cases *c, const vox_class_names *names, vox_error *err)
 {
     for (size_t i = 0; i < vox_dataset_classes(c->set); i++) {
@@ -101,6 +114,8 @@ vox_status vox_cases_open(vox_cases *c, const vox_experiment *exp, const vox_yam
     opt.class_name = (const char *const *)names->name;
     opt.class_count = names->count;
     vox_status s = vox_dataset_open(&c->set, spec, exp->data.prepare, &opt, err);
+    if (s == VOX_OK)
+        s = check_labels(c, exp->graph, err);
     if (s == VOX_OK && names->count == 0)
         s = name_classes(c, classes, names, err);
     if (s == VOX_OK) {
@@ -128,7 +143,8 @@ void vox_cases_release(vox_cases *c)
 
 void vox_cases_labels(const vox_cases *c, const vox_batch *batch, int32_t *out)
 {
-    for (size_t i = 0; i < batch->n; i++)
+    size_t count = batch->n * vox_dataset_labels(c->set);
+    for (size_t i = 0; i < count; i++)
         out[i] = c->class_of[batch->label[i]];
 }
 
@@ -155,20 +171,25 @@ size_t vox_cases_report_bad(const vox_cases *c)
 /* ---- evaluation --------------------------------------------------------------- */
 
 typedef struct eval_room {
-    float *output, *score, *loss; /* of one batch */
+    float *output, *score, *loss; /* of one batch; score: classifiers' */
     int32_t *label;
+    size_t labels, outputs; /* of one sample */
     vox_metrics metrics;
 } eval_room;
 
-static vox_status room_open(eval_room *r, int64_t batch, int64_t classes, vox_error *err)
+static vox_status room_open(eval_room *r, const vox_graph *graph, int64_t batch, vox_error *err)
 {
     const char *what = "an evaluation's results";
-    size_t n = (size_t)batch, k = (size_t)classes;
-    r->output = vox_calloc(n * k, sizeof(float), what, err);
-    r->score = vox_calloc(n * k, sizeof(float), what, err);
+    size_t n = (size_t)batch;
+    vox_status s = vox_cases_classes(graph, &r->metrics.classes, err);
+    if (s != VOX_OK)
+        return s;
+    r->labels = vox_graph_labels(graph);
+    r->outputs = (size_t)vox_shape_count(vox_graph_edge_shape(graph, graph->layers));
+    r->output = vox_calloc(n * r->outputs, sizeof(float), what, err);
+    r->score = vox_calloc(n * (size_t)r->metrics.classes, sizeof(float), what, err);
     r->loss = vox_calloc(n, sizeof(float), what, err);
-    r->label = vox_calloc(n, sizeof(int32_t), what, err);
-    r->metrics.classes = classes;
+    r->label = vox_calloc(n * r->labels, sizeof(int32_t), what, err);
     return r->output && r->score && r->loss && r->label ? VOX_OK : VOX_ERR_MEMORY;
 }
 
@@ -181,41 +202,56 @@ static void room_release(eval_room *r)
     vox_metrics_release(&r->metrics);
 }
 
-static vox_status evaluate_batch(vox_cases *c, vox_team *team, const vox_batch *batch, eval_room *r,
-                                 vox_error *err)
+static vox_status count_batch(eval_room *r, const vox_graph *graph, size_t n, vox_error *err)
 {
-    size_t classes = (size_t)r->metrics.classes;
+    int64_t classes = r->metrics.classes;
+    if (r->labels > 1) {
+        vox_metrics_map map = {.channels = vox_graph_edge_shape(graph, graph->layers)->dim[1],
+                               .voxels = r->labels,
+                               .threshold = 0};
+        /* the loss on probabilities has its middle elsewhere than those on logits */
+        if (strcmp(graph->loss.node.op->name, "bce") == 0)
+            map.threshold = 0.5f;
+        return vox_metrics_add_maps(&r->metrics, n, &map, r->output, r->label, r->loss, err);
+    }
+    for (size_t i = 0; i < n; i++)
+        vox_metrics_softmax(r->output + i * r->outputs, classes, r->score + i * r->outputs);
+    return vox_metrics_add(&r->metrics, n, r->score, r->label, r->loss, err);
+}
+
+static vox_status evaluate_batch(vox_cases *c, vox_team *team, const vox_graph *graph,
+                                 const vox_batch *batch, eval_room *r, vox_error *err)
+{
     vox_cases_labels(c, batch, r->label);
     const vox_team_batch b = {.voxel = batch->voxel, .label = r->label, .n = (int64_t)batch->n};
     vox_status s = vox_team_eval(team, &b, r->output, r->loss, err);
     if (s != VOX_OK)
         return s;
     for (size_t i = 0; i < batch->n; i++) {
-        if (!isfinite(r->loss[i])) {
-            vox_fail(err, VOX_ERR_NONFINITE, "the %s loss is not finite", c->what);
-            vox_detail(err, "%s: loss %g", vox_dataset_case(c->set, batch->case_index[i]),
-                       (double)r->loss[i]);
-            return vox_hint(err, "lower the learning rate, add train.warmup or train.clip_norm");
-        }
-        vox_metrics_softmax(r->output + i * classes, (int64_t)classes, r->score + i * classes);
+        if (isfinite(r->loss[i]))
+            continue;
+        vox_fail(err, VOX_ERR_NONFINITE, "the %s loss is not finite", c->what);
+        vox_detail(err, "%s: loss %g", vox_dataset_case(c->set, batch->case_index[i]),
+                   (double)r->loss[i]);
+        return vox_hint(err, "lower the learning rate, add train.warmup or train.clip_norm");
     }
-    return vox_metrics_add(&r->metrics, batch->n, r->score, r->label, r->loss, err);
+    return count_batch(r, graph, batch->n, err);
 }
 
-vox_status vox_cases_evaluate(vox_cases *c, vox_team *team, int64_t batch, int64_t classes,
+vox_status vox_cases_evaluate(vox_cases *c, vox_team *team, const vox_graph *graph, int64_t batch,
                               vox_metrics_result *out, vox_error *err)
 {
     const vox_loader_options opt = {.batch = (size_t)batch, .ahead = 1};
     eval_room room = {0};
     vox_loader *loader = NULL;
-    vox_status s = room_open(&room, batch, classes, err);
+    vox_status s = room_open(&room, graph, batch, err);
     if (s == VOX_OK)
         s = vox_loader_open(&loader, c->set, &opt, err);
     while (s == VOX_OK && room.metrics.samples < vox_dataset_count(c->set)) {
         const vox_batch *b;
         s = vox_loader_next(loader, &b, err);
         if (s == VOX_OK)
-            s = evaluate_batch(c, team, b, &room, err);
+            s = evaluate_batch(c, team, graph, b, &room, err);
     }
     vox_loader_free(&loader);
     if (s == VOX_OK)

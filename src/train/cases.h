@@ -17,8 +17,8 @@ typedef struct vox_cases {
     const char *what;  /* "training", "validation", for messages */
 } vox_cases;
 
-/* Classes a network tells apart: the numbers of its output for one sample.  2..64, else
- * VOX_ERR_INPUT; networks whose output is not one number per class are VOX_ERR_UNSUPPORTED. */
+/* Classes a network tells apart, 2..64, else VOX_ERR_INPUT: the numbers of its output for one
+ * sample, or, if it has an output for every voxel, its channels (a single channel tells two). */
 vox_status vox_cases_classes(const vox_graph *graph, int64_t *classes, vox_error *err);
 
 /* Opens and reads the set that spec describes.  names->count == 0: the set's classes become the
@@ -28,14 +28,15 @@ vox_status vox_cases_open(vox_cases *c, const vox_experiment *exp, const vox_yam
                           vox_class_names *names, vox_pool *pool, vox_error *err);
 void vox_cases_release(vox_cases *c);
 
-/* The network's labels of a loader's batch: out[n]. */
+/* The network's labels of a loader's batch: out[n, vox_graph_labels]. */
 void vox_cases_labels(const vox_cases *c, const vox_batch *batch, int32_t *out);
 vox_data_mark vox_cases_mark(const vox_cases *c);
 /* Tells the log which cases were left out; returns how many. */
 size_t vox_cases_report_bad(const vox_cases *c);
 
-/* Loss, accuracy ... over all cases, in batches of `batch` through the team. */
-vox_status vox_cases_evaluate(vox_cases *c, vox_team *team, int64_t batch, int64_t classes,
+/* Loss, accuracy ... over all cases, in batches of `batch` through the team.  Of a segmentation
+ * accuracy and confusion count voxels. */
+vox_status vox_cases_evaluate(vox_cases *c, vox_team *team, const vox_graph *graph, int64_t batch,
                               vox_metrics_result *out, vox_error *err);
 
 #endif

@@ -221,7 +221,8 @@ static vox_status validate(vox_trainer *t, vox_error *err)
     vox_metrics_result *r = &t->valid_last;
     if (!t->valid.set || t->valid_step == p->step)
         return VOX_OK;
-    vox_status s = vox_cases_evaluate(&t->valid, t->team, t->exp->train.batch, t->classes, r, err);
+    vox_status s =
+        vox_cases_evaluate(&t->valid, t->team, t->exp->graph, t->exp->train.batch, r, err);
     if (s != VOX_OK)
         return s;
     t->valid_step = p->step;

@@ -20,10 +20,10 @@ typedef struct vox_trainer {
     int64_t saved_step; /* of the last checkpoint written or read; -1: none */
     int64_t valid_step; /* of the last validation; -1: none */
     vox_metrics_result valid_last;
-    float *loss;    /* [batch] */
-    int32_t *label, *next_label; /* [batch] */
-    double began;   /* vox_now() - seconds trained before */
-    double started; /* vox_now() of this call */
+    float *loss;                 /* [batch] */
+    int32_t *label, *next_label; /* [batch, vox_graph_labels] */
+    double began;                /* vox_now() - seconds trained before */
+    double started;              /* vox_now() of this call */
 } vox_trainer;
 
 /* Fills a zeroed trainer, ready for its next step; on failure vox_trainer_close cleans up. */

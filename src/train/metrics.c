@@ -9,12 +9,15 @@ void vox_metrics_clear(vox_metrics *m)
 {
     m->samples = 0;
     m->loss_sum = 0;
+    if (m->voxels)
+        memset(m->voxels, 0, (size_t)(m->classes * m->classes) * sizeof *m->voxels);
 }
 
 void vox_metrics_release(vox_metrics *m)
 {
     free(m->score);
     free(m->truth);
+    free(m->voxels);
     memset(m, 0, sizeof *m);
 }
 
@@ -29,6 +32,36 @@ vox_status vox_metrics_add(vox_metrics *m, size_t n, const float *score, const i
     memcpy(m->truth + m->samples, truth, n * sizeof *truth);
     for (size_t i = 0; i < n; i++)
         m->loss_sum += (double)loss[i];
+    m->samples += n;
+    return VOX_OK;
+}
+
+static int64_t class_of_voxel(const vox_metrics_map *map, const float *output)
+{
+    int64_t best = 0;
+    if (map->channels == 1)
+        return output[0] > map->threshold;
+    for (int64_t k = 1; k < map->channels; k++)
+        if (output[(size_t)k * map->voxels] > output[(size_t)best * map->voxels])
+            best = k;
+    return best;
+}
+
+vox_status vox_metrics_add_maps(vox_metrics *m, size_t n, const vox_metrics_map *map,
+                                const float *output, const int32_t *truth, const float *loss,
+                                vox_error *err)
+{
+    size_t sample = (size_t)map->channels * map->voxels;
+    if (!m->voxels)
+        m->voxels = vox_calloc((size_t)(m->classes * m->classes), sizeof *m->voxels, "counts", err);
+    if (!m->voxels)
+        return VOX_ERR_MEMORY;
+    for (size_t i = 0; i < n; i++, truth += map->voxels) {
+        m->loss_sum += (double)loss[i];
+        for (size_t v = 0; v < map->voxels; v++)
+            if (truth[v] >= 0 && truth[v] < m->classes)
+                m->voxels[truth[v] * m->classes + class_of_voxel(map, output + i * sample + v)]++;
+    }
     m->samples += n;
     return VOX_OK;
 }
@@ -116,6 +149,17 @@ static double quadratic_kappa(const int64_t *confusion, int64_t classes, double 
     return expected > 0 ? 1 - observed / expected : NAN;
 }
 
+static void get_voxels(const vox_metrics *m, vox_metrics_result *out)
+{
+    double right = 0, all = 0;
+    for (int64_t i = 0; i < m->classes * m->classes; i++) {
+        out->confusion[i] = m->voxels[i];
+        all += (double)m->voxels[i];
+        right += i / m->classes == i % m->classes ? (double)m->voxels[i] : 0;
+    }
+    out->accuracy = right / all;
+}
+
 vox_status vox_metrics_get(const vox_metrics *m, vox_metrics_result *out, vox_error *err)
 {
     memset(out, 0, sizeof *out);
@@ -124,6 +168,11 @@ vox_status vox_metrics_get(const vox_metrics *m, vox_metrics_result *out, vox_er
     out->loss = out->accuracy = out->auc = out->kappa = NAN;
     if (m->samples == 0)
         return VOX_OK;
+    out->loss = m->loss_sum / (double)m->samples;
+    if (m->voxels) {
+        get_voxels(m, out);
+        return VOX_OK;
+    }
     ranked *list = vox_calloc(m->samples, sizeof *list, "ranks", err);
     if (!list)
         return VOX_ERR_MEMORY;
@@ -133,7 +182,6 @@ vox_status vox_metrics_get(const vox_metrics *m, vox_metrics_result *out, vox_er
         out->confusion[m->truth[i] * m->classes + guess]++;
         right += guess == m->truth[i];
     }
-    out->loss = m->loss_sum / (double)m->samples;
     out->accuracy = (double)right / (double)m->samples;
     out->auc = mean_auc(m, list);
     out->kappa = quadratic_kappa(out->confusion, m->classes, (double)m->samples);

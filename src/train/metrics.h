@@ -24,6 +24,7 @@ typedef struct vox_metrics {
     float *score;   /* [samples, classes] */
     int32_t *truth; /* [samples] */
     double loss_sum;
+    int64_t *voxels; /* of maps: confusion[classes, classes]; NULL: none were added */
 } vox_metrics;
 
 typedef struct vox_metrics_result {
@@ -38,6 +39,19 @@ void vox_metrics_release(vox_metrics *m);
 /* score[n, classes], truth[n] in [0, classes), loss[n]: one for each sample. */
 vox_status vox_metrics_add(vox_metrics *m, size_t n, const float *score, const int32_t *truth,
                            const float *loss, vox_error *err);
+
+/* A class for every voxel.  channels == 1: class 1 where the output is above the threshold. */
+typedef struct vox_metrics_map {
+    int64_t channels;
+    size_t voxels; /* of one sample */
+    float threshold;
+} vox_metrics_map;
+
+/* output[n, channels, voxels], truth[n, voxels] (voxels whose truth is no class do not count),
+ * loss[n].  Accuracy and confusion are then of all voxels together; auc and kappa NaN. */
+vox_status vox_metrics_add_maps(vox_metrics *m, size_t n, const vox_metrics_map *map,
+                                const float *output, const int32_t *truth, const float *loss,
+                                vox_error *err);
 /* With no sample everything is NaN. */
 vox_status vox_metrics_get(const vox_metrics *m, vox_metrics_result *out, vox_error *err);
 

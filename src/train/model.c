@@ -116,7 +116,7 @@ vox_status vox_model_eval(vox_model *model, const char *data, vox_eval_result *r
         s = vox_cases_open(&cases, model->exp, spec, dir, "evaluation", model->classes,
                            &model->saved.classes, pool, err);
     if (s == VOX_OK)
-        s = vox_cases_evaluate(&cases, model->team, model->exp->train.batch, model->classes, r,
+        s = vox_cases_evaluate(&cases, model->team, model->exp->graph, model->exp->train.batch, r,
                                err);
     if (s == VOX_OK) {
         vox_cases_report_bad(&cases);

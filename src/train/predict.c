@@ -158,6 +158,10 @@ vox_status vox_model_predict(vox_model *model, const char *const *inputs, size_t
 {
     if (count == 0)
         return vox_fail(err, VOX_ERR_USAGE, "no input to predict");
+    if (vox_graph_labels(model->exp->graph) > 1) {
+        vox_fail(err, VOX_ERR_UNSUPPORTED, "only classifiers can predict yet");
+        return vox_detail(err, "the network has an output for every voxel");
+    }
     if (!vox_path_ends(output, ".csv") && !vox_path_ends(output, ".npy")) {
         vox_fail(err, VOX_ERR_USAGE, "cannot tell what to write from the name %s", output);
         return vox_hint(err, "end it in .csv (class probabilities) or .npy (raw outputs)");

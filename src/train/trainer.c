@@ -95,8 +95,9 @@ static vox_status make_state(vox_trainer *t, const char *dir, vox_error *err)
     t->state.seed = t->exp->train.seed;
     t->state.data = vox_cases_mark(&t->train);
     t->loss = vox_calloc((size_t)t->exp->train.batch, sizeof *t->loss, "losses", err);
-    t->label = vox_calloc((size_t)t->exp->train.batch, sizeof *t->label, "labels", err);
-    t->next_label = vox_calloc((size_t)t->exp->train.batch, sizeof *t->label, "labels", err);
+    size_t labels = (size_t)t->exp->train.batch * vox_graph_labels(t->exp->graph);
+    t->label = vox_calloc(labels, sizeof *t->label, "labels", err);
+    t->next_label = vox_calloc(labels, sizeof *t->label, "labels", err);
     if (s == VOX_OK &&
         (!t->state.experiment || !t->state.data_dir || !t->loss || !t->label || !t->next_label))
         s = VOX_ERR_MEMORY;

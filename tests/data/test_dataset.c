@@ -31,14 +31,14 @@ static void test_manifest(void **state)
     assert_string_equal(vox_dataset_class(set, 2), "");
     assert_string_equal(vox_dataset_case(set, 2), scratch_path("img/c.npy"));
     assert_int_equal(vox_dataset_label(set, 2), 1);
-    assert_ok(vox_dataset_get(set, 2, out, &err)); /* before load: read anew */
+    assert_ok(vox_dataset_get(set, 2, out, NULL, &err)); /* before load: read anew */
     assert_true(out[0] == 200 && out[23] == 223);
     assert_ok(vox_dataset_load(set, NULL, &err));
     assert_int_equal(unlink(scratch_path("img/c.npy")), 0);
     memset(out, 0, sizeof out);
-    assert_ok(vox_dataset_get(set, 2, out, &err)); /* from the cache */
+    assert_ok(vox_dataset_get(set, 2, out, NULL, &err)); /* from the cache */
     assert_true(out[0] == 200 && out[23] == 223);
-    assert_error(vox_dataset_get(set, 4, out, &err), VOX_ERR_USAGE, "case 4 of 4");
+    assert_error(vox_dataset_get(set, 4, out, NULL, &err), VOX_ERR_USAGE, "case 4 of 4");
     vox_dataset_free(&set);
     assert_null(set);
     vox_dataset_free(&set);
@@ -62,7 +62,7 @@ static void test_names_and_channels(void **state)
     assert_string_equal(vox_dataset_class(set, 0), "benign");
     assert_string_equal(vox_dataset_class(set, 1), "malignant");
     assert_int_equal(vox_dataset_label(set, 0), 1);
-    assert_ok(vox_dataset_get(set, 1, out, &err));
+    assert_ok(vox_dataset_get(set, 1, out, NULL, &err));
     assert_true(out[0] == 200 && out[24] == 0 && out[47] == 1);
     vox_dataset_free(&set);
 }
@@ -251,7 +251,7 @@ static void test_skip_bad(void **state)
         static const float first[3] = {0, 100, 300};
         static const int32_t label[3] = {0, 9, 1};
         for (size_t i = 0; i < 3; i++) {
-            assert_ok(vox_dataset_get(set, i, out, &err));
+            assert_ok(vox_dataset_get(set, i, out, NULL, &err));
             assert_true(out[0] == first[i]);
             assert_int_equal(vox_dataset_label(set, i), label[i]);
         }
@@ -315,13 +315,13 @@ static void test_small_cache(void **state)
     vox_yaml_free(&doc);
     assert_ok(vox_dataset_load(set, NULL, &err));
     for (size_t i = 0; i < 4; i++) {
-        assert_ok(vox_dataset_get(set, i, out, &err));
+        assert_ok(vox_dataset_get(set, i, out, NULL, &err));
         assert_true(out[5] == (float)(100 * i + 5));
     }
     assert_int_equal(unlink(scratch_path("img/b.npy")), 0);
     assert_int_equal(unlink(scratch_path("img/d.npy")), 0);
-    assert_ok(vox_dataset_get(set, 1, out, &err));
-    assert_error(vox_dataset_get(set, 3, out, &err), VOX_ERR_IO, "img/d.npy");
+    assert_ok(vox_dataset_get(set, 1, out, NULL, &err));
+    assert_error(vox_dataset_get(set, 3, out, NULL, &err), VOX_ERR_IO, "img/d.npy");
     vox_dataset_free(&set);
 }
 
@@ -356,11 +356,11 @@ static void test_point(void **state)
     put_text("m.csv", "image,label,point\nimg/a.npy,0,2 1 0\nimg/b.npy,1,3 2 1\nimg/c.npy,1,\n");
     assert_ok(open_set(&set, "manifest: m.csv", "[{crop: {size: [1, 1, 2], center: point}}]", small,
                        false, &err));
-    assert_ok(vox_dataset_get(set, 0, out, &err));
+    assert_ok(vox_dataset_get(set, 0, out, NULL, &err));
     assert_true(out[0] == 1 * 4 + 1);
-    assert_ok(vox_dataset_get(set, 1, out, &err));
+    assert_ok(vox_dataset_get(set, 1, out, NULL, &err));
     assert_true(out[0] == 100 + 12 + 8 + 2);
-    assert_error(vox_dataset_get(set, 2, out, &err), VOX_ERR_INPUT, "m.csv:4: ");
+    assert_error(vox_dataset_get(set, 2, out, NULL, &err), VOX_ERR_INPUT, "m.csv:4: ");
     vox_dataset_free(&set);
 }
 

@@ -176,7 +176,7 @@ static void test_patch(void **state)
     vox_image *t2 = grid(12, 40, 44, 0.75, 0.3);
     for (size_t i = 0; i < 3; i++) {
         assert_int_equal(vox_dataset_label(set, i), label[i]);
-        assert_ok(vox_dataset_get(set, i, out, &err));
+        assert_ok(vox_dataset_get(set, i, out, NULL, &err));
         const float *v = out;
         for (int m = 0; m < 3; m++)
             for (int d = 0; d < 4; d++)
@@ -408,7 +408,7 @@ static void test_repeat_elsewhere(void **state)
     put_series("P-2", "9-t2tsetra", "t2_tse_tra", 9, far);
     assert_ok(
         open_set(&set, "{prostatex: {modalities: [t2], patch_mm: 9}}", NULL, shape1, false, &err));
-    assert_ok(vox_dataset_get(set, 2, out, &err));
+    assert_ok(vox_dataset_get(set, 2, out, NULL, &err));
     assert_true(fabsf(out[0] - 500) < 60); /* not around 1500, the repeat's */
     vox_dataset_free(&set);
     vox_image *back = grid(12, 40, 44, 0.75, 0.3);

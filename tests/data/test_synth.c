@@ -144,7 +144,7 @@ static void test_reads_back(void **state)
     for (size_t i = 0; i < vox_dataset_count(set); i++) {
         float v[3 * 48];
         int32_t label = vox_dataset_label(set, i);
-        assert_ok(vox_dataset_get(set, i, v, &err));
+        assert_ok(vox_dataset_get(set, i, v, NULL, &err));
         for (int c = 0; c < 3; c++)
             for (int k = 0; k < 48; k++)
                 mean[c][label] += v[c * 48 + k] / 48;

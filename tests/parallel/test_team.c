@@ -5,36 +5,69 @@
 #include "parallel/team.h"
 #include "train/experiment.h"
 
-static vox_experiment *exp_; /* batch 7, conv and dense layers with dropout */
+static vox_experiment *exp_; /* batch 7, dropout; a classifier, or an output for every voxel */
 static vox_ctx *ctx;
 static float *voxel, *weights;
-static int32_t label[7];
-static size_t sample, flat;
+static int32_t *label; /* [7, labels] */
+static size_t sample, labels, flat;
 
-static int setup(void **state)
+static const char voxels_text[] = "network:\n"
+                                  "  input: {channels: 2, size: [3, 4, 5]}\n"
+                                  "  layers:\n"
+                                  "    - conv: {name: conv1, out: 4, kernel: 3, pad: 1}\n"
+                                  "    - relu:\n"
+                                  "    - dropout: {p: 0.3}\n"
+                                  "    - conv: {name: conv2, out: 3, kernel: 1}\n"
+                                  "  loss: cross_entropy\n"
+                                  "train: {batch: 7}\n";
+
+static int setup_data(void)
 {
     vox_error err = {0};
-    if (training_setup(state) != 0)
-        return 1;
-    exp_ = training_experiment(NULL);
     flat = exp_->graph->flat_floats;
     sample = (size_t)vox_sample_floats(&exp_->graph->input, VOX_LAYOUT_PLAIN);
+    labels = vox_graph_labels(exp_->graph);
     voxel = calloc(7 * sample, sizeof *voxel);
+    label = calloc(7 * labels, sizeof *label);
     weights = calloc(flat, sizeof *weights);
     for (size_t i = 0; i < 7 * sample; i++)
         voxel[i] = (float)((i * 2654435761u) % 1000) / 500 - 1;
-    for (int i = 0; i < 7; i++)
-        label[i] = i % 3;
+    for (size_t i = 0; i < 7 * labels; i++)
+        label[i] = (int32_t)((labels > 1 ? i * 2654435761u >> 7 : i) % 3);
     vox_graph_init_params(exp_->graph, 1, weights);
     return vox_ctx_open(&ctx, "all", &err) == VOX_OK ? 0 : 1;
 }
 
-static int teardown(void **state)
+static int setup(void **state)
 {
+    if (training_setup(state) != 0)
+        return 1;
+    exp_ = training_experiment(NULL);
+    return setup_data();
+}
+
+static int setup_voxels(void **state)
+{
+    vox_error err = {0};
+    (void)state;
+    assert_ok(vox_experiment_parse(&exp_, voxels_text, "voxels.yaml", ".", &err));
+    return setup_data();
+}
+
+static int teardown_data(void **state)
+{
+    (void)state;
     vox_ctx_free(&ctx);
     vox_experiment_free(&exp_);
     free(voxel);
+    free(label);
     free(weights);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    teardown_data(state);
     return training_teardown(state);
 }
 
@@ -106,11 +139,11 @@ static void steps_ahead(const vox_ctx *on, int tell, float losses[6][7])
     for (int k = 0; k < 6; k++) {
         const int64_t n = k % 2 ? 5 : 7, other = k % 2 ? 7 : 5;
         const vox_team_batch next = {.voxel = k % 2 ? voxel : voxel + 2 * sample,
-                                     .label = k % 2 ? label : label + 2,
+                                     .label = k % 2 ? label : label + 2 * labels,
                                      .n = tell == 2 ? other - 1 : other,
                                      .step = (uint64_t)k + 1};
         const vox_team_batch batch = {.voxel = k % 2 ? voxel + 2 * sample : voxel,
-                                      .label = k % 2 ? label + 2 : label,
+                                      .label = k % 2 ? label + 2 * labels : label,
                                       .n = n,
                                       .step = (uint64_t)k,
                                       .next = tell ? &next : NULL};
@@ -134,6 +167,34 @@ static void the_next_batch_comes_early(void **state)
         assert_memory_equal(losses[1], losses[0], sizeof losses[0]);
         assert_memory_equal(losses[2], losses[0], sizeof losses[0]);
     }
+    vox_ctx_free(&one);
+}
+
+/* Outputs and losses of an evaluation are each sample's own, wherever it was computed. */
+static void evaluation_is_one_devices(void **state)
+{
+    (void)state;
+    vox_error err = {0};
+    vox_ctx *one = NULL;
+    assert_ok(vox_ctx_open(&one, "0", &err));
+    float loss[2][7], *output[2];
+    for (int i = 0; i < 2; i++) {
+        vox_team *team = NULL;
+        const vox_team_options opt = {.graph = exp_->graph, .batch = 7};
+        const vox_team_batch batch = {.voxel = voxel, .label = label, .n = 7};
+        assert_ok(vox_team_open(&team, i ? ctx : one, &opt, &err));
+        assert_ok(vox_team_set_params(team, weights, &err));
+        output[i] = calloc(7 * vox_team_output(team), sizeof(float));
+        assert_ok(vox_team_eval(team, &batch, output[i], loss[i], &err));
+        for (size_t k = 0; k < 7 * vox_team_output(team); k++)
+            assert_true(fabsf(output[i][k] - output[0][k]) <= 1e-5f);
+        vox_team_free(&team);
+    }
+    for (int k = 0; k < 7; k++)
+        assert_true(fabsf(loss[0][k] - loss[1][k]) <= 1e-6f * loss[0][k]);
+    assert_true(loss[0][0] != loss[0][1] && output[0][0] != 0);
+    free(output[0]);
+    free(output[1]);
     vox_ctx_free(&one);
 }
 
@@ -181,6 +242,13 @@ int main(int argc, char **argv)
         cmocka_unit_test(shared_gradients_are_one_devices),
         cmocka_unit_test(the_next_batch_comes_early),
         cmocka_unit_test(errors_name_the_device),
+        cmocka_unit_test(evaluation_is_one_devices),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    const struct CMUnitTest voxels[] = {
+        cmocka_unit_test(shared_gradients_are_one_devices),
+        cmocka_unit_test(the_next_batch_comes_early),
+        cmocka_unit_test(evaluation_is_one_devices),
+    };
+    int failed = cmocka_run_group_tests(tests, setup, teardown);
+    return failed + cmocka_run_group_tests(voxels, setup_voxels, teardown_data);
 }

@@ -287,6 +287,25 @@ static void the_bench_needs_no_data(void **state)
     vox_experiment_free(&exp);
 }
 
+static void labels_must_fit_the_network(void **state)
+{
+    (void)state;
+    static const char *const sets[] = {"network.layers=[{conv: {out: 3, kernel: 3, pad: 1}}]",
+                                       NULL};
+    vox_error err = {0};
+    char *json = NULL;
+    vox_experiment *exp = training_experiment(sets);
+    vox_ctx *ctx = NULL;
+    const vox_train_options opt = {.data_dir = TRAINING_DATA, .run_dir = training_path("labels")};
+    assert_ok(vox_ctx_open(&ctx, "0", &err));
+    assert_error(vox_train(exp, ctx, &opt, NULL, &err), VOX_ERR_INPUT, "1x3x6x10x10");
+    assert_non_null(strstr(err.message, "1 label a case, the network wants 600"));
+    assert_ok(vox_bench_step(exp, ctx, 1, NULL, NULL, &json, &err)); /* needs no data */
+    vox_string_free(&json);
+    vox_ctx_free(&ctx);
+    vox_experiment_free(&exp);
+}
+
 int main(void)
 {
     if (!training_possible())
@@ -302,6 +321,7 @@ int main(void)
         cmocka_unit_test(predictions_are_rows),
         cmocka_unit_test(bad_predictions_write_nothing),
         cmocka_unit_test(the_bench_needs_no_data),
+        cmocka_unit_test(labels_must_fit_the_network),
     };
     return cmocka_run_group_tests(tests, training_setup, training_teardown);
 }

@@ -87,12 +87,40 @@ static void softmax_of_large_numbers(void **state)
     assert_true(p[0] == 0.5f && p[1] == 0 && p[2] == 0.5f);
 }
 
+/* Two samples of 3 classes x 4 voxels; the last truth is no class. */
+static void maps_count_voxels(void **state)
+{
+    (void)state;
+    vox_error err = {0};
+    static const float x[2][3][4] = {{{1, 0, 0, 5}, {0, 1, 0, 5}, {0, 0, 1, 5}},
+                                     {{9, 9, 9, 9}, {8, 8, 8, 8}, {7, 7, 7, 7}}};
+    static const int32_t truth[2][4] = {{0, 1, 2, 2}, {0, 1, 2, 255}};
+    static const int64_t confusion[9] = {2, 0, 0, 1, 1, 0, 2, 0, 1};
+    static const float loss[2] = {1, 3}, logit[4] = {-1, 1, 0, 2};
+    static const int32_t binary[4] = {0, 1, 1, 1};
+    const vox_metrics_map map = {.channels = 3, .voxels = 4}, one = {.channels = 1, .voxels = 4};
+    vox_metrics m = {.classes = 3};
+    vox_metrics_result r;
+    assert_ok(vox_metrics_add_maps(&m, 1, &map, x[0][0], truth[0], loss, &err));
+    assert_ok(vox_metrics_add_maps(&m, 1, &map, x[1][0], truth[1], loss + 1, &err));
+    assert_ok(vox_metrics_get(&m, &r, &err));
+    assert_memory_equal(r.confusion, confusion, sizeof confusion);
+    assert_true(r.samples == 2 && r.loss == 2 && r.accuracy == 4.0 / 7 && isnan(r.auc));
+    vox_metrics_release(&m);
+    m.classes = 2;
+    assert_ok(vox_metrics_add_maps(&m, 1, &one, logit, binary, loss, &err));
+    assert_ok(vox_metrics_get(&m, &r, &err));
+    assert_true(r.accuracy == 0.75 && r.confusion[2] == 1 && r.confusion[3] == 2);
+    vox_metrics_release(&m);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(as_scikit_learn),
         cmocka_unit_test(edges),
         cmocka_unit_test(softmax_of_large_numbers),
+        cmocka_unit_test(maps_count_voxels),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
