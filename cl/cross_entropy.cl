@@ -5,14 +5,18 @@
  *                 the host has divided scale by V
  * Subtracting m keeps exp in range for any logits; a NaN or +inf logit gives NaN, as in PyTorch.  A
  * label outside 0..C-1 gives NaN and reads nothing (the host refuses such labels before).
- * Forward: one work-group of WG items per sample; each item adds its voxels with Kahan's
- * correction, so that a volume of millions keeps its digits, then a tree.  Backward: an item per
- * voxel.  PLAIN only: neighbouring items read neighbouring voxels of one channel. */
+ * Forward: a sample's voxels are shared out in runs of RUN over work-groups of WG items; each item
+ * adds its voxels with Kahan's correction, so that millions keep their digits, then a tree:
+ * part[n][p] = the sum of run p, and loss_sum.cl adds these; with one run the loss itself.
+ * Backward: an item per voxel.  PLAIN only: neighbouring items read neighbouring voxels of one channel. */
 #if !defined(C) || !defined(V)
 #error "C (classes) and V (voxels) must be given"
 #endif
 #ifndef WG /* items per work-group, power of two */
 #define WG 64
+#endif
+#ifndef RUN /* voxels of a work-group */
+#define RUN V
 #endif
 #if (WG & (WG - 1)) != 0
 #error "WG must be a power of two"
@@ -30,15 +34,15 @@ inline float2 max_and_sum(__global const float *x)
 }
 
 __kernel void cross_entropy_forward(__global const float *restrict x,
-                                    __global const int *restrict label, __global float *restrict loss)
+                                    __global const int *restrict label, __global float *restrict part_sum)
 {
     __local float part[WG];
-    const uint item = get_local_id(0);
+    const uint item = get_local_id(0), first = (uint)get_group_id(0) * RUN, end = min(first + RUN, (uint)V);
     const size_t n = get_global_id(1);
     x += n * C * V;
     label += n * V;
     float total = 0.0f, lost = 0.0f;
-    for (uint v = item; v < V; v += WG) {
+    for (uint v = first + item; v < end; v += WG) {
         const float2 ms = max_and_sum(x + v);
         const int l = label[v];
         const float one = (uint)l < C ? log(ms.y) - (x[(size_t)l * V + v] - ms.x) : NAN;
@@ -53,7 +57,7 @@ __kernel void cross_entropy_forward(__global const float *restrict x,
             part[item] += part[item + half_];
     }
     if (item == 0)
-        loss[n] = part[0] / (float)V;
+        part_sum[n * get_num_groups(0) + get_group_id(0)] = RUN >= V ? part[0] / (float)V : part[0];
 }
 
 __kernel void cross_entropy_backward(__global const float *restrict x,
