@@ -9,7 +9,9 @@
  *          [k0 k1 k2]            y[0] = 0*k0 + a*k1 + b*k2
  *               [k0 k1 k2]       y[1] = b*k0 + c*k1 + d*k2
  *
- * A relu before or after may be fused (relu.h): x of data is its output.
+ * A relu before or after may be fused (relu.h): x of data is the output of one before.  A transposed
+ * convolution takes the first two the other way round: its forward pass is data with a bias, and its
+ * backward-data is forward, `before` being the output of a relu before it.
  *
  * x [N][CI][ID][IH][IW], y [N][CO][OD][OH][OW], w [CO][CI/GROUPS][KD][KH][KW], all plain.
  *
@@ -26,7 +28,8 @@
 
 /* Grid: (OD*OH*OW rounded up, CO, N). */
 __kernel void conv3d_naive_forward(__global const float *x, __global const float *w,
-                                   __global const float *bias, __global float *y)
+                                   __global const float *bias, __global float *y,
+                                   __global const float *before)
 {
     const size_t p = get_global_id(0), o = get_global_id(1), n = get_global_id(2);
     if (p >= (size_t)OD * OH * OW)
@@ -50,18 +53,20 @@ __kernel void conv3d_naive_forward(__global const float *x, __global const float
             }
         }
     }
-    y[(n * CO + o) * ((size_t)OD * OH * OW) + p] = RELU_Y(sum);
+    const size_t at = (n * CO + o) * ((size_t)OD * OH * OW) + p;
+    y[at] = RELU_DX(RELU_Y(sum), before[at]);
 }
 
 /* Grid: (ID*IH*IW rounded up, CI, N). */
 __kernel void conv3d_naive_data(__global const float *dy, __global const float *w,
-                                __global float *dx, __global const float *x)
+                                __global const float *bias, __global float *dx,
+                                __global const float *x)
 {
     const size_t p = get_global_id(0), c = get_global_id(1), n = get_global_id(2);
     if (p >= (size_t)ID * IH * IW)
         return;
     const int iw = (int)(p % IW), ih = (int)(p / IW % IH), id = (int)(p / IW / IH);
-    float sum = 0.0f;
+    float sum = bias ? bias[c] : 0.0f;
     for (int i = 0; i < COG; i++) {
         const size_t o = c / CIG * COG + i;
         __global const float *g = dy + (n * CO + o) * ((size_t)OD * OH * OW);
@@ -81,7 +86,7 @@ __kernel void conv3d_naive_data(__global const float *dy, __global const float *
         }
     }
     const size_t at = (n * CI + c) * ((size_t)ID * IH * IW) + p;
-    dx[at] = RELU_DX(sum, x[at]);
+    dx[at] = RELU_DX(RELU_Y(sum), x[at]);
 }
 
 /* Grid: (TAPS rounded up, CI/GROUPS, CO).  Sums row by row and plane by plane: one running sum over

@@ -141,7 +141,7 @@ inline float4 column_read(column c, __global const int4 *entry)
     return (float4)(x ? v.x : 0.0f, y ? v.y : 0.0f, z ? v.z : 0.0f, w ? v.w : 0.0f);
 }
 
-#ifdef BACKWARD
+#ifdef RELU_IN
 #define RESULT(v, behind) RELU_DX(v, behind)
 #else
 #define RESULT(v, behind) RELU_Y(v)

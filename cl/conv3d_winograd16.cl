@@ -224,7 +224,7 @@ output_tile(__global const float16 *from, float16 bias, place at, __global float
             for (int w = 0; w < MW; w++)
                 if (at.w + w < TW) {
                     const float16 sum = y[w] + bias;
-#ifdef BACKWARD
+#ifdef RELU_IN
                     to[row + w] = RELU_DX(sum, x[row + w]);
 #else
                     to[row + w] = RELU_Y(sum);

@@ -119,9 +119,20 @@ __kernel void dropout_lanes(__global const float *restrict x, __global float *re
 #endif
     return;
 #endif
+#if LANES == 16 && WHOLE == 1
+    float f[16];
+    for (uint k = 0; k < 16; k++)
+        f[k] = channel + k < C
+                   ? factor(number(seed, lane, step, sample + (uint)i, channel + k), p, scale)
+                   : 0.0f;
+    const float16 kept = vload16(0, f);
+    for (uint v = first; v < last; v++)
+        vstore16(RELU_DX(vload16(v, x) * kept, vload16(v, relu)), v, y);
+    return;
+#endif
     for (uint k = 0; k < LANES; k++) {
         const uint c = channel + k;
-        float f = WHOLE == 1 && c < C ? factor(number(seed, lane, step, sample + (uint)i, c), p, scale) : 0.0f;
+        float f = WHOLE == 1 ? factor(number(seed, lane, step, sample + (uint)i, c), p, scale) : 0.0f;
         for (uint v = first; v < last; v++) {
             if (WHOLE == 0 && c < C)
                 f = factor(number(seed, lane, step, sample + (uint)i, (ulong)c * V + v), p, scale);

@@ -72,7 +72,9 @@ void vox_graph_init_params(const vox_graph *g, uint64_t seed, float *flat)
         float *value = flat + param->offset;
         if (param->desc.init == VOX_INIT_UNIFORM)
             init_uniform(param, p, seed, value);
-        for (size_t i = 0; param->desc.init == VOX_INIT_ONE && i < param->count; i++)
-            value[i] = 1.0f;
+        const bool constant = param->desc.init == VOX_INIT_CONSTANT;
+        const bool filled = constant || param->desc.init == VOX_INIT_ONE;
+        for (size_t i = 0; filled && i < param->count; i++)
+            value[i] = constant ? (float)param->desc.bound : 1.0f;
     }
 }

@@ -8,61 +8,15 @@
 
 #include <inttypes.h>
 #include <math.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
-static const vox_attr attrs[] = {{.key = "out",
-                                  .kind = VOX_ATTR_INT,
-                                  .offset = offsetof(vox_conv_attr, out),
-                                  .required = true,
-                                  .min = 1,
-                                  .max = 1 << 20,
-                                  .help = "output channels"},
-                                 {.key = "kernel",
-                                  .kind = VOX_ATTR_TRIPLE,
-                                  .offset = offsetof(vox_conv_attr, kernel),
-                                  .required = true,
-                                  .min = 1,
-                                  .max = 4096,
-                                  .help = "size of the kernel"},
-                                 {.key = "stride",
-                                  .kind = VOX_ATTR_TRIPLE,
-                                  .offset = offsetof(vox_conv_attr, stride),
-                                  .dflt = 1,
-                                  .min = 1,
-                                  .max = 4096,
-                                  .help = "step of the kernel"},
-                                 {.key = "pad",
-                                  .kind = VOX_ATTR_TRIPLE,
-                                  .offset = offsetof(vox_conv_attr, pad),
-                                  .dflt = 0,
-                                  .min = 0,
-                                  .max = 4096,
-                                  .help = "zeros around the input, on each side"},
-                                 {.key = "dilation",
-                                  .kind = VOX_ATTR_TRIPLE,
-                                  .offset = offsetof(vox_conv_attr, dilation),
-                                  .dflt = 1,
-                                  .min = 1,
-                                  .max = 4096,
-                                  .help = "distance of the kernel's taps"},
-                                 {.key = "groups",
-                                  .kind = VOX_ATTR_INT,
-                                  .offset = offsetof(vox_conv_attr, groups),
-                                  .dflt = 1,
-                                  .min = 1,
-                                  .max = 1 << 20,
-                                  .help = "groups of channels convolved apart"},
-                                 {.key = "bias",
-                                  .kind = VOX_ATTR_BOOL,
-                                  .offset = offsetof(vox_conv_attr, bias),
-                                  .dflt = 1,
-                                  .help = "whether a bias is added"},
-                                 {0}};
+static const vox_attr attrs[] = {VOX_CONV_ATTRS("zeros around the input, on each side"), {0}};
 
-static vox_status fail_groups(const vox_conv_attr *a, int64_t channels, vox_error *err)
+vox_status vox_conv_check_groups(const vox_conv_attr *a, int64_t channels, vox_error *err)
 {
+    if (channels % a->groups == 0 && a->out % a->groups == 0)
+        return VOX_OK;
     vox_fail(err, VOX_ERR_INPUT, "channels cannot be shared out over the groups");
     vox_detail(err, "%" PRId64 " input channels, %" PRId64 " output channels, groups %" PRId64,
                channels, a->out, a->groups);
@@ -86,8 +40,9 @@ static vox_status fail_kernel(const vox_conv_attr *a, const vox_shape *in, vox_e
 static vox_status infer(const vox_node *node, const vox_shape *in, vox_shape *out, vox_error *err)
 {
     const vox_conv_attr *a = node->attr;
-    if (in->dim[1] % a->groups != 0 || a->out % a->groups != 0)
-        return fail_groups(a, in->dim[1], err);
+    const vox_status status = vox_conv_check_groups(a, in->dim[1], err);
+    if (status != VOX_OK)
+        return status;
     *out = (vox_shape){5, {in->dim[0], a->out}};
     for (int i = 0; i < 3; i++) {
         const int64_t room =
@@ -125,16 +80,20 @@ static double flops(const vox_node *node, vox_pass pass)
 vox_conv_shape vox_conv_shape_get(const vox_node *node)
 {
     const vox_conv_attr *a = node->attr;
-    vox_conv_shape s = {.ci = node->in[0].dim[1],
-                        .co = a->out,
+    const bool transposed = node->op == &vox_op_conv_transpose;
+    const vox_shape *in = transposed ? &node->out : &node->in[0];
+    const vox_shape *out = transposed ? &node->in[0] : &node->out;
+    vox_conv_shape s = {.ci = in->dim[1],
+                        .co = out->dim[1],
                         .groups = a->groups,
                         .taps = a->kernel[0] * a->kernel[1] * a->kernel[2],
-                        .bias = a->bias};
+                        .bias = a->bias && !transposed,
+                        .bias_back = a->bias && transposed};
     s.ib = (s.ci + 15) / 16;
     s.ob = (s.co + 15) / 16;
     for (int i = 0; i < 3; i++) {
-        s.in[i] = node->in[0].dim[2 + i];
-        s.out[i] = node->out.dim[2 + i];
+        s.in[i] = in->dim[2 + i];
+        s.out[i] = out->dim[2 + i];
     }
     memcpy(s.kernel, a->kernel, sizeof s.kernel);
     memcpy(s.stride, a->stride, sizeof s.stride);
@@ -186,6 +145,17 @@ vox_status vox_conv_scratch(vox_work *w, int i, int64_t floats, const char *what
 vox_buffer *vox_conv_bias(const vox_conv_shape *s, vox_buffer *const param[VOX_MAX_PARAMS])
 {
     return s->bias ? param[1] : NULL;
+}
+
+vox_buffer *vox_conv_start(const vox_work *w, const vox_conv_shape *s, const vox_io *io)
+{
+    return (w->algo->pass == VOX_FORWARD ? s->bias : s->bias_back) ? io->param[1] : NULL;
+}
+
+vox_buffer *vox_conv_relu_input(const vox_work *w, const vox_io *io)
+{
+    const vox_tensor *x = io->x[w->problem.node->op == &vox_op_conv_transpose];
+    return w->problem.relu_in ? x->buf : NULL;
 }
 
 #define PLAIN   VOX_LAYOUT_PLAIN, VOX_LAYOUT_PLAIN

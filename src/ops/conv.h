@@ -2,20 +2,49 @@
  *
  * One file per method: conv_naive.c, conv_direct16.c, conv_depthwise16.c, conv_first16.c,
  * conv_tiled.c, conv_gemm.c, conv_fft*.c; conv.c holds the operation itself and the table of
- * algorithms. */
+ * algorithms.
+ *
+ * A transposed convolution (conv_transpose.c) is a convolution seen from its other side: its output
+ * is the convolution's input.  The methods meet it as that convolution: its forward pass is their
+ * backward-data, with a bias to be added and a relu behind it; its backward-data their forward
+ * pass, with a relu before it.  So both passes of a method that serves it do both, by
+ * vox_conv_start() and vox_conv_relu_input(). */
 #ifndef VOX_OPS_CONV_H
 #define VOX_OPS_CONV_H
 
 #include "base/mem.h"
 #include "ops/op.h"
 
+#include <stddef.h>
+
 typedef struct vox_conv_attr {
     int64_t out, groups;
     int64_t kernel[3], stride[3], pad[3], dilation[3];
+    int64_t output_pad[3]; /* conv_transpose */
     bool bias;
 } vox_conv_attr;
 
-/* A convolution in numbers; triples are (d, h, w). */
+/* The keys of both operations. */
+#define VOX_CONV_ATTR(name, what, offset_of, ...)                                                  \
+    {                                                                                              \
+        .key = name, .kind = what, .offset = offsetof(vox_conv_attr, offset_of), __VA_ARGS__       \
+    }
+#define VOX_CONV_ATTRS(pad_help)                                                                   \
+    VOX_CONV_ATTR("out", VOX_ATTR_INT, out, .required = true, .min = 1, .max = 1 << 20,            \
+                  .help = "output channels"),                                                      \
+        VOX_CONV_ATTR("kernel", VOX_ATTR_TRIPLE, kernel, .required = true, .min = 1, .max = 4096,  \
+                      .help = "size of the kernel"),                                               \
+        VOX_CONV_ATTR("stride", VOX_ATTR_TRIPLE, stride, .dflt = 1, .min = 1, .max = 4096,         \
+                      .help = "step of the kernel"),                                               \
+        VOX_CONV_ATTR("pad", VOX_ATTR_TRIPLE, pad, .max = 4096, .help = pad_help),                 \
+        VOX_CONV_ATTR("dilation", VOX_ATTR_TRIPLE, dilation, .dflt = 1, .min = 1, .max = 4096,     \
+                      .help = "distance of the kernel's taps"),                                    \
+        VOX_CONV_ATTR("groups", VOX_ATTR_INT, groups, .dflt = 1, .min = 1, .max = 1 << 20,         \
+                      .help = "groups of channels convolved apart"),                               \
+        VOX_CONV_ATTR("bias", VOX_ATTR_BOOL, bias, .dflt = 1, .help = "whether a bias is added")
+
+/* A convolution in numbers; triples are (d, h, w).  Of a transposed one: those of the convolution
+ * that has its output as input, weights [co, ci/groups, ...] being the same. */
 typedef struct vox_conv_shape {
     int64_t ci, co, groups;
     int64_t in[3], out[3]; /* voxels */
@@ -23,7 +52,13 @@ typedef struct vox_conv_shape {
     int64_t ib, ob; /* blocks of 16 channels */
     int64_t taps;   /* of a kernel */
     bool bias;
+    bool bias_back; /* of a transposed one: backward-data adds a bias */
 } vox_conv_shape;
+
+/* VOX_ERR_INPUT unless the groups divide the channels. */
+vox_status vox_conv_check_groups(const vox_conv_attr *a, int64_t channels, vox_error *err);
+
+extern const vox_op vox_op_conv, vox_op_conv_transpose;
 
 vox_conv_shape vox_conv_shape_get(const vox_node *node);
 /* Multiplications and additions of one pass over one sample, padding counted as if it were data. */
@@ -38,6 +73,10 @@ vox_status vox_conv_kernel(vox_work *w, int i, const char *file, const char *ent
 vox_status vox_conv_scratch(vox_work *w, int i, int64_t floats, const char *what, vox_error *err);
 /* The buffer of the bias (or of its gradient): NULL without one. */
 vox_buffer *vox_conv_bias(const vox_conv_shape *s, vox_buffer *const param[VOX_MAX_PARAMS]);
+/* The bias that w's pass, forward or backward-data, adds; NULL: none. */
+vox_buffer *vox_conv_start(const vox_work *w, const vox_conv_shape *s, const vox_io *io);
+/* As vox_relu_input, also for a transposed convolution. */
+vox_buffer *vox_conv_relu_input(const vox_work *w, const vox_io *io);
 
 /* Kernels first and first + 1 (without a bias only the first, and none of them if parts is 0) for
  * the last step of plain weight gradients: scratch[0] holds `parts` of them. */

@@ -232,8 +232,8 @@ vox_status vox_conv_direct16_run(vox_work *w, const vox_io *io, vox_error *err)
     const rows k = rows_of(&w->problem, pass);
     const vox_pack16 pack = pack_of(&k, pass);
     const bool forward = pass == VOX_FORWARD;
-    vox_buffer *bias = forward ? vox_conv_bias(&k.s, io->param) : NULL;
-    vox_status status = vox_pack16_run(w, &pack, &k.s, io->param[0], bias, err);
+    vox_status status =
+        vox_pack16_run(w, &pack, &k.s, io->param[0], vox_conv_start(w, &k.s, io), err);
     if (status != VOX_OK)
         return status;
     const vox_grid grid = {
@@ -241,7 +241,7 @@ vox_status vox_conv_direct16_run(vox_work *w, const vox_io *io, vox_error *err)
     const vox_arg args[] = {vox_arg_buffer(forward ? io->x[0]->buf : io->dy->buf),
                             vox_arg_buffer(w->scratch[0]), vox_arg_buffer(w->scratch[1]),
                             vox_arg_buffer(forward ? io->y->buf : io->dx[0]->buf),
-                            vox_arg_buffer(vox_relu_input(w, io))};
+                            vox_arg_buffer(vox_conv_relu_input(w, io))};
     return vox_kernel_launch(w->kernel[0], &grid, args, 5, err);
 }
 

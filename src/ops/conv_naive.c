@@ -33,17 +33,19 @@ static vox_status run_forward(vox_work *w, const vox_conv_shape *s, const vox_io
 {
     const vox_grid grid = grid_of(w->kernel[0], s->out[0] * s->out[1] * s->out[2], s->co, io->n);
     const vox_arg args[] = {vox_arg_buffer(io->x[0]->buf), vox_arg_buffer(io->param[0]),
-                            vox_arg_buffer(vox_conv_bias(s, io->param)),
-                            vox_arg_buffer(io->y->buf)};
-    return vox_kernel_launch(w->kernel[0], &grid, args, 4, err);
+                            vox_arg_buffer(vox_conv_start(w, s, io)), vox_arg_buffer(io->y->buf),
+                            vox_arg_buffer(vox_conv_relu_input(w, io))};
+    return vox_kernel_launch(w->kernel[0], &grid, args, 5, err);
 }
 
 static vox_status run_data(vox_work *w, const vox_conv_shape *s, const vox_io *io, vox_error *err)
 {
     const vox_grid grid = grid_of(w->kernel[0], s->in[0] * s->in[1] * s->in[2], s->ci, io->n);
     const vox_arg args[] = {vox_arg_buffer(io->dy->buf), vox_arg_buffer(io->param[0]),
-                            vox_arg_buffer(io->dx[0]->buf), vox_arg_buffer(vox_relu_input(w, io))};
-    return vox_kernel_launch(w->kernel[0], &grid, args, 4, err);
+                            vox_arg_buffer(vox_conv_start(w, s, io)),
+                            vox_arg_buffer(io->dx[0]->buf),
+                            vox_arg_buffer(vox_conv_relu_input(w, io))};
+    return vox_kernel_launch(w->kernel[0], &grid, args, 5, err);
 }
 
 static vox_status run_weights(vox_work *w, const vox_conv_shape *s, const vox_io *io,

@@ -92,8 +92,8 @@ vox_status vox_conv_tiled_run(vox_work *w, const vox_io *io, vox_error *err)
                                     .from = back ? io->dy->buf : io->x[0]->buf,
                                     .to = back ? io->dx[0]->buf : io->y->buf,
                                     .packed = w->scratch[PACKED],
-                                    .bias = back ? NULL : vox_conv_bias(&s, io->param),
-                                    .relu = vox_relu_input(w, io)};
+                                    .bias = vox_conv_start(w, &s, io),
+                                    .relu = vox_conv_relu_input(w, io)};
     vox_status status = vox_product_pack_run(w, PACK, PACKED, SOURCE, &p, io->param[0], err);
     return status == VOX_OK ? vox_product_run(w, PRODUCT, TABLE, &p, &product, err) : status;
 }

@@ -155,9 +155,9 @@ vox_status vox_conv_winograd16_build(vox_work *w, vox_error *err)
 vox_status vox_conv_winograd16_run(vox_work *w, const vox_io *io, vox_error *err)
 {
     const form f = form_of(&w->problem, w->algo->pass);
-    vox_buffer *bias = f.back ? NULL : vox_conv_bias(&f.s, io->param);
     const vox_grid filters = {{(size_t)(f.qgroups * f.q), (size_t)f.fc, 1}, {1, 1, 1}};
-    const vox_arg filter_args[] = {vox_arg_buffer(io->param[0]), vox_arg_buffer(bias),
+    const vox_arg filter_args[] = {vox_arg_buffer(io->param[0]),
+                                   vox_arg_buffer(vox_conv_start(w, &f.s, io)),
                                    vox_arg_buffer(w->scratch[0]), vox_arg_buffer(w->scratch[1])};
     vox_status status = vox_kernel_launch(w->kernel[1], &filters, filter_args, 4, err);
     if (status != VOX_OK)
@@ -167,7 +167,7 @@ vox_status vox_conv_winograd16_run(vox_work *w, const vox_io *io, vox_error *err
                             vox_arg_buffer(w->scratch[0]),
                             vox_arg_buffer(w->scratch[1]),
                             vox_arg_buffer(f.back ? io->dx[0]->buf : io->y->buf),
-                            vox_arg_buffer(vox_relu_input(w, io)),
+                            vox_arg_buffer(vox_conv_relu_input(w, io)),
                             vox_arg_buffer(w->scratch[2]),
                             vox_arg_i32((int32_t)io->n)};
     return vox_kernel_launch(w->kernel[0], &grid, args, 7, err);

@@ -123,9 +123,9 @@ void vox_work_release(vox_work *w)
 
 const char *vox_relu_options(const vox_work *w)
 {
-    if (w->algo->pass == VOX_FORWARD && w->problem.relu_out)
+    if (w->problem.relu_out)
         return " -DRELU_OUT";
-    return w->algo->pass == VOX_BACKWARD_DATA && w->problem.relu_in ? " -DRELU_IN" : "";
+    return w->problem.relu_in ? " -DRELU_IN" : "";
 }
 
 vox_buffer *vox_relu_input(const vox_work *w, const vox_io *io)

@@ -81,6 +81,7 @@ typedef struct vox_node {
 typedef enum vox_init_kind {
     VOX_INIT_ZERO,
     VOX_INIT_ONE,
+    VOX_INIT_CONSTANT, /* bound */
     VOX_INIT_UNIFORM /* in [-bound, bound): PyTorch's kaiming_uniform(a=sqrt 5) is 1/sqrt(fan_in) */
 } vox_init_kind;
 
@@ -107,7 +108,8 @@ typedef struct vox_problem {
     vox_device *dev;
     int64_t n_max; /* the largest batch it will be run with */
     bool training; /* backward passes will be run too */
-    /* The work of relu layers next to this one, asked only of algorithms that fuse relu (below). */
+    /* The work of relu layers next to this one, asked only of algorithms that fuse relu (below), and
+     * only where they are built for that pass. */
     bool relu_out;    /* VOX_FORWARD: y = max(y, 0), NaN passing */
     unsigned relu_in; /* VOX_BACKWARD_DATA, bit k: x[k] is given, and dx[k] = 0 where x[k] <= 0 */
     int variant;      /* which tuning values an algorithm takes; 0: those of its own rule */

@@ -457,6 +457,7 @@ void vt_run_suite(const vt_suite *suite, vox_ctx *ctx, const vt_options *opt, vt
 {
     vt_totals before = *totals;
     run_bad(suite, totals);
+    vt_check_golden(suite, totals);
     for (const vt_case *c = suite->cases; c->why; c++) {
         bool wanted = opt->bench  ? c->when == VT_BENCH
                       : opt->tiny ? c->when == VT_TINY

@@ -12,8 +12,8 @@
  * shows
  *   - it runs with n = n_max and with a smaller n, BACKWARD_WEIGHTS with = and with +=
  *   - it runs twice and must give the same bits
- *   - one that fuses relu runs with it too (unless --all: tiny and random cases, and those whose why
- *     has the word relu)
+ *   - one that fuses relu runs with it too (unless --all: tiny and random cases, and those whose
+ * why has the word relu)
  *   - results are compared with the reference, BLOCK16 padding channels with zero, samples past n
  *     with what was there, inputs with what they were
  * Table cases take each algorithm with the tuning values of its rule, random ones with one of its
@@ -61,6 +61,14 @@ typedef struct vt_bad {
     const char *word; /* must be in the error's message or detail */
 } vt_bad;
 
+/* What PyTorch makes of a layer in float64: the reference must do the same, to 1e-12 (golden.c says
+ * what the inputs are). */
+typedef struct vt_golden {
+    const char *why, *attr;
+    int64_t in[5];
+    const double *y, *dx, *dparam[VOX_MAX_PARAMS];
+} vt_golden;
+
 /* |got - want| <= max * max(rms(want), |want|) everywhere and relative RMS <= rms.  Both 0: the
  * float nearest to the reference, bit for bit (a zero's sign apart). */
 typedef struct vt_tolerance {
@@ -70,7 +78,8 @@ typedef struct vt_tolerance {
 typedef struct vt_suite {
     const char *op;
     const vt_case *cases;
-    const vt_bad *bad; /* may be NULL */
+    const vt_bad *bad;       /* may be NULL */
+    const vt_golden *golden; /* ends with why NULL; may be NULL */
     ref_fn reference[VOX_PASSES];
     vt_tolerance tolerance[VOX_PASSES]; /* of algorithms that state no rms_error */
     /* What rms(want) counts as at least, for results that are differences of numbers of this size,
@@ -104,6 +113,11 @@ typedef struct vt_totals {
 /* Runs one operation's suite on the devices; failures are printed and counted. */
 void vt_run_suite(const vt_suite *suite, vox_ctx *ctx, const vt_options *opt, vt_totals *totals);
 void vt_list_suite(const vt_suite *suite);
+
+/* ---- golden.c ---- */
+
+/* Compares the reference with suite->golden; failures are printed and counted. */
+void vt_check_golden(const vt_suite *suite, vt_totals *totals);
 
 /* ---- node.c: layers from a case ---- */
 
