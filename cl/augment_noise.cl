@@ -122,17 +122,14 @@ __kernel void augment_salt_pepper(__global float *restrict x, __global const flo
         if (block + 16 <= last && 4 * block / VOXELS == (4 * block + 63) / VOXELS &&
             4 * (block + 16) <= COUNT) { /* 64 elements of one channel */
             uint16 r[4];
-            float16 u[4];
             const float2 bounds = range[4 * block / VOXELS];
-            vox_random_blocks16(seed, PURPOSE, lane, step, sample + i, (uint)block + VOX_STEPS16, r);
-            for (uint j = 0; j < 4; j++)
-                u[j] = vox_uniform16(r[j]);
-            vox_element_order(u);
+            vox_random_elements64(seed, PURPOSE, lane, step, sample + i, (uint)block, r);
             for (uint j = 0; j < 4; j++) {
+                const float16 u = vox_uniform16(r[j]);
                 const float16 v = vload16(j, x + 4 * block);
                 const float16 set = select((float16)(bounds.y), (float16)(bounds.x),
-                                           u[j] < (float16)(0.5f * amount));
-                vstore16(select(v, set, u[j] < (float16)(amount)), j, x + 4 * block);
+                                           u < (float16)(0.5f * amount));
+                vstore16(select(v, set, u < (float16)(amount)), j, x + 4 * block);
             }
             block += 15;
             continue;

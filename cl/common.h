@@ -8,6 +8,8 @@
 #ifndef VOX_COMMON_H
 #define VOX_COMMON_H
 
+#include "cpu.h"
+
 inline uint4 vox_philox4x32_10(uint4 c, uint2 k)
 {
     for (int round = 0; round < 10; round++) {
@@ -26,42 +28,71 @@ inline uint4 vox_random_block(ulong seed, uint purpose, uint lane, uint step, ui
                              (uint2)((uint)seed, (uint)(seed >> 32)));
 }
 
-/* Sixteen blocks at once, for CPUs: word j of block k of the caller's is component k of r[j].  The
- * products are of 64 bits, for which CPUs have vector instructions, unlike for mul_hi. */
-inline void vox_random_blocks16(ulong seed, uint purpose, uint lane, uint step, uint sample,
-                                uint16 block, uint16 r[4])
+/* ---- sixteen blocks at once, for CPUs ----
+ * CPUs have no vector instruction for mul_hi, but one for 64-bit products of the lower halves of
+ * 64-bit lanes.  So each word of eight blocks has eight such lanes; their upper halves hold what the
+ * product before left there, and nobody looks at them. */
+#define VOX_LOW(v)       ((v) & 0xffffffffu)
+#define VOX_PAIR(v, w)   as_uint16(VOX_LOW(v) | (w) << 32) /* v.0 w.0 v.1 w.1 ... */
+#define VOX_ALWAYS_INLINE inline void __attribute__((always_inline))
+
+VOX_ALWAYS_INLINE vox_random_lanes(ulong seed, uint purpose, uint lane, uint step, uint sample,
+                                   ulong8 block, ulong8 c[4])
 {
-    uint16 c0 = block, c1 = (uint16)(sample), c2 = (uint16)(step);
-    uint16 c3 = (uint16)(purpose << 16 | (lane & 0xffffu));
-    uint2 k = (uint2)((uint)seed, (uint)(seed >> 32));
+    ulong8 kx = (ulong8)(seed), ky = (ulong8)(seed >> 32);
+    c[0] = block;
+    c[1] = (ulong8)(sample);
+    c[2] = (ulong8)(step);
+    c[3] = (ulong8)(purpose << 16 | (lane & 0xffffu));
+#pragma unroll
     for (int round = 0; round < 10; round++) {
-        const ulong16 a = convert_ulong16(c0) * 0xD2511F53ul, b = convert_ulong16(c2) * 0xCD9E8D57ul;
-        c0 = convert_uint16(b >> 32) ^ c1 ^ k.x;
-        c2 = convert_uint16(a >> 32) ^ c3 ^ k.y;
-        c1 = convert_uint16(b);
-        c3 = convert_uint16(a);
-        k += (uint2)(0x9E3779B9u, 0xBB67AE85u);
+        const ulong8 a = VOX_LOW(c[0]) * 0xD2511F53ul, b = VOX_LOW(c[2]) * 0xCD9E8D57ul;
+        c[0] = (b >> 32) ^ c[1] ^ kx;
+        c[1] = b;
+        c[2] = (a >> 32) ^ c[3] ^ ky;
+        c[3] = a;
+        kx += 0x9E3779B9u;
+        ky += 0xBB67AE85u;
     }
-    r[0] = c0;
-    r[1] = c1;
-    r[2] = c2;
-    r[3] = c3;
+}
+
+/* Word j of block k of the caller's is component k of r[j]. */
+VOX_ALWAYS_INLINE vox_random_blocks16(ulong seed, uint purpose, uint lane, uint step, uint sample,
+                                      uint16 block, uint16 r[4])
+{
+    ulong8 even[4], odd[4];
+    vox_random_lanes(seed, purpose, lane, step, sample, as_ulong8(block), even);
+    vox_random_lanes(seed, purpose, lane, step, sample, as_ulong8(block) >> 32, odd);
+#pragma unroll
+    for (int j = 0; j < 4; j++)
+        r[j] = VOX_PAIR(even[j], odd[j]);
+}
+
+/* The 64 elements of the blocks from `block` on, in their order. */
+VOX_ALWAYS_INLINE vox_random_elements64(ulong seed, uint purpose, uint lane, uint step, uint sample,
+                                        uint block, uint16 r[4])
+{
+#pragma unroll
+    for (uint half_ = 0; half_ < 2; half_++) {
+        ulong8 c[4];
+        vox_random_lanes(seed, purpose, lane, step, sample,
+                         block + 8 * half_ + (ulong8)(0, 1, 2, 3, 4, 5, 6, 7), c);
+        const ulong8 first = as_ulong8(VOX_PAIR(c[0], c[1])), last = as_ulong8(VOX_PAIR(c[2], c[3]));
+        r[2 * half_] = as_uint16((ulong8)ZIP8_LOW(first, last));
+        r[2 * half_ + 1] = as_uint16((ulong8)ZIP8_HIGH(first, last));
+    }
 }
 
 /* From word order, w[j].k, to element order: element 4k + j is component (4k + j) % 16 of
  * w[(4k + j) / 16]. */
-#define VOX_ZIP(a, b)                                                                              \
-    (float16)(a.s0, b.s0, a.s1, b.s1, a.s2, b.s2, a.s3, b.s3, a.s4, b.s4, a.s5, b.s5, a.s6, b.s6,  \
-              a.s7, b.s7)
-
 inline void vox_element_order(float16 w[4])
 {
-    const float16 even_low = VOX_ZIP(w[0].lo, w[2].lo), odd_low = VOX_ZIP(w[1].lo, w[3].lo);
-    const float16 even_high = VOX_ZIP(w[0].hi, w[2].hi), odd_high = VOX_ZIP(w[1].hi, w[3].hi);
-    w[0] = VOX_ZIP(even_low.lo, odd_low.lo);
-    w[1] = VOX_ZIP(even_low.hi, odd_low.hi);
-    w[2] = VOX_ZIP(even_high.lo, odd_high.lo);
-    w[3] = VOX_ZIP(even_high.hi, odd_high.hi);
+    const float16 even_low = (float16)ZIP_LOW(w[0], w[2]), odd_low = (float16)ZIP_LOW(w[1], w[3]);
+    const float16 even_high = (float16)ZIP_HIGH(w[0], w[2]), odd_high = (float16)ZIP_HIGH(w[1], w[3]);
+    w[0] = (float16)ZIP_LOW(even_low, odd_low);
+    w[1] = (float16)ZIP_HIGH(even_low, odd_low);
+    w[2] = (float16)ZIP_LOW(even_high, odd_high);
+    w[3] = (float16)ZIP_HIGH(even_high, odd_high);
 }
 
 /* 0, 1, ... 15 */

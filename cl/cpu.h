@@ -6,6 +6,10 @@
  *   STORE16_INT(v, p)
  *   STORE16_GLOBAL(v, p)  the same to global memory
  *   EVENS(a, b)           elements 0, 2, ... of two vectors of 16 in a row, in one permutation
+ *   ZIP_LOW(a, b)         the lower (upper) halves' elements of two vectors of 16 in turns, likewise
+ *   ZIP_HIGH(a, b)
+ *   ZIP8_LOW(a, b)        the same of two vectors of 8
+ *   ZIP8_HIGH(a, b)
  *   PREFETCH(p)           asks for the cache line at p, which need not exist, into the second cache:
  *                         PoCL's prefetch() does nothing, and processors read ahead only where one
  *                         address follows the other, not from row to row */
@@ -22,6 +26,12 @@ typedef int16 __attribute__((aligned(4))) int16_anywhere;
 #define STORE16_GLOBAL(v, p) (*(__global float16_anywhere *)(p) = (v))
 #define EVENS(a, b)                                                                                \
     (__builtin_shufflevector(a, b, 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30))
+#define ZIP_LOW(a, b)                                                                              \
+    (__builtin_shufflevector(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23))
+#define ZIP_HIGH(a, b)                                                                             \
+    (__builtin_shufflevector(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31))
+#define ZIP8_LOW(a, b)  (__builtin_shufflevector(a, b, 0, 8, 1, 9, 2, 10, 3, 11))
+#define ZIP8_HIGH(a, b) (__builtin_shufflevector(a, b, 4, 12, 5, 13, 6, 14, 7, 15))
 #else
 #define LOAD16(p)            vload16(0, p)
 #define LOAD16_INT(p)        vload16(0, p)
@@ -29,6 +39,13 @@ typedef int16 __attribute__((aligned(4))) int16_anywhere;
 #define STORE16_INT(v, p)    vstore16(v, 0, p)
 #define STORE16_GLOBAL(v, p) vstore16(v, 0, p)
 #define EVENS(a, b)          ((a).even, (b).even)
+#define ZIP_HALF(a, b)                                                                             \
+    ((a).s0, (b).s0, (a).s1, (b).s1, (a).s2, (b).s2, (a).s3, (b).s3, (a).s4, (b).s4, (a).s5,       \
+     (b).s5, (a).s6, (b).s6, (a).s7, (b).s7)
+#define ZIP_LOW(a, b)   ZIP_HALF((a).lo, (b).lo)
+#define ZIP_HIGH(a, b)  ZIP_HALF((a).hi, (b).hi)
+#define ZIP8_LOW(a, b)  ((a).s0, (b).s0, (a).s1, (b).s1, (a).s2, (b).s2, (a).s3, (b).s3)
+#define ZIP8_HIGH(a, b) ((a).s4, (b).s4, (a).s5, (b).s5, (a).s6, (b).s6, (a).s7, (b).s7)
 #endif
 
 #if defined(__clang__) && (defined(__x86_64__) || defined(__aarch64__))

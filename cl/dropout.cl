@@ -8,7 +8,8 @@
  * dropout_plain: four elements, one block of the generator, at a time (CPUs: sixteen blocks); ROW
  *   blocks an item.
  * dropout_lanes: BLOCK16 (LANES 16) and whole channels: ROW voxels of a plane an item; a voxel's 16
- *   channels lie V elements apart in the stream, so each takes a block of its own. */
+ *   channels lie V elements apart in the stream, so each takes a block of its own, which serves four
+ *   voxels. */
 #include "common.h"
 #include "relu.h"
 
@@ -32,9 +33,15 @@ inline float factor(uint bits, float p, float scale)
     return vox_uniform(bits) >= p ? scale : 0.0f;
 }
 
-inline float16 factor16(uint16 bits, float p, float scale)
+/* The least bits of which the uniform is >= p, as a multiple of 2^-24; with p = 1 scale is 0. */
+inline uint least_kept(float p)
 {
-    return select((float16)(0.0f), (float16)(scale), vox_uniform16(bits) >= (float16)(p));
+    return (uint)ceil(p * 16777216.0f) << 8;
+}
+
+inline float16 factor16(uint16 bits, uint least, float scale)
+{
+    return select((float16)(0.0f), (float16)(scale), bits >= least);
 }
 
 __kernel void dropout_plain(__global const float *restrict x, __global float *restrict y,
@@ -48,16 +55,16 @@ __kernel void dropout_plain(__global const float *restrict x, __global float *re
     relu += i * count;
     ulong block = first;
 #if ROW >= 16
+    const uint least = least_kept(p);
     for (; block + 16 <= last && 4 * (block + 16) <= count; block += 16) {
         uint16 r[4];
-        float16 f[4];
-        vox_random_blocks16(seed, PURPOSE, lane, step, sample + (uint)i, (uint)block + VOX_STEPS16, r);
-        for (uint j = 0; j < 4; j++)
-            f[j] = factor16(r[j], p, scale);
-        vox_element_order(f);
-        for (uint j = 0; j < 4; j++)
-            vstore16(RELU_DX(vload16(j, x + 4 * block) * f[j], vload16(j, relu + 4 * block)), j,
-                     y + 4 * block);
+        vox_random_elements64(seed, PURPOSE, lane, step, sample + (uint)i, (uint)block, r);
+#pragma unroll
+        for (uint j = 0; j < 4; j++) {
+            const ulong at = 4 * block + 16 * j;
+            const float16 v = vload16(0, x + at) * factor16(r[j], least, scale);
+            STORE16_GLOBAL(RELU_DX(v, vload16(0, relu + at)), y + at);
+        }
     }
 #endif
     for (; block < last; block++) {
@@ -85,6 +92,16 @@ inline uint number(ulong seed, uint lane, uint step, uint sample, ulong e)
     return e & 2 ? high : low;
 }
 
+/* Word phase + j of the eight of two blocks, the phase being each lane's own, 0 to 3. */
+inline uint16 __attribute__((always_inline))
+word_at(const uint16 now[4], const uint16 next[4], uint16 phase, uint j)
+{
+    const uint16 p1 = j + 1 < 4 ? now[j + 1] : next[j - 3], p2 = j + 2 < 4 ? now[j + 2] : next[j - 2];
+    const uint16 p3 = j + 3 < 4 ? now[j + 3] : next[j - 1];
+    const int16 odd = (phase & 1u) != 0u, high = phase >= 2u;
+    return select(select(now[j], p1, odd), select(p2, p3, odd), high);
+}
+
 __kernel void dropout_lanes(__global const float *restrict x, __global float *restrict y,
                             __global const float *restrict relu, float p, float scale, ulong seed,
                             uint lane, uint step, uint sample)
@@ -96,27 +113,29 @@ __kernel void dropout_lanes(__global const float *restrict x, __global float *re
     y += plane * V * LANES;
     relu += plane * V * LANES;
 #if LANES == 16 && WHOLE == 0 && ROW >= 4
-    /* Channels past C have x = 0, whatever they draw. */
-    const uint16 channels = channel + VOX_STEPS16;
-    uint16 r[4];
-#if V % 4 == 0 && ROW % 4 == 0
-    for (uint v = first; v < last; v += 4) { /* four voxels share the blocks of their channels */
-        vox_random_blocks16(seed, PURPOSE, lane, step, sample + (uint)i, channels * (V / 4) + v / 4, r);
-        for (uint j = 0; j < 4; j++)
-            vstore16(RELU_DX(vload16(v + j, x) * factor16(r[j], p, scale), vload16(v + j, relu)),
-                     v + j, y);
-    }
-#else
-    for (uint v = first; v < last; v++) {
-        const ulong16 e = convert_ulong16(channels) * V + v;
-        const uint16 word = convert_uint16(e);
-        vox_random_blocks16(seed, PURPOSE, lane, step, sample + (uint)i, convert_uint16(e / 4), r);
-        const uint16 low = select(r[0], r[1], (word & 1) != 0);
-        const uint16 high = select(r[2], r[3], (word & 1) != 0);
-        const uint16 bits = select(low, high, (word & 2) != 0);
-        vstore16(RELU_DX(vload16(v, x) * factor16(bits, p, scale), vload16(v, relu)), v, y);
-    }
+#if ROW % 4 != 0
+#error "ROW must be a multiple of 4"
 #endif
+    /* Channels past C have x = 0, whatever they draw.  Four voxels take four numbers of each
+     * channel's stream; unless V % 4 is 0 they begin within a block, at `phase`, and end in the next. */
+    const uint least = least_kept(p);
+    const ulong16 e = convert_ulong16(channel + VOX_STEPS16) * V + first;
+    const uint16 phase = convert_uint16(e) & 3u;
+    uint16 block = convert_uint16(e / 4), now[4], next[4];
+    vox_random_blocks16(seed, PURPOSE, lane, step, sample + (uint)i, block, now);
+    for (uint v = first; v < last; v += 4) {
+        block += 1u;
+        vox_random_blocks16(seed, PURPOSE, lane, step, sample + (uint)i, block, next);
+#pragma unroll
+        for (uint j = 0; j < 4; j++) {
+            const uint16 bits = V % 4 == 0 ? now[j] : word_at(now, next, phase, j);
+            if (V % 4 == 0 || v + j < last) {
+                const float16 kept = vload16(v + j, x) * factor16(bits, least, scale);
+                STORE16_GLOBAL(RELU_DX(kept, vload16(v + j, relu)), y + 16 * (v + j));
+            }
+            now[j] = next[j];
+        }
+    }
     return;
 #endif
 #if LANES == 16 && WHOLE == 1
