@@ -139,6 +139,16 @@ void vox_conv_direct16_weights_variant_text(const vox_problem *p, int i,
 vox_status vox_conv_direct16_weights_build(vox_work *w, vox_error *err);
 vox_status vox_conv_direct16_weights_run(vox_work *w, const vox_io *io, vox_error *err);
 
+/* For conv_transpose; forward and the weights' gradient. */
+bool vox_conv_transpose_taps16_fits(const vox_problem *p);
+bool vox_conv_transpose_taps16_weights_fits(const vox_problem *p);
+double vox_conv_transpose_taps16_seconds(const vox_problem *p);
+double vox_conv_transpose_taps16_weights_seconds(const vox_problem *p);
+vox_status vox_conv_transpose_taps16_build(vox_work *w, vox_error *err);
+vox_status vox_conv_transpose_taps16_run(vox_work *w, const vox_io *io, vox_error *err);
+vox_status vox_conv_transpose_taps16_weights_build(vox_work *w, vox_error *err);
+vox_status vox_conv_transpose_taps16_weights_run(vox_work *w, const vox_io *io, vox_error *err);
+
 bool vox_conv_depthwise16_fits(const vox_problem *p);
 double vox_conv_depthwise16_seconds(const vox_problem *p);
 double vox_conv_depthwise16_data_seconds(const vox_problem *p);

@@ -9,7 +9,8 @@
  *
  * It is the gradient of the convolution whose input has y's shape and whose output x's, with the
  * same weights, and is computed so: the convolution's methods with the passes and tensors exchanged
- * (conv.h).  Only the gradient of the bias, a sum of dy, is not theirs. */
+ * (conv.h).  Only the gradient of the bias, a sum of dy, is not theirs; and the method taps16, for
+ * kernels as large as the stride, is this operation's own (conv_transpose_taps16.c). */
 #include "ops/conv.h"
 
 #include <inttypes.h>
@@ -201,6 +202,12 @@ static vox_status run_weights(vox_work *w, const vox_io *io, vox_error *err)
 #define WINOGRAD_ERROR 1e-4 /* conv.c */
 
 static const vox_algo algos[] = {
+    {"taps16", VOX_FORWARD, BLOCK16, vox_conv_transpose_taps16_fits,
+     vox_conv_transpose_taps16_seconds, vox_conv_transpose_taps16_build,
+     vox_conv_transpose_taps16_run, .fuses_relu = true},
+    {"taps16", VOX_BACKWARD_WEIGHTS, BLOCK16, vox_conv_transpose_taps16_weights_fits,
+     vox_conv_transpose_taps16_weights_seconds, vox_conv_transpose_taps16_weights_build,
+     vox_conv_transpose_taps16_weights_run},
     {"direct16", VOX_FORWARD, BLOCK16, vox_conv_direct16_fits, vox_conv_direct16_data_seconds,
      build, run, .fuses_relu = true, TUNED(vox_conv_direct16_data)},
     {"direct16", VOX_BACKWARD_DATA, BLOCK16, vox_conv_direct16_fits, vox_conv_direct16_seconds,

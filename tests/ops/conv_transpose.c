@@ -13,7 +13,7 @@ void ref_conv_transpose_backward_data(const ref_io *io);
 void ref_conv_transpose_backward_weights(const ref_io *io);
 
 static const vt_case cases[] = {
-    {"the way up in a U-Net @direct16 @tiled @naive",
+    {"the way up in a U-Net @taps16 @direct16 @tiled @naive",
      "out=16 kernel=2 stride=2",
      {2, 32, 3, 4, 5},
      1,
@@ -24,6 +24,13 @@ static const vt_case cases[] = {
      "out=17 kernel=3,4,2 stride=2,3,1 pad=1,0,1 output_pad=1,2,0 bias=false",
      {2, 18, 3, 4, 6},
      1,
+     VT_ALWAYS,
+     VT_UNIFORM},
+    {"kernel as the stride of each axis; channels past blocks; rows that tiles do not divide "
+     "@taps16 @direct16",
+     "out=18 kernel=3,1,4 stride=3,1,4",
+     {3, 17, 2, 5, 13},
+     2,
      VT_ALWAYS,
      VT_UNIFORM},
     {"output_pad below the dilation but not the stride: voxels that only the bias reaches",
