@@ -21,7 +21,8 @@ typedef enum vox_purpose {
     VOX_RANDOM_SALT_PEPPER = 5,
     VOX_RANDOM_GAUSSIAN_NOISE = 6,
     VOX_RANDOM_SYNTH = 7,
-    VOX_RANDOM_SPLIT = 8 /* patients into folds; step = sample = 0 */
+    VOX_RANDOM_SPLIT = 8, /* patients into folds; step = sample = 0 */
+    VOX_RANDOM_PATCH = 9  /* where patches lie; numbers in the order drawn */
 } vox_purpose;
 
 /* One block of four 32-bit numbers from counter ctr and key. */

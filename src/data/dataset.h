@@ -3,12 +3,12 @@
  *   files -> formats -> prepare steps (once per case) -> host cache -> batches ahead of the devices
  *
  * A data set is opened from one entry of an experiment's `data` section (`train:` or `valid:`).
- * Every sample has the network's input shape [C, D, H, W].  Which thread prepares a case never
- * changes its voxels. */
+ * Every sample has the network's input shape [C, D, H, W]; its labels are one class, or a class
+ * for each voxel (a set with masks).  Which thread prepares a case never changes its voxels. */
 #ifndef VOX_DATA_DATASET_H
 #define VOX_DATA_DATASET_H
 
-#include "base/yaml.h"
+#include "data/prepare.h"
 
 typedef struct vox_dataset vox_dataset;
 
@@ -21,13 +21,25 @@ typedef struct vox_dataset_options {
      * same label in both; NULL with count 0: found from the data. */
     const char *const *class_name;
     size_t class_count;
+    int64_t classes; /* of the network: masks whose classes nobody names have 0 .. classes - 1 */
+    /* Samples are patches of sample_shape cut from cases of any size, a `foreground` share of them
+     * around a voxel that is not class 0. */
+    bool patches;
+    double foreground;
+    /* The training set's figures, for validation and test; borrowed until loaded.  NULL: made from
+     * these cases where a prepare step wants them. */
+    const vox_prepare_stats *stats;
 } vox_dataset_options;
 
 /* spec: one of
- *   {manifest: F.csv}     columns image, label [, point]: see manifest.c
+ *   {manifest: F.csv}     columns image and label or mask [, point, patient]: see manifest.c
  *   {folder: DIR}         a folder per class: see folder.c
+ *   {pairs: DIR}          images/ and masks/ or labels/: see pairs.c
+ *   {msd: DIR}            dataset.json, imagesTr/, labelsTr/: see msd.c
  *   {prostatex: {...}}    ProstateX as published: see prostatex.h
- * the first two with `classes: [name, ...]` when the data alone do not show them all.
+ * all but the last with `classes: [name, ...]` when the data alone do not show them, and
+ * `patients: {folds: 5, without: 0}` (split.h); those with masks with `values: [0, 1, 1]`: the
+ * class of each value.
  * prepare: the list under `data.prepare` (NULL: none), see prepare.h.  Scans the cases and their
  * labels, and checks that every named file exists; does not read voxels yet.  A set whose cases
  * are all of one class is an error unless the classes are given. */
@@ -42,7 +54,11 @@ size_t vox_dataset_classes(const vox_dataset *set); /* their number; labels are 
 const char *vox_dataset_class(const vox_dataset *set, size_t label); /* its name, never NULL */
 const char *vox_dataset_case(const vox_dataset *set, size_t i); /* path or finding, for messages */
 int32_t vox_dataset_label(const vox_dataset *set, size_t i);
-size_t vox_dataset_labels(const vox_dataset *set); /* labels of a sample: 1 */
+size_t vox_dataset_labels(const vox_dataset *set); /* of a sample: 1, or D*H*W of a mask */
+bool vox_dataset_masks(const vox_dataset *set);    /* have the cases masks? */
+uint64_t vox_dataset_mark(const vox_dataset *set, size_t i); /* hash of a loaded case's mask */
+/* The figures that prepare went by, made or given; channels 0: none.  After load. */
+const vox_prepare_stats *vox_dataset_stats(const vox_dataset *set);
 
 /* Reads and prepares all cases on the threads of `pool` (NULL: the caller's), so that a bad one is
  * found before training, and keeps as many as the cache holds.  Fails at the first bad case in
@@ -53,8 +69,22 @@ size_t vox_dataset_bad_count(const vox_dataset *set);
 const char *vox_dataset_bad(const vox_dataset *set, size_t i); /* "path: why" */
 
 /* Copies case i's prepared voxels into out [C*D*H*W] and its labels into label (NULL: not wanted);
- * from the cache, else read anew.  Safe to call from several threads at once. */
+ * from the cache, else read anew.  Of patches the first window.  Safe to call from several threads
+ * at once. */
 vox_status vox_dataset_get(vox_dataset *set, size_t i, float *out, int32_t *label, vox_error *err);
+
+/* Which part of a case: drawn from the generator (patch.h), or one of the windows that cover the
+ * case, as few as possible and evenly spaced.  Without patches a case is its own only window, and
+ * is what a draw gives. */
+typedef struct vox_pick {
+    bool random;
+    uint64_t seed, step, sample; /* random: of the draw */
+    size_t window;
+} vox_pick;
+
+vox_status vox_dataset_pick(vox_dataset *set, size_t i, const vox_pick *pick, float *out,
+                            int32_t *label, vox_error *err);
+size_t vox_dataset_windows(const vox_dataset *set, size_t i); /* after load */
 
 /* ---- batches ahead of the devices ---- */
 
@@ -72,11 +102,13 @@ typedef struct vox_loader vox_loader;
 
 /* Batches of `batch` samples, epoch after epoch, in an order that depends on
  * (seed, epoch) alone (file order when shuffle is false), starting at position `first` of
- * `epoch`, so that a resumed run goes on where it stopped.  `threads` threads (0: the
- * processors less one, at least 1) read `ahead` batches ahead (at least 1). */
+ * `epoch`, so that a resumed run goes on where it stopped.  Draws are keyed by the seed, the
+ * batches before this one, and the place in the batch.  `threads` threads (0: the processors less
+ * one, at least 1) read `ahead` batches ahead (at least 1). */
 typedef struct vox_loader_options {
     size_t batch, threads, ahead;
     bool shuffle;
+    bool windows; /* every window of every case once an epoch, in order; else one draw of each */
     uint64_t seed, epoch, first;
 } vox_loader_options;
 
@@ -84,6 +116,7 @@ typedef struct vox_loader_options {
  * the end of an epoch is an error: the data set is not the one that the position was saved with. */
 vox_status vox_loader_open(vox_loader **out, vox_dataset *set, const vox_loader_options *opt,
                            vox_error *err);
+size_t vox_loader_count(const vox_loader *loader); /* samples of an epoch */
 /* *batch is borrowed.  Wraps to the next epoch by itself.  A case that cannot be read (it was not
  * cached and its file changed) fails the batch it is in, and every call after. */
 vox_status vox_loader_next(vox_loader *loader, const vox_batch **batch, vox_error *err);

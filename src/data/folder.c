@@ -29,7 +29,7 @@ static bool has_header(const vox_names *names, const char *name, const char *end
 }
 
 /* A MetaImage header may name any file, so that every .raw beside a header is taken for one's. */
-static bool is_voxel_file(const vox_names *names, const char *name)
+bool vox_is_voxel_file(const vox_names *names, const char *name)
 {
     if (vox_path_ends(name, ".raw") || vox_path_ends(name, ".zraw"))
         return has_header(names, NULL, ".mhd");
@@ -41,7 +41,8 @@ static vox_status add_case(vox_dataset *set, const char *dir, const char *name, 
 {
     char *path = vox_path_join(dir, name, err);
     vox_case *c = path ? vox_set_add(set, path, NULL, label, err) : NULL;
-    vox_status s = c ? vox_names_add(&c->file, path, err) : VOX_ERR_MEMORY;
+    vox_status s = c && (c->patient = vox_strdup(name, err)) ? vox_names_add(&c->file, path, err)
+                                                             : VOX_ERR_MEMORY;
     free(path);
     return s;
 }
@@ -62,7 +63,7 @@ static vox_status add_class(vox_dataset *set, const char *root, const char *name
         s = dir ? vox_dir_list(&names, dir, err) : VOX_ERR_MEMORY;
     size_t before = set->count;
     for (size_t i = 0; s == VOX_OK && i < names.count; i++)
-        if (names.name[i][0] != '.' && !is_voxel_file(&names, names.name[i]))
+        if (names.name[i][0] != '.' && !vox_is_voxel_file(&names, names.name[i]))
             s = add_case(set, dir, names.name[i], label, err);
     if (s == VOX_OK && set->count == before)
         vox_log(VOX_LOG_WARN, "class folder %s has no case", dir);

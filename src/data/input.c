@@ -94,6 +94,16 @@ vox_status vox_input_read(const vox_names *files, vox_image **out, vox_error *er
     return s;
 }
 
+vox_status vox_input_channels(const int64_t n[4], const vox_image *image, vox_error *err)
+{
+    vox_fail(err, VOX_ERR_INPUT, "a case has %lld channels, the network takes %lld",
+             (long long)image->channels, (long long)n[0]);
+    vox_detail(err, "it is %lld x %lld x %lld voxels", (long long)image->size[0],
+               (long long)image->size[1], (long long)image->size[2]);
+    return vox_hint(err, "set network.input.channels to %lld, or name as many files per case",
+                    (long long)image->channels);
+}
+
 vox_status vox_input_shape(const int64_t n[4], const vox_image *image, vox_error *err)
 {
     if (image->channels == n[0] && memcmp(image->size, n + 1, sizeof image->size) == 0)
@@ -112,30 +122,60 @@ vox_status vox_input_shape(const int64_t n[4], const vox_image *image, vox_error
                     (long long)n[1], (long long)n[2], (long long)n[3]);
 }
 
-vox_status vox_dataset_read_input(const char *files, const vox_yaml_node *prepare,
-                                  const int64_t shape[4], float *out, vox_error *err)
+static vox_status prepare_files(vox_image **image, vox_voxel_map *map, const char *files,
+                                const vox_yaml_node *prepare, const vox_prepare_stats *stats,
+                                vox_error *err)
 {
     vox_names names = {0};
     vox_prepare *steps = NULL;
-    vox_image *image = NULL;
-    vox_error local = {0};
-    vox_status s = vox_input_paths(&names, NULL, files, &local);
+    vox_prepared p = {0};
+    vox_status s = vox_input_paths(&names, NULL, files, err);
     if (s == VOX_OK)
-        s = vox_prepare_open(&steps, prepare, &local);
+        s = vox_prepare_open(&steps, prepare, err);
+    if (s == VOX_OK && stats)
+        vox_prepare_set_stats(steps, stats);
     if (s == VOX_OK)
-        s = vox_input_read(&names, &image, &local);
+        s = vox_input_read(&names, &p.image, err);
     if (s == VOX_OK)
-        s = vox_prepare_apply(steps, image, NULL, &local);
-    if (s == VOX_OK)
-        s = vox_input_shape(shape, image, &local);
-    if (s == VOX_OK)
-        memcpy(out, image->voxel, (size_t)shape[0] * vox_volume_voxels(image) * sizeof *out);
-    else if (!strstr(local.detail, files))
-        vox_error_at(&local, "%s", files);
-    vox_image_free(&image);
+        s = vox_prepare_apply(steps, &p, err);
+    if (s == VOX_OK && map)
+        *map = p.map;
+    if (s != VOX_OK)
+        vox_image_free(&p.image);
+    *image = p.image;
     vox_prepare_free(&steps);
     vox_names_release(&names);
-    if (s != VOX_OK && err)
+    return s;
+}
+
+vox_status vox_input_prepare(vox_image **image, vox_voxel_map *map, const char *files,
+                             const vox_yaml_node *prepare, const vox_prepare_stats *stats,
+                             vox_error *err)
+{
+    vox_error local = {0};
+    vox_status s = prepare_files(image, map, files, prepare, stats, &local);
+    if (s == VOX_OK)
+        return VOX_OK;
+    if (!strstr(local.detail, files))
+        vox_error_at(&local, "%s", files);
+    if (err)
         *err = local;
+    return s;
+}
+
+vox_status vox_dataset_read_input(const char *files, const vox_yaml_node *prepare,
+                                  const vox_prepare_stats *stats, const int64_t shape[4],
+                                  float *out, vox_error *err)
+{
+    vox_image *image;
+    vox_status s = vox_input_prepare(&image, NULL, files, prepare, stats, err);
+    if (s != VOX_OK)
+        return s;
+    s = vox_input_shape(shape, image, err);
+    if (s == VOX_OK)
+        memcpy(out, image->voxel, (size_t)shape[0] * vox_volume_voxels(image) * sizeof *out);
+    else
+        vox_error_at(err, "%s", files);
+    vox_image_free(&image);
     return s;
 }

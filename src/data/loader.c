@@ -18,6 +18,8 @@ typedef struct slot {
     float *voxel;       /* [options.batch, sample] */
     int32_t *label;     /* [options.batch, labels] */
     size_t *case_index; /* [options.batch] */
+    size_t *window;     /* [options.batch] */
+    uint64_t number;    /* batches before this one since the first epoch's begin */
     size_t done;        /* samples that are there, failed ones included */
     size_t failed;      /* the lowest sample that failed; SIZE_MAX: none */
     vox_error error;
@@ -26,7 +28,8 @@ typedef struct slot {
 struct vox_loader {
     vox_dataset *set;
     vox_loader_options opt;
-    size_t count, sample, labels; /* cases; voxels and labels of each */
+    size_t count, sample, labels; /* samples of an epoch; voxels and labels of each */
+    size_t *begin;                /* [cases]: the first sample of each; NULL: a sample a case */
     size_t *order;                /* [count], of the epoch being handed out */
     pthread_t *thread;            /* [threads] */
     size_t threads;
@@ -58,6 +61,22 @@ static void make_order(vox_loader *l)
     }
 }
 
+/* Which case a sample is of, and which of its windows. */
+static void find_case(const vox_loader *l, size_t sample, size_t *index, size_t *window)
+{
+    size_t low = 0, high = l->begin ? vox_dataset_count(l->set) : 0;
+    *index = sample;
+    *window = 0;
+    while (high - low > 1) {
+        size_t middle = low + (high - low) / 2;
+        *(l->begin[middle] <= sample ? &low : &high) = middle;
+    }
+    if (l->begin) {
+        *index = low;
+        *window = sample - l->begin[low];
+    }
+}
+
 /* Sets up the next batch in its slot.  Called with the lock held. */
 static void begin_batch(vox_loader *l)
 {
@@ -70,7 +89,8 @@ static void begin_batch(vox_loader *l)
     size_t left = l->count - (size_t)l->first;
     size_t n = left < l->opt.batch ? left : l->opt.batch;
     for (size_t i = 0; i < n; i++)
-        s->case_index[i] = l->order[l->first + i];
+        find_case(l, l->order[l->first + i], &s->case_index[i], &s->window[i]);
+    s->number = l->epoch * ((l->count + l->opt.batch - 1) / l->opt.batch) + l->first / l->opt.batch;
     s->batch = (vox_batch){s->voxel, s->label, s->case_index, n, l->epoch, l->first};
     s->done = 0;
     s->failed = SIZE_MAX;
@@ -109,9 +129,15 @@ static void *reader(void *arg)
     pthread_mutex_lock(&l->lock);
     while (next_item(l, &s, &i)) {
         vox_error error = {0};
+        const vox_pick pick = {.random = !l->opt.windows,
+                               .seed = l->opt.seed,
+                               .step = s->number,
+                               .sample = i,
+                               .window = s->window[i]};
         pthread_mutex_unlock(&l->lock);
-        vox_status status = vox_dataset_get(l->set, s->case_index[i], s->voxel + i * l->sample,
-                                            s->label + i * l->labels, &error);
+        vox_status status =
+            vox_dataset_pick(l->set, s->case_index[i], &pick, s->voxel + i * l->sample,
+                             s->label + i * l->labels, &error);
         pthread_mutex_lock(&l->lock);
         if (status != VOX_OK && i < s->failed) { /* the first in order, whoever comes first */
             s->failed = i;
@@ -124,10 +150,8 @@ static void *reader(void *arg)
     return NULL;
 }
 
-static vox_status check_options(const vox_dataset *set, const vox_loader_options *opt,
-                                vox_error *err)
+static vox_status check_options(const vox_loader_options *opt, size_t count, vox_error *err)
 {
-    size_t count = vox_dataset_count(set);
     if (opt->batch < 1)
         return vox_fail(err, VOX_ERR_USAGE, "a batch must hold at least one sample");
     if (count < 1 || count > UINT32_MAX)
@@ -137,6 +161,21 @@ static vox_status check_options(const vox_dataset *set, const vox_loader_options
     vox_fail(err, VOX_ERR_INPUT, "the position to go on from is past the end of the data set");
     vox_detail(err, "position %llu of %zu cases", (unsigned long long)opt->first, count);
     return vox_hint(err, "resume with the data set that the run began with");
+}
+
+static vox_status count_samples(vox_loader *l, vox_error *err)
+{
+    size_t cases = vox_dataset_count(l->set);
+    l->count = cases;
+    if (!l->opt.windows)
+        return VOX_OK;
+    l->begin = vox_calloc(cases, sizeof *l->begin, "the windows of all cases", err);
+    l->count = 0;
+    for (size_t i = 0; l->begin && i < cases; i++) {
+        l->begin[i] = l->count;
+        l->count += vox_dataset_windows(l->set, i);
+    }
+    return l->begin ? VOX_OK : VOX_ERR_MEMORY;
 }
 
 static vox_status make_ring(vox_loader *l, vox_error *err)
@@ -151,7 +190,8 @@ static vox_status make_ring(vox_loader *l, vox_error *err)
         s->voxel = fits ? vox_aligned(64, bytes, "batch buffers", err) : NULL;
         s->label = vox_calloc(batch, l->labels * sizeof *s->label, "batch buffers", err);
         s->case_index = vox_calloc(batch, sizeof *s->case_index, "batch buffers", err);
-        if (!s->voxel || !s->label || !s->case_index)
+        s->window = vox_calloc(batch, sizeof *s->window, "batch buffers", err);
+        if (!s->voxel || !s->label || !s->case_index || !s->window)
             return vox_fail_memory(err, "batch buffers", bytes);
     }
     return VOX_OK;
@@ -175,9 +215,6 @@ vox_status vox_loader_open(vox_loader **out, vox_dataset *set, const vox_loader_
                            vox_error *err)
 {
     *out = NULL;
-    vox_status s = check_options(set, opt, err);
-    if (s != VOX_OK)
-        return s;
     vox_loader *l = vox_calloc(1, sizeof *l, "a loader", err);
     if (!l)
         return VOX_ERR_MEMORY;
@@ -186,16 +223,20 @@ vox_status vox_loader_open(vox_loader **out, vox_dataset *set, const vox_loader_
     pthread_cond_init(&l->ready, NULL);
     l->set = set;
     l->opt = *opt;
-    l->count = vox_dataset_count(set);
     l->sample = vox_dataset_sample(set);
     l->labels = vox_dataset_labels(set);
-    if (l->opt.batch > l->count)
-        l->opt.batch = l->count;
     l->slots = (opt->ahead ? opt->ahead : 1) + 1;
     l->epoch = opt->epoch;
     l->first = opt->first;
-    l->order = vox_calloc(l->count, sizeof *l->order, "the order of an epoch", err);
-    s = l->order ? make_ring(l, err) : VOX_ERR_MEMORY;
+    vox_status s = count_samples(l, err);
+    if (s == VOX_OK)
+        s = check_options(opt, l->count, err);
+    if (l->opt.batch > l->count)
+        l->opt.batch = l->count;
+    if (s == VOX_OK && !(l->order = vox_calloc(l->count, sizeof *l->order, "an epoch", err)))
+        s = VOX_ERR_MEMORY;
+    if (s == VOX_OK)
+        s = make_ring(l, err);
     if (s == VOX_OK) {
         make_order(l);
         s = start_threads(l, err);
@@ -204,6 +245,11 @@ vox_status vox_loader_open(vox_loader **out, vox_dataset *set, const vox_loader_
         vox_loader_free(&l);
     *out = l;
     return s;
+}
+
+size_t vox_loader_count(const vox_loader *l)
+{
+    return l->count;
 }
 
 vox_status vox_loader_next(vox_loader *l, const vox_batch **batch, vox_error *err)
@@ -253,9 +299,11 @@ void vox_loader_free(vox_loader **loaderp)
         free(l->ring[i].voxel);
         free(l->ring[i].label);
         free(l->ring[i].case_index);
+        free(l->ring[i].window);
     }
     free(l->ring);
     free(l->order);
+    free(l->begin);
     free(l->thread);
     free(l);
     *loaderp = NULL;

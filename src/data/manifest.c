@@ -4,7 +4,11 @@
  *   scans/a.nii.gz,benign           a class name: the classes are the names sorted by bytes
  *   t2.mhd;adc.mhd,1                several files: their channels in this order; or a class index
  *
- * A column `point` ("x y z", mm, LPS) is the case's place of interest; other columns are ignored.
+ *   image,mask                      the same with a class for every voxel
+ *   t1.nii.gz;t2.nii.gz,seg.nii.gz
+ *
+ * A column `point` ("x y z", mm, LPS) is the case's place of interest; `patient` says which cases
+ * folds keep together (without it each case is on its own); other columns are ignored.
  */
 #include "data/csv.h"
 #include "data/source.h"
@@ -18,24 +22,26 @@
 #define CLASS_LIMIT 65536 /* a label beyond is a slip (an id, say), not a class */
 
 typedef struct columns {
-    size_t image, label, point;
-    bool has_point;
+    size_t image, label, point, patient; /* label: or mask, if the set has masks */
+    bool has_point, has_patient;
     bool indices; /* a label may be a class index */
 } columns;
 
-static vox_status find_columns(columns *at, const vox_csv *csv, vox_error *err)
+static vox_status find_columns(vox_dataset *set, columns *at, const vox_csv *csv, vox_error *err)
 {
-    size_t mask;
+    size_t label;
     vox_status s = vox_csv_need(csv, "image", &at->image, err);
     if (s != VOX_OK)
         return s;
-    if (!vox_csv_find(csv, "label", &at->label) && vox_csv_find(csv, "mask", &mask)) {
-        vox_fail(err, VOX_ERR_UNSUPPORTED, "manifests with masks are not supported yet");
-        vox_detail(err, "%s: its columns are image and mask", vox_csv_path(csv));
-        return vox_hint(err, "this version trains classifiers: give a column \"label\"");
-    }
     at->has_point = vox_csv_find(csv, "point", &at->point);
-    return vox_csv_need(csv, "label", &at->label, err);
+    at->has_patient = vox_csv_find(csv, "patient", &at->patient);
+    set->masks = vox_csv_find(csv, "mask", &at->label);
+    if (!set->masks)
+        return vox_csv_need(csv, "label", &at->label, err);
+    if (!vox_csv_find(csv, "label", &label))
+        return VOX_OK;
+    vox_fail(err, VOX_ERR_INPUT, "a manifest has a column label or a column mask, not both");
+    return vox_detail(err, "%s", vox_csv_path(csv));
 }
 
 static bool parse_index(const char *text, int32_t *label)
@@ -134,6 +140,21 @@ static vox_status read_point(vox_case *c, const char *text, vox_error *err)
     return VOX_ERR_INPUT;
 }
 
+static vox_status read_mask(vox_case *c, const char *dir, const char *text, vox_error *err)
+{
+    if (!*text)
+        return vox_fail(err, VOX_ERR_INPUT, "the mask is empty");
+    c->mask = vox_path_join(dir, text, err);
+    if (!c->mask)
+        return VOX_ERR_MEMORY;
+    if (vox_path_exists(c->mask))
+        return VOX_OK;
+    vox_fail(err, VOX_ERR_INPUT, "a mask does not exist");
+    vox_detail(err, "%s", c->mask);
+    vox_hint(err, "paths in a manifest are relative to its folder");
+    return VOX_ERR_INPUT;
+}
+
 static vox_status read_row(vox_dataset *set, const vox_csv *csv, const columns *at, const char *dir,
                            size_t row, vox_error *err)
 {
@@ -144,7 +165,12 @@ static vox_status read_row(vox_dataset *set, const vox_csv *csv, const columns *
     vox_error bad = {0};
     vox_status s = VOX_ERR_MEMORY;
     if (c) {
-        s = read_label(set, vox_csv_field(csv, row, at->label), at->indices, &c->label, &bad);
+        const char *label = vox_csv_field(csv, row, at->label);
+        const char *patient = at->has_patient ? vox_csv_field(csv, row, at->patient) : image;
+        s = set->masks ? read_mask(c, dir, label, &bad)
+                       : read_label(set, label, at->indices, &c->label, &bad);
+        if (s == VOX_OK && !(c->patient = vox_strdup(patient, &bad)))
+            s = VOX_ERR_MEMORY;
         if (s == VOX_OK && at->has_point)
             s = read_point(c, vox_csv_field(csv, row, at->point), &bad);
         if (s == VOX_OK)
@@ -171,13 +197,13 @@ static vox_status open_manifest(vox_dataset *set, const vox_yaml_node *value, vo
     if (s == VOX_OK)
         s = vox_csv_open(&csv, path, err);
     if (s == VOX_OK)
-        s = find_columns(&at, csv, err);
+        s = find_columns(set, &at, csv, err);
     if (s == VOX_OK && vox_csv_rows(csv) == 0) {
         vox_fail(err, VOX_ERR_INPUT, "the manifest has no rows");
         vox_detail(err, "%s: only its header", path);
         s = VOX_ERR_INPUT;
     }
-    if (s == VOX_OK)
+    if (s == VOX_OK && !set->masks)
         s = find_classes(set, csv, &at, err);
     for (size_t r = 0; s == VOX_OK && r < vox_csv_rows(csv); r++)
         s = read_row(set, csv, &at, dir, r, err);

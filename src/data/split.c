@@ -10,7 +10,7 @@
 
 vox_status vox_split_parse(vox_split *out, const vox_yaml_node *node, vox_error *err)
 {
-    static const char *const keys[] = {"folds", "only", "without", "seed", NULL};
+    static const char *const keys[] = {"folds", "only", "without", "seed", "shuffle", NULL};
     *out = (vox_split){0};
     if (!node)
         return VOX_OK;
@@ -20,6 +20,7 @@ vox_status vox_split_parse(vox_split *out, const vox_yaml_node *node, vox_error 
     const vox_yaml_node *folds = vox_yaml_find(node, "folds"), *seed = vox_yaml_find(node, "seed");
     const vox_yaml_node *only = vox_yaml_find(node, "only");
     const vox_yaml_node *without = vox_yaml_find(node, "without");
+    const vox_yaml_node *shuffle = vox_yaml_find(node, "shuffle");
     if (!folds || !only == !without) {
         vox_yaml_fail(err, node, "patients needs folds, and either only or without");
         return vox_hint(err, "to train: {folds: 5, without: 0}; to validate: {folds: 5, only: 0}");
@@ -32,6 +33,10 @@ vox_status vox_split_parse(vox_split *out, const vox_yaml_node *node, vox_error 
     if (s == VOX_OK && seed)
         s = vox_yaml_int(seed, 0, INT64_MAX, &number, err);
     out->seed = (uint64_t)number;
+    bool mix = true;
+    if (s == VOX_OK && shuffle)
+        s = vox_yaml_bool(shuffle, &mix, err);
+    out->in_order = !mix;
     return s;
 }
 
@@ -68,7 +73,7 @@ vox_status vox_split_apply(const vox_split *split, vox_names *patients, vox_erro
     }
     vox_random r;
     vox_random_init(&r, split->seed, VOX_RANDOM_SPLIT, 0, 0, 0);
-    for (size_t i = n - 1; i > 0; i--) {
+    for (size_t i = n - 1; i > 0 && !split->in_order; i--) {
         size_t j = vox_random_below(&r, (uint32_t)(i + 1));
         char *swap = patients->name[i];
         patients->name[i] = patients->name[j];

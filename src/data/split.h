@@ -2,8 +2,10 @@
  *
  *   patients: {folds: 5, without: 0}          all but fold 0: to train on
  *   patients: {folds: 5, only: 0, seed: 1}    fold 0 alone: to validate with
+ *   patients: {folds: 5, only: 0, shuffle: false}    every fifth, beginning with the first
  *
- * The patients, sorted by name, are shuffled by `seed` (default 0) and dealt out to the folds in
+ * The patients, sorted by name, are shuffled by `seed` (default 0; unless shuffle is false) and
+ * dealt out to the folds in
  * turn, so that the folds depend on the names and the seed alone: not on what is on this disk, nor
  * on the order of a file. */
 #ifndef VOX_DATA_SPLIT_H
@@ -15,6 +17,7 @@
 typedef struct vox_split {
     int64_t folds, fold; /* folds 0: everybody */
     bool only;           /* this fold alone, else all the others */
+    bool in_order;       /* not shuffled */
     uint64_t seed;
 } vox_split;
 

@@ -142,16 +142,46 @@ vox_status vox_volume_crop(vox_image *image, const int64_t start[3], const int64
                    (long long)in[1], (long long)in[2]);
         return vox_hint(err, "choose a smaller size or another point, or resize before");
     }
+    return vox_volume_box(image, start, size, 0, err);
+}
+
+/* Part of [start, start + size) that lies in [0, in): [*from, *to), counted from start. */
+static void overlap(int64_t start, int64_t size, int64_t in, int64_t *from, int64_t *to)
+{
+    *from = start < 0 ? (-start < size ? -start : size) : 0;
+    *to = in - start < size ? in - start : size;
+    *to = *to > *from ? *to : *from;
+}
+
+void vox_volume_copy_box(float *out, const float *in, int64_t channels, const int64_t in_size[3],
+                         const int64_t start[3], const int64_t size[3])
+{
+    int64_t from[3], to[3];
+    for (int a = 0; a < 3; a++)
+        overlap(start[a], size[a], in_size[a], &from[a], &to[a]);
+    for (int64_t c = 0; c < channels; c++)
+        for (int64_t d = from[0]; d < to[0]; d++)
+            for (int64_t h = from[1]; h < to[1]; h++) {
+                int64_t source = (c * in_size[0] + start[0] + d) * in_size[1] + start[1] + h;
+                int64_t target = (c * size[0] + d) * size[1] + h;
+                if (to[2] > from[2])
+                    memcpy(out + target * size[2] + from[2],
+                           in + source * in_size[2] + start[2] + from[2],
+                           (size_t)(to[2] - from[2]) * sizeof *out);
+            }
+}
+
+vox_status vox_volume_box(vox_image *image, const int64_t start[3], const int64_t size[3],
+                          float value, vox_error *err)
+{
     vox_image *out;
     vox_status s = vox_volume_alloc(&out, image->channels, size, err);
     if (s != VOX_OK)
         return s;
-    float *to = out->voxel;
-    for (int64_t c = 0; c < image->channels; c++)
-        for (int64_t d = start[0]; d < start[0] + size[0]; d++)
-            for (int64_t h = start[1]; h < start[1] + size[1]; h++, to += size[2])
-                memcpy(to, image->voxel + ((c * in[0] + d) * in[1] + h) * in[2] + start[2],
-                       (size_t)size[2] * sizeof *to);
+    size_t total = vox_volume_voxels(out) * (size_t)out->channels;
+    for (size_t i = 0; i < total && value != 0; i++)
+        out->voxel[i] = value;
+    vox_volume_copy_box(out->voxel, image->voxel, image->channels, image->size, start, size);
     double index[3] = {(double)start[0], (double)start[1], (double)start[2]};
     vox_volume_point(image, index, out->origin_mm);
     memcpy(image->origin_mm, out->origin_mm, sizeof image->origin_mm);

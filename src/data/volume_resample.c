@@ -1,4 +1,4 @@
-/* volume_resample.c - trilinear resizing and sampling on another grid.
+/* volume_resample.c - resizing (trilinear, nearest) and sampling on another grid.
  *
  * Both are separable weights over at most eight voxels; positions are worked out in double so that
  * large volumes do not lose the fraction. */
@@ -24,12 +24,19 @@ static tap tap_at(double position, int64_t size)
     return (tap){low, low + 1 < size ? low + 1 : low, (float)(p - (double)low)};
 }
 
-static tap *resize_taps(int64_t in, int64_t out, vox_error *err)
+/* Nearest ones are worked out in integers: (2i + 1) * in / 2out is floor((i + 0.5) * in / out). */
+static tap resize_tap(int64_t i, int64_t in, int64_t out, vox_interpolation mode)
+{
+    double scale = (double)in / (double)out;
+    int64_t at = mode == VOX_NEAREST ? (2 * i + 1) * in / (2 * out) : i * in / out;
+    return mode == VOX_LINEAR ? tap_at(((double)i + 0.5) * scale - 0.5, in) : (tap){at, at, 0};
+}
+
+static tap *resize_taps(int64_t in, int64_t out, vox_interpolation mode, vox_error *err)
 {
     tap *taps = vox_calloc((size_t)out, sizeof *taps, "resize", err);
-    double scale = (double)in / (double)out;
     for (int64_t i = 0; taps && i < out; i++)
-        taps[i] = tap_at(((double)i + 0.5) * scale - 0.5, in);
+        taps[i] = resize_tap(i, in, out, mode);
     return taps;
 }
 
@@ -81,7 +88,8 @@ static void resize_geometry(vox_image *image, const int64_t size[3])
     }
 }
 
-vox_status vox_volume_resize(vox_image *image, const int64_t size[3], vox_error *err)
+vox_status vox_volume_resize(vox_image *image, const int64_t size[3], vox_interpolation mode,
+                             vox_error *err)
 {
     if (memcmp(image->size, size, sizeof image->size) == 0)
         return VOX_OK;
@@ -89,7 +97,7 @@ vox_status vox_volume_resize(vox_image *image, const int64_t size[3], vox_error 
     tap *taps[3] = {NULL, NULL, NULL};
     vox_status s = vox_volume_alloc(&out, image->channels, size, err);
     for (int a = 0; a < 3 && s == VOX_OK; a++)
-        if (!(taps[a] = resize_taps(image->size[a], size[a], err)))
+        if (!(taps[a] = resize_taps(image->size[a], size[a], mode, err)))
             s = VOX_ERR_MEMORY;
     if (s == VOX_OK) {
         size_t from = vox_volume_voxels(image), to = vox_volume_voxels(out);
@@ -121,31 +129,52 @@ static float sample(const vox_image *from, const float *voxel, const double inde
     return mix(low, high, d.weight);
 }
 
-vox_status vox_volume_sample(float *out, const vox_image *grid, const vox_image *from,
-                             int64_t channel, vox_error *err)
+static void snap(double *x)
 {
-    /* The map from grid to source voxels is affine: its value at voxel 0 and its steps. */
-    double start[3], step[3][3], point[3];
-    vox_volume_point(grid, (double[3]){0, 0, 0}, point);
-    bool good = vox_volume_index(from, point, start);
-    for (int a = 0; a < 3 && good; a++) {
+    if (fabs(*x - nearbyint(*x)) < 1e-9)
+        *x = nearbyint(*x) + 0.0;
+}
+
+vox_status vox_volume_map(vox_voxel_map *map, const vox_image *here, const vox_image *there,
+                          vox_error *err)
+{
+    double point[3], at[3];
+    memcpy(map->size, there->size, sizeof map->size);
+    vox_volume_point(here, (double[3]){0, 0, 0}, point);
+    bool good = vox_volume_index(there, point, map->offset);
+    for (int b = 0; b < 3 && good; b++) {
         double one[3] = {0, 0, 0};
-        one[a] = 1;
-        vox_volume_point(grid, one, point);
-        good = vox_volume_index(from, point, step[a]);
-        for (int i = 0; i < 3; i++)
-            step[a][i] -= start[i];
+        one[b] = 1;
+        vox_volume_point(here, one, point);
+        good = vox_volume_index(there, point, at);
+        for (int a = 0; a < 3; a++)
+            map->matrix[a][b] = at[a] - map->offset[a];
     }
     if (!good)
         return vox_fail(err, VOX_ERR_INPUT, "the axes of a volume are linearly dependent");
+    for (int a = 0; a < 3; a++) { /* whole steps stay whole: on one grid nothing is interpolated */
+        snap(&map->offset[a]);
+        for (int b = 0; b < 3; b++)
+            snap(&map->matrix[a][b]);
+    }
+    return VOX_OK;
+}
+
+vox_status vox_volume_sample(float *out, const vox_image *grid, const vox_image *from,
+                             int64_t channel, vox_error *err)
+{
+    vox_voxel_map map;
+    vox_status s = vox_volume_map(&map, grid, from, err);
+    if (s != VOX_OK)
+        return s;
     const float *voxel = from->voxel + (size_t)channel * vox_volume_voxels(from);
     for (int64_t d = 0; d < grid->size[0]; d++)
         for (int64_t h = 0; h < grid->size[1]; h++)
             for (int64_t w = 0; w < grid->size[2]; w++) {
                 double index[3];
                 for (int i = 0; i < 3; i++)
-                    index[i] = start[i] + (double)d * step[0][i] + (double)h * step[1][i] +
-                               (double)w * step[2][i];
+                    index[i] = map.offset[i] + (double)d * map.matrix[i][0] +
+                               (double)h * map.matrix[i][1] + (double)w * map.matrix[i][2];
                 *out++ = sample(from, voxel, index);
             }
     return VOX_OK;

@@ -28,6 +28,8 @@ vox_status vox_cases_classes(const vox_graph *graph, int64_t *classes, vox_error
 /* The first case of a class, for messages. */
 static const char *case_of(const vox_dataset *set, int32_t label)
 {
+    if (vox_dataset_masks(set))
+        return "the masks";
     for (size_t i = 0; i < vox_dataset_count(set); i++)
         if (vox_dataset_label(set, i) == label)
             return vox_dataset_case(set, i);
@@ -87,6 +89,12 @@ static vox_status match_classes(vox_cases *c, const vox_class_names *names, vox_
             if (strcmp(names->name[k], name) == 0)
                 c->class_of[i] = (int32_t)k;
     }
+    for (size_t i = 0; vox_dataset_masks(c->set) && i < vox_dataset_classes(c->set); i++)
+        if (c->class_of[i] < 0) {
+            vox_fail(err, VOX_ERR_INPUT, "the %s data has a class that the training data has not",
+                     c->what);
+            return vox_detail(err, "class \"%s\"", vox_dataset_class(c->set, i));
+        }
     for (size_t i = 0; i < vox_dataset_count(c->set); i++) {
         int32_t label = vox_dataset_label(c->set, i);
         if (label >= 0 && (size_t)label < vox_dataset_classes(c->set) && c->class_of[label] >= 0)
@@ -101,18 +109,21 @@ static vox_status match_classes(vox_cases *c, const vox_class_names *names, vox_
 
 vox_status vox_cases_open(vox_cases *c, const vox_experiment *exp, const vox_yaml_node *spec,
                           const char *data_dir, const char *what, int64_t classes,
-                          vox_class_names *names, vox_pool *pool, vox_error *err)
+                          vox_class_names *names, const vox_prepare_stats *stats, vox_pool *pool,
+                          vox_error *err)
 {
     vox_dataset_options opt = {.base_dir = data_dir,
                                .skip_bad = exp->data.skip_bad,
                                .cache_bytes = exp->data.cache_bytes,
                                .class_name = (const char *const *)names->name,
-                               .class_count = names->count};
+                               .class_count = names->count,
+                               .classes = classes,
+                               .patches = exp->data.patches,
+                               .foreground = exp->data.foreground,
+                               .stats = stats};
     memset(c, 0, sizeof *c);
     c->what = what;
     memcpy(opt.sample_shape, exp->graph->input.dim + 1, sizeof opt.sample_shape);
-    opt.class_name = (const char *const *)names->name;
-    opt.class_count = names->count;
     vox_status s = vox_dataset_open(&c->set, spec, exp->data.prepare, &opt, err);
     if (s == VOX_OK)
         s = check_labels(c, exp->graph, err);
@@ -153,7 +164,9 @@ vox_data_mark vox_cases_mark(const vox_cases *c)
     vox_data_mark mark = {(int64_t)vox_dataset_count(c->set), VOX_HASH_START};
     for (size_t i = 0; i < vox_dataset_count(c->set); i++) {
         int32_t label = c->class_of[vox_dataset_label(c->set, i)];
-        mark.labels = vox_hash(mark.labels, &label, sizeof label);
+        uint64_t mask = vox_dataset_mark(c->set, i);
+        mark.labels = vox_dataset_masks(c->set) ? vox_hash(mark.labels, &mask, sizeof mask)
+                                                : vox_hash(mark.labels, &label, sizeof label);
     }
     return mark;
 }
@@ -241,13 +254,13 @@ static vox_status evaluate_batch(vox_cases *c, vox_team *team, const vox_graph *
 vox_status vox_cases_evaluate(vox_cases *c, vox_team *team, const vox_graph *graph, int64_t batch,
                               vox_metrics_result *out, vox_error *err)
 {
-    const vox_loader_options opt = {.batch = (size_t)batch, .ahead = 1};
+    const vox_loader_options opt = {.batch = (size_t)batch, .ahead = 1, .windows = true};
     eval_room room = {0};
     vox_loader *loader = NULL;
     vox_status s = room_open(&room, graph, batch, err);
     if (s == VOX_OK)
         s = vox_loader_open(&loader, c->set, &opt, err);
-    while (s == VOX_OK && room.metrics.samples < vox_dataset_count(c->set)) {
+    while (s == VOX_OK && room.metrics.samples < vox_loader_count(loader)) {
         const vox_batch *b;
         s = vox_loader_next(loader, &b, err);
         if (s == VOX_OK)

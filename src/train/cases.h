@@ -22,10 +22,12 @@ typedef struct vox_cases {
 vox_status vox_cases_classes(const vox_graph *graph, int64_t *classes, vox_error *err);
 
 /* Opens and reads the set that spec describes.  names->count == 0: the set's classes become the
- * names (at most `classes`); else its classes are found among them by name.  pool may be NULL. */
+ * names (at most `classes`); else its classes are found among them by name.  stats: of the training
+ * data (vox_dataset_options); NULL: these are the training data.  pool may be NULL. */
 vox_status vox_cases_open(vox_cases *c, const vox_experiment *exp, const vox_yaml_node *spec,
                           const char *data_dir, const char *what, int64_t classes,
-                          vox_class_names *names, vox_pool *pool, vox_error *err);
+                          vox_class_names *names, const vox_prepare_stats *stats, vox_pool *pool,
+                          vox_error *err);
 void vox_cases_release(vox_cases *c);
 
 /* The network's labels of a loader's batch: out[n, vox_graph_labels]. */

@@ -138,6 +138,10 @@ static void meta_fill(meta_list *m, const vox_checkpoint *c)
         snprintf(key, sizeof key, "class.%zu", i);
         meta_text(m, key, c->classes.name[i]);
     }
+    char *stats = vox_prepare_stats_text(&c->stats, NULL);
+    meta_text(m, "prepare.stats", stats ? stats : "");
+    m->failed = m->failed || !stats;
+    free(stats);
     meta_best(m, &c->progress);
 }
 

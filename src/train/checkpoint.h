@@ -8,6 +8,7 @@
 #ifndef VOX_TRAIN_CHECKPOINT_H
 #define VOX_TRAIN_CHECKPOINT_H
 
+#include "data/prepare.h"
 #include "train/experiment.h"
 #include "train/metrics.h"
 #include "train/safetensors.h"
@@ -44,8 +45,9 @@ typedef struct vox_checkpoint {
     vox_progress progress;
     vox_data_mark data;
     vox_class_names classes;
-    char *experiment; /* its text */
-    char *data_dir;   /* what relative data paths are relative to; absolute */
+    vox_prepare_stats stats; /* that data.prepare goes by; channels 0: none */
+    char *experiment;        /* its text */
+    char *data_dir;          /* what relative data paths are relative to; absolute */
     uint64_t seed;
 } vox_checkpoint;
 

@@ -98,6 +98,7 @@ vox_status vox_checkpoint_read_meta(vox_checkpoint *c, const vox_safetensors *f,
 {
     const char *format = vox_safetensors_meta(f, "format");
     const char *labels = vox_safetensors_meta(f, "data.labels");
+    const char *stats = vox_safetensors_meta(f, "prepare.stats");
     vox_progress *p = &c->progress;
     int64_t seed = 0;
     vox_status s;
@@ -115,6 +116,8 @@ vox_status vox_checkpoint_read_meta(vox_checkpoint *c, const vox_safetensors *f,
         return s;
     if (!labels || sscanf(labels, "%16" SCNx64, &c->data.labels) != 1)
         return bad_meta(err, f, "data.labels");
+    if (stats && !vox_prepare_stats_read(&c->stats, stats)) /* older ones have none */
+        return bad_meta(err, f, "prepare.stats");
     c->seed = (uint64_t)seed;
     if ((s = get_classes(c, f, err)) != VOX_OK)
         return s;

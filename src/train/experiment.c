@@ -43,7 +43,10 @@ static const vox_attr sgd_attrs[] = {
         {"eps", VOX_ATTR_FLOAT, FIELD(vox_optimizer_spec, eps), .dflt = 1e-8, .min = 0, .max = 1}, \
         {"weight_decay",  VOX_ATTR_FLOAT, FIELD(vox_optimizer_spec, weight_decay),                 \
          .dflt = (decay), .min = 0,       .max = 1e6},                                             \
-        {"amsgrad", VOX_ATTR_BOOL, FIELD(vox_optimizer_spec, amsgrad), .dflt = 0}, {0}
+        {"amsgrad", VOX_ATTR_BOOL, FIELD(vox_optimizer_spec, amsgrad), .dflt = 0},                 \
+    {                                                                                              \
+        0                                                                                          \
+    }
 #define BELOW_ONE 0.999999999999
 
 static const vox_attr adam_attrs[] = {ADAM_ATTRS(0)};
@@ -180,9 +183,33 @@ static const vox_yaml_node *find_given(const vox_yaml_node *map, const char *key
     return vox_yaml_kind_of(node) == VOX_YAML_NULL ? NULL : node;
 }
 
-static vox_status read_data(vox_data_spec *d, const vox_yaml_node *node, vox_error *err)
+static const vox_attr patch_attrs[] = {
+    {"foreground", VOX_ATTR_FLOAT, FIELD(vox_data_spec, foreground), .dflt = 0.33, .max = 1}, {0}};
+
+/* size says again what the network takes: another one is a slip. */
+static vox_status read_patch(vox_data_spec *d, const vox_graph *graph, const vox_yaml_node *node,
+                             vox_error *err)
 {
-    static const char *const more[] = {"train", "valid", "prepare", "augment", NULL};
+    static const char *const more[] = {"size", NULL};
+    const vox_yaml_node *size_node = vox_yaml_find(node, "size");
+    const int64_t *want = graph->input.dim + 2;
+    int64_t size[3];
+    d->patches = node != NULL;
+    vox_status s = vox_attr_read(patch_attrs, d, "patch", more, node, node, err);
+    if (s == VOX_OK && size_node)
+        s = vox_yaml_triple(size_node, 1, INT32_MAX, size, err);
+    if (s != VOX_OK || !size_node || memcmp(size, want, sizeof size) == 0)
+        return s;
+    s = vox_yaml_fail(err, size_node, "the patch is not what the network takes");
+    vox_hint(err, "network.input.size is [%lld, %lld, %lld]; let both be the same",
+             (long long)want[0], (long long)want[1], (long long)want[2]);
+    return s;
+}
+
+static vox_status read_data(vox_data_spec *d, const vox_graph *graph, const vox_yaml_node *node,
+                            vox_error *err)
+{
+    static const char *const more[] = {"train", "valid", "prepare", "augment", "patch", NULL};
     d->node = vox_yaml_kind_of(node) == VOX_YAML_NULL ? NULL : node;
     d->train = find_given(node, "train");
     d->valid = find_given(node, "valid");
@@ -193,7 +220,9 @@ static vox_status read_data(vox_data_spec *d, const vox_yaml_node *node, vox_err
         s = vox_yaml_fail(err, node, "data needs the key \"train\"");
     if (s == VOX_OK)
         s = want_list(d->prepare, "prepare", err);
-    return s == VOX_OK ? want_list(d->augment, "augment", err) : s;
+    if (s == VOX_OK)
+        s = want_list(d->augment, "augment", err);
+    return s == VOX_OK ? read_patch(d, graph, find_given(node, "patch"), err) : s;
 }
 
 /* ---- the whole ---------------------------------------------------------- */
@@ -237,7 +266,7 @@ static vox_status read_sections(vox_experiment *exp, vox_error *err)
     if (s == VOX_OK)
         s = vox_graph_open(&exp->graph, vox_yaml_find(root, "network"), err);
     if (s == VOX_OK)
-        s = read_data(&exp->data, vox_yaml_find(root, "data"), err);
+        s = read_data(&exp->data, exp->graph, vox_yaml_find(root, "data"), err);
     if (s == VOX_OK)
         s = read_train(&exp->train, vox_yaml_find(root, "train"), err);
     return s;

@@ -16,6 +16,8 @@ typedef struct vox_data_spec {
     const vox_yaml_node *augment;       /* a list of steps */
     bool skip_bad;                      /* leave bad cases out; default false */
     uint64_t cache_bytes;               /* host memory for prepared cases; 0 (default): no limit */
+    bool patches;                       /* `patch`: samples are cut from larger cases */
+    double foreground;                  /* share of them around foreground; 0.33 */
 } vox_data_spec;
 
 typedef enum vox_optimizer_kind {

@@ -73,9 +73,18 @@ static vox_status make_spec(vox_yaml **doc, const char *word, const char *path, 
     return s;
 }
 
+static bool has(const char *dir, const char *name)
+{
+    char *path = vox_path_join(dir, name, NULL);
+    bool there = path && vox_path_exists(path);
+    free(path);
+    return there;
+}
+
 /* What `data` means: NULL is the experiment's validation set where it was; a folder is where the
- * experiment's validation set lies now (or, if it has none, one folder per class); a file is a
- * manifest.  *doc is set where the spec is not the experiment's. */
+ * experiment's validation set lies now (or, if it has none, a data set of the layout that the
+ * folder has: dataset.json, images/ and masks/, or one folder per class); a file is a manifest.
+ * *doc is set where the spec is not the experiment's. */
 static vox_status choose_data(const vox_model *m, const char *data, vox_yaml **doc,
                               const vox_yaml_node **spec, const char **dir, vox_error *err)
 {
@@ -95,7 +104,10 @@ static vox_status choose_data(const vox_model *m, const char *data, vox_yaml **d
         return s;
     }
     *dir = ".";
-    s = make_spec(doc, vox_path_is_dir(data) ? "folder" : "manifest", data, err);
+    const char *word = "manifest";
+    if (vox_path_is_dir(data))
+        word = has(data, "dataset.json") ? "msd" : has(data, "images") ? "pairs" : "folder";
+    s = make_spec(doc, word, data, err);
     *spec = *doc ? vox_yaml_root(*doc) : NULL;
     return s;
 }
@@ -114,7 +126,7 @@ vox_status vox_model_eval(vox_model *model, const char *data, vox_eval_result *r
         s = vox_pool_open(&pool, 0, err);
     if (s == VOX_OK)
         s = vox_cases_open(&cases, model->exp, spec, dir, "evaluation", model->classes,
-                           &model->saved.classes, pool, err);
+                           &model->saved.classes, &model->saved.stats, pool, err);
     if (s == VOX_OK)
         s = vox_cases_evaluate(&cases, model->team, model->exp->graph, model->exp->train.batch, r,
                                err);

@@ -26,8 +26,8 @@ static void read_input(void *user, size_t i)
     prediction *p = user;
     const vox_experiment *exp = p->model->exp;
     p->status[i] =
-        vox_dataset_read_input(p->input[p->first + i], exp->data.prepare, exp->graph->input.dim + 1,
-                               p->voxel + i * p->sample, &p->error[i]);
+        vox_dataset_read_input(p->input[p->first + i], exp->data.prepare, &p->model->saved.stats,
+                               exp->graph->input.dim + 1, p->voxel + i * p->sample, &p->error[i]);
 }
 
 static vox_status predict_batch(prediction *p, size_t n, vox_pool *pool, vox_error *err)

@@ -33,11 +33,11 @@ static vox_status open_data(vox_trainer *t, const char *dir, vox_error *err)
     if (s == VOX_OK)
         s = vox_pool_open(&pool, 0, err);
     if (s == VOX_OK)
-        s = vox_cases_open(&t->train, t->exp, data->train, dir, "training", t->classes, names, pool,
-                           err);
+        s = vox_cases_open(&t->train, t->exp, data->train, dir, "training", t->classes, names, NULL,
+                           pool, err);
     if (s == VOX_OK && data->valid)
         s = vox_cases_open(&t->valid, t->exp, data->valid, dir, "validation", t->classes, names,
-                           pool, err);
+                           vox_dataset_stats(t->train.set), pool, err);
     vox_pool_free(&pool);
     return s;
 }
@@ -94,6 +94,7 @@ static vox_status make_state(vox_trainer *t, const char *dir, vox_error *err)
         t->state.data_dir = vox_strdup(dir, err);
     t->state.seed = t->exp->train.seed;
     t->state.data = vox_cases_mark(&t->train);
+    t->state.stats = *vox_dataset_stats(t->train.set);
     t->loss = vox_calloc((size_t)t->exp->train.batch, sizeof *t->loss, "losses", err);
     size_t labels = (size_t)t->exp->train.batch * vox_graph_labels(t->exp->graph);
     t->label = vox_calloc(labels, sizeof *t->label, "labels", err);

@@ -163,7 +163,6 @@ static void test_bad_sets(void **state)
         {"manifest: m.csv", "image,label,Image\n", "two columns", VOX_ERR_INPUT},
         {"manifest: m.csv", "file,label\n", "no column \"image\"", VOX_ERR_INPUT},
         {"manifest: m.csv", "image,class\n", "no column \"label\"", VOX_ERR_INPUT},
-        {"manifest: m.csv", "image,mask\nimg/a.npy,img/b.npy\n", "masks", VOX_ERR_UNSUPPORTED},
         {"manifest: m.csv", "image,label\nimg/a.npy,1\nimg/b.npy,1\n", "one class", VOX_ERR_INPUT},
         {"folder: nope", NULL, "nope", VOX_ERR_IO},
         {"folder: img", NULL, "no class folders", VOX_ERR_INPUT},
@@ -375,15 +374,15 @@ static void test_input(void **state)
     put_four();
     snprintf(files, sizeof files, "%s;%s", scratch_path("img/b.npy"), scratch_path("img/d.npy"));
     assert_ok(vox_yaml_parse(&doc, "[{normalize: {method: minmax, channels: [0]}}]", "x", &err));
-    assert_ok(vox_dataset_read_input(files, vox_yaml_root(doc), two, out, &err));
+    assert_ok(vox_dataset_read_input(files, vox_yaml_root(doc), NULL, two, out, &err));
     assert_true(out[0] == 0 && out[23] == 1 && out[24] == 300 && out[47] == 323);
     vox_yaml_free(&doc);
-    assert_ok(vox_dataset_read_input(scratch_path("img/a.npy"), NULL, one, out, &err));
-    assert_error(vox_dataset_read_input(files, NULL, one, out, &err), VOX_ERR_INPUT, "input shape");
+    assert_ok(vox_dataset_read_input(scratch_path("img/a.npy"), NULL, NULL, one, out, &err));
+    assert_error(vox_dataset_read_input(files, NULL, NULL, one, out, &err), VOX_ERR_INPUT, "input shape");
     assert_non_null(strstr(err.detail, files));
-    assert_error(vox_dataset_read_input(scratch_path("img/no.npy"), NULL, one, out, &err),
+    assert_error(vox_dataset_read_input(scratch_path("img/no.npy"), NULL, NULL, one, out, &err),
                  VOX_ERR_INPUT, "img/no.npy");
-    assert_error(vox_dataset_read_input("", NULL, one, out, &err), VOX_ERR_INPUT, "empty");
+    assert_error(vox_dataset_read_input("", NULL, NULL, one, out, &err), VOX_ERR_INPUT, "empty");
 }
 
 int main(void)

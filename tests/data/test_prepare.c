@@ -31,7 +31,8 @@ static vox_status run(const char *text, vox_image *image, const double *point)
 {
     vox_prepare *prepare;
     assert_ok(open(&prepare, text));
-    vox_status s = vox_prepare_apply(prepare, image, point, &err);
+    vox_prepared p = {.image = image, .point_mm = point};
+    vox_status s = vox_prepare_apply(prepare, &p, &err);
     vox_prepare_free(&prepare);
     return s;
 }
@@ -69,6 +70,81 @@ static void test_minmax_and_window(void **state)
                  "channel");
     assert_non_null(strstr(err.detail, "prepare step 1 (window)"));
     vox_image_free(&image);
+}
+
+/* Zeros (air around a head) neither count nor change. */
+static void test_nonzero_and_max(void **state)
+{
+    (void)state;
+    vox_image *image = make(2, 1, 2, 5); /* channel 1 holds 10 .. 19 */
+    image->voxel[9] = 0;
+    assert_ok(run("[{normalize: {zscore: {nonzero: true, channels: [0]}}}]", image, NULL));
+    for (int i = 0; i < 10; i++) { /* 1..8: mean 4.5, variance 5.25 */
+        double want = i == 0 || i == 9 ? 0 : (i - 4.5) / sqrt(5.25);
+        assert_true(fabs((double)image->voxel[i] - want) < 1e-6);
+    }
+    assert_ok(run("[{normalize: max}]", image, NULL));
+    assert_true(image->voxel[19] == 1 && image->voxel[10] == 10.0f / 19.0f && image->voxel[8] == 1);
+    image->voxel[0] = 38;
+    assert_ok(run("[{normalize: {method: max, together: true}}]", image, NULL));
+    assert_true(image->voxel[0] == 1 && image->voxel[19] == 1.0f / 38.0f);
+    memset(image->voxel, 0, 10 * sizeof(float));
+    assert_ok(run("[{normalize: max}, {normalize: {method: zscore, nonzero: true}}]", image, NULL));
+    assert_true(image->voxel[0] == 0 && image->voxel[9] == 0); /* nothing to scale by */
+    vox_image_free(&image);
+}
+
+static void test_clip(void **state)
+{
+    (void)state;
+    vox_image *image = make(1, 1, 1, 11);
+    assert_ok(run("[{clip: {percentiles: [5, 90], of: case}}]", image, NULL));
+    assert_true(image->voxel[0] == 0.5f && image->voxel[1] == 1 && image->voxel[10] == 9);
+    image->voxel[1] = 0;
+    assert_ok(run("[{clip: {percentiles: [0, 50], of: case, nonzero: true}}]", image, NULL));
+    assert_true(image->voxel[1] == 0 && image->voxel[0] == 0.5f && image->voxel[10] == 5.5f);
+    assert_ok(run("[{clip: {min: 2, max: 3}}]", image, NULL));
+    assert_true(image->voxel[0] == 2 && image->voxel[3] == 3);
+    assert_error(run("[{clip: {percentiles: [0.5, 99.5]}}]", image, NULL), VOX_ERR_INPUT,
+                 "prepare step 1 (clip)"); /* nobody made the data set's figures */
+    vox_image_free(&image);
+}
+
+/* The data set's figures: made as NumPy makes them, used, and written to the bit. */
+static void test_figures(void **state)
+{
+    (void)state;
+    vox_prepare *prepare;
+    vox_prepare_stats stats = {.channels = 2}, back;
+    float value[5] = {4, 0, 3, 1, 2}, other[1] = {-7.3f};
+    assert_ok(
+        open(&prepare, "[{clip: {percentiles: [10, 75]}}, {normalize: {zscore: {of: dataset}}}]"));
+    assert_true(vox_prepare_wants_stats(prepare));
+    vox_prepare_stats_make(prepare, &stats, 0, value, 5);
+    vox_prepare_stats_make(prepare, &stats, 1, other, 1);
+    assert_true(fabs(stats.low[0] - 0.4) < 1e-12 && stats.high[0] == 3 && stats.mean[0] == 2);
+    assert_true(stats.std[0] == sqrt(2) && stats.std[1] == 0 && stats.low[1] == (double)-7.3f);
+    char *text = vox_prepare_stats_text(&stats, &err);
+    assert_true(vox_prepare_stats_read(&back, text));
+    assert_memory_equal(&back, &stats, sizeof stats);
+    free(text);
+    assert_true(vox_prepare_stats_read(&back, "") && back.channels == 0);
+    static const char *const bad[] = {"x",           "0",           "65", "1 2 3 4",
+                                      "1 2 3 4 5 6", "1 2 3 4 inf", "-1"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        assert_false(vox_prepare_stats_read(&back, bad[i]));
+    vox_image *image = make(2, 1, 1, 5);
+    vox_prepared p = {.image = image};
+    vox_prepare_set_stats(prepare, &stats);
+    assert_ok(vox_prepare_apply(prepare, &p, &err));
+    assert_true(image->voxel[0] == (float)(((double)0.4f - 2) / sqrt(2)));
+    assert_true(image->voxel[4] == (float)(1 / sqrt(2)) && image->voxel[9] == 0);
+    vox_image_free(&image);
+    p.image = image = make(3, 1, 1, 5);
+    assert_error(vox_prepare_apply(prepare, &p, &err), VOX_ERR_INPUT,
+                 "of 2 channels, the case has 3");
+    vox_image_free(&image);
+    vox_prepare_free(&prepare);
 }
 
 static void test_crop_anchors(void **state)
@@ -149,6 +225,22 @@ static void test_bad_yaml(void **state)
         {"[{window: {}}]", "or min and max", ""},
         {"[{window: {min: nan, max: 1}}]", "exp.yaml:1:17", ""},
         {"\n- resize: {size: 2}\n- crop: {size: 2, ad: 1}\n", "exp.yaml:3:", "at"},
+        {"[{normalize: {zscores: {nonzero: true}}}]", "zscores", "zscore"},
+        {"[{normalize: {zscore: {nonzeros: true}}}]", "nonzeros", "nonzero"},
+        {"[{normalize: {method: minmax, nonzero: true}}]", "only zscore", ""},
+        {"[{normalize: {method: max, of: dataset}}]", "only zscore", ""},
+        {"[{normalize: {zscore: {nonzero: true, of: dataset}}}]", "leave nonzero away", ""},
+        {"[{normalize: {zscore: {together: true}}}]", "together", ""},
+        {"[{clip: {}}]", "percentiles, or min and max", ""},
+        {"[{clip: {percentiles: [1, 2], min: 1, max: 2}}]", "percentiles, or min and max", ""},
+        {"[{clip: {percentiles: 5}}]", "a pair", ""},
+        {"[{clip: {percentiles: [5, 5]}}]", "over the first", ""},
+        {"[{clip: {percentiles: [5, 101]}}]", "exp.yaml:1:", ""},
+        {"[{clip: {percentiles: [5, 95], nonzero: true}}]", "of: case", ""},
+        {"[{clip: {percentiles: [5, 95], of: all}}]", "exp.yaml:1:", ""},
+        {"[{clip: {min: 1, max: 0}}]", "clip is empty", ""},
+        {"[{clip: {min: 1, max: 2, nonzero: true}}]", "go with percentiles", ""},
+        {"[{clip: {percentiles: [1, 9]}}, {clip: {percentiles: [1, 9]}}]", "a second clip", ""},
     };
     for (size_t i = 0; i < sizeof row / sizeof row[0]; i++) {
         vox_prepare *prepare;
@@ -163,9 +255,10 @@ static void test_bad_yaml(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_zscore),       cmocka_unit_test(test_minmax_and_window),
-        cmocka_unit_test(test_crop_anchors), cmocka_unit_test(test_order),
-        cmocka_unit_test(test_bad_yaml),
+        cmocka_unit_test(test_zscore),          cmocka_unit_test(test_minmax_and_window),
+        cmocka_unit_test(test_nonzero_and_max), cmocka_unit_test(test_clip),
+        cmocka_unit_test(test_figures),         cmocka_unit_test(test_crop_anchors),
+        cmocka_unit_test(test_order),           cmocka_unit_test(test_bad_yaml),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -73,10 +73,10 @@ static void test_resize(void **state)
     for (int i = 0; i < 48; i++)
         image->voxel[i] = powf((float)(i % 24), 1.5f) * (i < 24 ? 1.f : -1.f);
     const float *before = image->voxel;
-    assert_ok(vox_volume_resize(image, same, &err));
+    assert_ok(vox_volume_resize(image, same, VOX_LINEAR, &err));
     assert_ptr_equal(image->voxel, before); /* the size already there: untouched */
     image->spacing_mm[0] = 3;
-    assert_ok(vox_volume_resize(image, size, &err));
+    assert_ok(vox_volume_resize(image, size, VOX_LINEAR, &err));
     for (int i = 0; i < 60; i++)
         if (!(fabsf(image->voxel[i] - (i < 30 ? want[i] : -want[i - 30])) < 2e-5f))
             fail_msg("voxel %d: %g, not %g", i, (double)image->voxel[i], (double)want[i % 30]);
@@ -93,10 +93,10 @@ static void test_resize_edges(void **state)
     const int64_t big[3] = {1, 1, 7}, one[3] = {1, 1, 1};
     vox_image *image = make(1, 1, 1, 1);
     image->voxel[0] = 5;
-    assert_ok(vox_volume_resize(image, big, &err));
+    assert_ok(vox_volume_resize(image, big, VOX_LINEAR, &err));
     for (int i = 0; i < 7; i++)
         assert_true(image->voxel[i] == 5);
-    assert_ok(vox_volume_resize(image, one, &err));
+    assert_ok(vox_volume_resize(image, one, VOX_LINEAR, &err));
     assert_true(image->voxel[0] == 5);
     vox_image_free(&image);
 }
