@@ -203,6 +203,7 @@ typedef struct vox_device_memory {
 typedef struct vox_network_desc {
     vox_layer_desc *layer; /* [count] */
     size_t count;
+    char loss[400]; /* "dice_ce {smooth: 1}", with the layers it is of if there are several */
     int64_t input_shape[5];
     int64_t parameters, trainable;
     double forward_flops;  /* for one sample */

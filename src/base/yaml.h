@@ -59,6 +59,9 @@ vox_status vox_yaml_triple(const vox_yaml_node *node, int64_t min, int64_t max, 
                            vox_error *err);
 vox_status vox_yaml_triple_double(const vox_yaml_node *node, double min, double max, double out[3],
                                   vox_error *err);
+/* A list of 1 to `most` numbers, or one number: into out[*count]. */
+vox_status vox_yaml_doubles(const vox_yaml_node *node, double min, double max, double *out,
+                            int most, int *count, vox_error *err);
 /* One of the words (ends with NULL): its index. */
 vox_status vox_yaml_word(const vox_yaml_node *node, const char *const *words, int *out,
                          vox_error *err);

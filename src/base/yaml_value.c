@@ -139,6 +139,24 @@ vox_status vox_yaml_triple_double(const vox_yaml_node *node, double min, double 
     return VOX_OK;
 }
 
+vox_status vox_yaml_doubles(const vox_yaml_node *node, double min, double max, double *out,
+                            int most, int *count, vox_error *err)
+{
+    const bool list = vox_yaml_kind_of(node) == VOX_YAML_LIST;
+    const size_t n = list ? node->count : 1;
+    char what[60];
+    snprintf(what, sizeof what, "a list of 1 to %d numbers", most);
+    if (n < 1 || n > (size_t)most)
+        return expected(err, node, what);
+    for (size_t i = 0; i < n; i++) {
+        vox_status s = vox_yaml_double(list ? node->child[i].value : node, min, max, &out[i], err);
+        if (s != VOX_OK)
+            return s;
+    }
+    *count = (int)n;
+    return VOX_OK;
+}
+
 void vox_yaml_suggest(vox_error *err, const char *word, const char *const *words)
 {
     char list[200];

@@ -49,7 +49,7 @@ const vox_shape *vox_graph_edge_shape(const vox_graph *g, int edge)
 
 size_t vox_graph_labels(const vox_graph *g)
 {
-    return (size_t)vox_shape_count(&g->loss.node.in[1]);
+    return (size_t)vox_shape_count(&g->loss.node.in[g->loss.node.inputs - 1]);
 }
 
 /* Element i of parameter p is a function of (seed, p, i) alone. */

@@ -29,8 +29,10 @@ typedef struct vox_graph {
     int layers;
     vox_graph_param *param;
     int params;
-    size_t flat_floats;   /* length of the flat parameter vector, padding (zeros) included */
-    vox_graph_layer loss; /* inputs: the last layer's output, the labels; node.op->loss */
+    size_t flat_floats; /* length of the flat parameter vector, padding (zeros) included */
+    /* inputs: the last layer's output, further layers' (deep supervision), the labels;
+     * node.op->loss */
+    vox_graph_layer loss;
 } vox_graph;
 
 /* A tensor of one sample, or a parameter, holds at most this many elements. */

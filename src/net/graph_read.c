@@ -164,9 +164,10 @@ static vox_status unknown_from(const reader *r, int i, const char *name, const v
     return VOX_ERR_INPUT;
 }
 
-static vox_status read_edge(reader *r, int i, const vox_yaml_node *from, vox_error *err)
+/* Of layer i, or of the loss, which comes after all layers. */
+static vox_status read_edge(reader *r, vox_graph_layer *l, int i, const vox_yaml_node *from,
+                            vox_error *err)
 {
-    vox_graph_layer *l = &r->g->layer[i];
     const char *name = vox_yaml_text(from);
     if (!name)
         return vox_yaml_fail(err, from, "\"from\" takes layers' names");
@@ -198,9 +199,9 @@ static vox_status read_from(reader *r, int i, vox_error *err)
         l->from[l->node.inputs++] = i; /* edge i is the output of the layer before, or the input */
     else if (vox_yaml_kind_of(from) == VOX_YAML_LIST)
         for (size_t k = 0; k < wanted && s == VOX_OK; k++)
-            s = read_edge(r, i, vox_yaml_item(from, k), err);
+            s = read_edge(r, l, i, vox_yaml_item(from, k), err);
     else
-        s = read_edge(r, i, from, err);
+        s = read_edge(r, l, i, from, err);
     for (int k = 0; k < l->node.inputs && s == VOX_OK; k++) {
         l->node.in[k] = *vox_graph_edge_shape(r->g, l->from[k]);
         r->used[l->from[k]] = true;
@@ -270,7 +271,7 @@ static vox_status add_params(vox_graph *g, size_t *capacity, int layer, const vo
 
 static vox_status read_attrs(vox_node *node, const source *src, bool loss, vox_error *err)
 {
-    static const char *const generic[] = {"name", "from", NULL}, *const none[] = {NULL};
+    static const char *const generic[] = {"name", "from", NULL};
     char what[120];
     snprintf(what, sizeof what, "%s %s (%s)", loss ? "the" : "layer", node->name, node->op->name);
     if (node->op->attr_bytes > 0) {
@@ -278,8 +279,8 @@ static vox_status read_attrs(vox_node *node, const source *src, bool loss, vox_e
         if (!node->attr)
             return VOX_ERR_MEMORY;
     }
-    return vox_attr_read(node->op->attrs, node->attr, what, loss ? none : generic, src->value,
-                         src->item, err);
+    return vox_attr_read(node->op->attrs, node->attr, what, loss ? generic + 1 : generic,
+                         src->value, src->item, err);
 }
 
 static vox_status read_layer(reader *r, int i, size_t *capacity, vox_error *err)
@@ -339,9 +340,40 @@ static vox_status read_input(vox_graph *g, const vox_yaml_node *network, vox_err
     return s;
 }
 
-/* The loss reads the last layer's output and one label for each of its voxels. */
-static vox_status read_loss(vox_graph *g, const vox_yaml_node *network, vox_error *err)
+/* The loss reads the last layer's output, the network's, and with deep supervision those of other
+ * layers after it. */
+static vox_status read_loss_from(reader *r, const vox_yaml_node *from, vox_error *err)
 {
+    vox_graph *g = r->g;
+    vox_node *loss = &g->loss.node;
+    const bool list = vox_yaml_kind_of(from) == VOX_YAML_LIST;
+    const size_t count = !from || !list ? 1 : vox_yaml_count(from);
+    vox_status s = VOX_OK;
+    if (count < 1 || count >= VOX_MAX_INPUTS)
+        return vox_yaml_fail(err, from, "a loss is of 1 to %d layers' outputs, not %zu",
+                             VOX_MAX_INPUTS - 1, count);
+    if (!from)
+        g->loss.from[loss->inputs++] = g->layers;
+    for (size_t k = 0; from && k < count && s == VOX_OK; k++)
+        s = read_edge(r, &g->loss, g->layers, list ? vox_yaml_item(from, k) : from, err);
+    if (s == VOX_OK && g->loss.from[0] != g->layers) {
+        s = vox_yaml_fail(err, list ? vox_yaml_item(from, 0) : from,
+                          "a loss's first layer must be the network's last, %s",
+                          vox_graph_edge_name(g, g->layers));
+        vox_hint(err, "its output is what the network predicts; put the other outputs' layers "
+                      "before it");
+    }
+    for (int k = 0; k < loss->inputs && s == VOX_OK; k++) {
+        loss->in[k] = *vox_graph_edge_shape(g, g->loss.from[k]);
+        r->used[g->loss.from[k]] = true;
+    }
+    return s;
+}
+
+/* And one label for each voxel of the network's output. */
+static vox_status read_loss(reader *r, const vox_yaml_node *network, vox_error *err)
+{
+    vox_graph *g = r->g;
     const vox_yaml_node *node = vox_yaml_find(network, "loss");
     source src = {node ? node : network, NULL};
     const char *word = "cross_entropy";
@@ -355,12 +387,12 @@ static vox_status read_loss(vox_graph *g, const vox_yaml_node *network, vox_erro
         return s;
     snprintf(loss->name, sizeof loss->name, "loss");
     loss->lane = (uint32_t)g->layers;
-    loss->inputs = 2;
-    loss->in[0] = *vox_graph_edge_shape(g, g->layers);
-    loss->in[1] = loss->in[0];
-    loss->in[1].dim[1] = 1;
-    g->loss.from[0] = g->layers;
-    g->loss.from[1] = -1;
+    s = read_loss_from(r, vox_yaml_find(src.value, "from"), err);
+    if (s != VOX_OK)
+        return s;
+    loss->in[loss->inputs] = loss->in[0];
+    loss->in[loss->inputs].dim[1] = 1;
+    g->loss.from[loss->inputs++] = -1;
     s = read_attrs(loss, &src, true, err);
     if (s == VOX_OK)
         s = infer(loss, &loss->out, src.item, err);
@@ -382,9 +414,9 @@ static vox_status read_network(reader *r, const vox_yaml_node *network, const vo
     for (int i = 0; i < g->layers && s == VOX_OK; i++)
         s = read_layer(r, i, &capacity, err);
     if (s == VOX_OK)
-        s = check_all_used(r, err);
+        s = read_loss(r, network, err);
     if (s == VOX_OK)
-        s = read_loss(g, network, err);
+        s = check_all_used(r, err);
     return s;
 }
 

@@ -154,16 +154,28 @@ static vox_status add_forward(builder *b, int layer, vox_error *err)
     return VOX_OK;
 }
 
-/* The output must be PLAIN whoever reads it; labels and losses have buffers of their own. */
+/* What the loss reads, in both passes: outputs and labels. */
+static void read_for_loss(builder *b, vox_plan_step *step)
+{
+    const int outputs = vox_wiring_inputs(b->w, step->layer);
+    for (int k = 0; k < outputs; k++)
+        step->x[k] = reads(b, b->act[vox_wiring_from(b->w, step->layer, k)][VOX_LAYOUT_PLAIN]);
+    step->x[outputs] = reads(b, b->s->labels);
+}
+
+/* The outputs must be PLAIN whoever reads them; labels and losses have buffers of their own. */
 static vox_status add_loss(builder *b, vox_error *err)
 {
     const vox_graph *g = b->w->graph;
+    const int outputs = vox_wiring_inputs(b->w, g->layers);
     vox_steps *s = b->s;
     vox_plan_step *step;
     vox_status st = want_activation(b, &s->output, b->w->edge[g->layers], VOX_LAYOUT_PLAIN, err);
+    for (int k = 1, other; k < outputs && st == VOX_OK; k++)
+        st = want_activation(b, &other, vox_wiring_from(b->w, g->layers, k), VOX_LAYOUT_PLAIN, err);
     s->forward_end = s->steps;
     if (st == VOX_OK)
-        st = add_value(b, &s->labels, &g->loss.node.in[1], VOX_LAYOUT_PLAIN, VOX_I32, false,
+        st = add_value(b, &s->labels, &g->loss.node.in[outputs], VOX_LAYOUT_PLAIN, VOX_I32, false,
                        "the labels", err);
     if (st == VOX_OK)
         st = add_value(b, &s->loss, &g->loss.node.out, VOX_LAYOUT_PLAIN, VOX_F32, false,
@@ -173,8 +185,7 @@ static vox_status add_loss(builder *b, vox_error *err)
             add_step(b, &step, g->layers, VOX_FORWARD, b->choice[g->layers].algo[VOX_FORWARD], err);
     if (st != VOX_OK)
         return st;
-    step->x[0] = reads(b, s->output);
-    step->x[1] = reads(b, s->labels);
+    read_for_loss(b, step);
     step->y = s->loss;
     s->loss_end = s->steps;
     return VOX_OK;
@@ -269,12 +280,10 @@ static vox_status add_backward_data(builder *b, int layer, int dy, vox_error *er
     if (s != VOX_OK)
         return s;
     memcpy(step->dx, dx, (size_t)inputs * sizeof *dx);
-    if (layer < b->w->graph->layers) {
+    if (layer < b->w->graph->layers)
         read_for_backward(b, step, dy);
-    } else { /* the loss always gets logits and labels */
-        step->x[0] = reads(b, b->s->output);
-        step->x[1] = reads(b, b->s->labels);
-    }
+    else
+        read_for_loss(b, step);
     return VOX_OK;
 }
 

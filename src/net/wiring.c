@@ -13,7 +13,8 @@ const vox_node *vox_wiring_node(const vox_wiring *w, int layer)
 
 int vox_wiring_inputs(const vox_wiring *w, int layer)
 {
-    return layer < w->graph->layers ? w->graph->layer[layer].node.inputs : 1;
+    return layer < w->graph->layers ? w->graph->layer[layer].node.inputs
+                                    : w->graph->loss.node.inputs - 1;
 }
 
 int vox_wiring_from(const vox_wiring *w, int layer, int slot)

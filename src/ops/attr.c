@@ -1,6 +1,8 @@
 /* attr.c - reading the keys of a map into a struct by a table of vox_attr. */
 #include "ops/attr.h"
 
+#include "base/mem.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -27,6 +29,11 @@ static vox_status read_value(const vox_attr *a, void *field, const vox_yaml_node
         return vox_yaml_triple(node, to_int(a->min), to_int(a->max), field, err);
     case VOX_ATTR_WORD:
         return vox_yaml_word(node, a->words, field, err);
+    case VOX_ATTR_FLOATS: {
+        vox_floats *list = field;
+        return vox_yaml_doubles(node, a->min, a->max, list->value, VOX_FLOATS_MAX, &list->count,
+                                err);
+    }
     }
     return vox_fail(err, VOX_ERR_UNSUPPORTED, "the key \"%s\" has no known kind", a->key);
 }
@@ -42,6 +49,8 @@ static size_t kind_bytes(vox_attr_kind kind)
         return sizeof(int);
     case VOX_ATTR_FLOAT:
         return sizeof(double);
+    case VOX_ATTR_FLOATS:
+        return sizeof(vox_floats);
     case VOX_ATTR_INT:
         break;
     }
@@ -63,10 +72,12 @@ static void set_default(const vox_attr *attrs, const vox_attr *a, unsigned char 
     int64_t triple[3] = {to_int(a->dflt), to_int(a->dflt), to_int(a->dflt)};
     bool yes = a->dflt != 0;
     int word = (int)a->dflt;
-    const void *from = a->kind == VOX_ATTR_FLOAT  ? (const void *)&a->dflt
-                       : a->kind == VOX_ATTR_BOOL ? (const void *)&yes
-                       : a->kind == VOX_ATTR_WORD ? (const void *)&word
-                                                  : (const void *)triple;
+    static const vox_floats none;
+    const void *from = a->kind == VOX_ATTR_FLOAT    ? (const void *)&a->dflt
+                       : a->kind == VOX_ATTR_BOOL   ? (const void *)&yes
+                       : a->kind == VOX_ATTR_WORD   ? (const void *)&word
+                       : a->kind == VOX_ATTR_FLOATS ? (const void *)&none
+                                                    : (const void *)triple;
     memcpy(field, same && same->kind == a->kind ? out + same->offset : from, kind_bytes(a->kind));
 }
 
@@ -109,4 +120,88 @@ vox_status vox_attr_read(const vox_attr *attrs, void *out, const char *what,
         }
     }
     return s;
+}
+
+/* ---- back to text ------------------------------------------------------- */
+
+static bool is_default(const vox_attr *attrs, const vox_attr *a, const void *values)
+{
+    const vox_attr *same = a->same_as ? find_attr(attrs, a->same_as) : NULL;
+    const unsigned char *field = (const unsigned char *)values + a->offset;
+    const vox_floats *list = (const void *)field;
+    double number;
+    int64_t whole[3] = {0, 0, 0};
+    int word;
+    bool yes;
+    if (same && same->kind == a->kind)
+        return memcmp(field, (const unsigned char *)values + same->offset, kind_bytes(a->kind)) ==
+               0;
+    switch (a->kind) {
+    case VOX_ATTR_FLOATS:
+        return list->count == 0;
+    case VOX_ATTR_BOOL:
+        memcpy(&yes, field, sizeof yes);
+        return yes == (a->dflt != 0);
+    case VOX_ATTR_WORD:
+        memcpy(&word, field, sizeof word);
+        return word == (int)a->dflt;
+    case VOX_ATTR_FLOAT:
+        memcpy(&number, field, sizeof number);
+        return !(number < a->dflt) && !(number > a->dflt);
+    case VOX_ATTR_INT:
+    case VOX_ATTR_TRIPLE:
+        break;
+    }
+    memcpy(whole, field, kind_bytes(a->kind)); /* one or three */
+    const int64_t dflt = to_int(a->dflt);
+    return whole[0] == dflt && (a->kind == VOX_ATTR_INT || (whole[1] == dflt && whole[2] == dflt));
+}
+
+static void add_value(vox_str *text, const vox_attr *a, const void *field)
+{
+    const vox_floats *list = field;
+    int64_t whole[3] = {0, 0, 0};
+    double number;
+    int word;
+    switch (a->kind) {
+    case VOX_ATTR_FLOATS:
+        for (int i = 0; i < list->count; i++)
+            vox_str_add(text, "%s%g", i ? ", " : "[", list->value[i]);
+        vox_str_add(text, "]");
+        break;
+    case VOX_ATTR_BOOL:
+        vox_str_add(text, "%s", *(const bool *)field ? "true" : "false");
+        break;
+    case VOX_ATTR_WORD:
+        memcpy(&word, field, sizeof word);
+        vox_str_add(text, "%s", a->words[word]);
+        break;
+    case VOX_ATTR_FLOAT:
+        memcpy(&number, field, sizeof number);
+        vox_str_add(text, "%g", number);
+        break;
+    case VOX_ATTR_INT:
+    case VOX_ATTR_TRIPLE:
+        memcpy(whole, field, kind_bytes(a->kind));
+        if (a->kind == VOX_ATTR_INT)
+            vox_str_add(text, "%lld", (long long)whole[0]);
+        else
+            vox_str_add(text, "[%lld, %lld, %lld]", (long long)whole[0], (long long)whole[1],
+                        (long long)whole[2]);
+        break;
+    }
+}
+
+void vox_attr_text(const vox_attr *attrs, const void *values, char *out, size_t size)
+{
+    vox_str text = {0};
+    for (const vox_attr *a = attrs; a && a->key; a++)
+        if (!is_default(attrs, a, values)) {
+            vox_str_add(&text, "%s%s: ", text.length ? ", " : "{", a->key);
+            add_value(&text, a, (const unsigned char *)values + a->offset);
+        }
+    if (text.length)
+        vox_str_add(&text, "}");
+    snprintf(out, size, "%s", text.text ? text.text : "");
+    vox_str_release(&text);
 }

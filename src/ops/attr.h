@@ -14,4 +14,8 @@ vox_status vox_attr_read(const vox_attr *attrs, void *out, const char *what,
                          const char *const *more, const vox_yaml_node *map,
                          const vox_yaml_node *place, vox_error *err);
 
+/* "{smooth: 1, weights: [1, 2]}": the keys whose values are not their defaults; "" if there are
+ * none.  Cut off at `size` bytes. */
+void vox_attr_text(const vox_attr *attrs, const void *values, char *out, size_t size);
+
 #endif

@@ -41,6 +41,9 @@ static void set_number(void *to, vox_attr_kind kind, double value)
     case VOX_ATTR_WORD:
         memcpy(to, &word, sizeof word);
         break;
+    case VOX_ATTR_FLOATS:
+        ((vox_floats *)to)->count = 0;
+        break;
     }
 }
 
@@ -73,6 +76,27 @@ static bool set_word(void *to, const vox_attr *a, const char *text)
     return false;
 }
 
+/* "1,0.5,2" */
+static bool set_floats(vox_floats *to, const vox_attr *a, const char *text)
+{
+    char number[40];
+    double value;
+    to->count = 0;
+    for (;; text++) {
+        const size_t length = strcspn(text, ",");
+        if (length >= sizeof number || to->count == VOX_FLOATS_MAX)
+            return false;
+        memcpy(number, text, length);
+        number[length] = '\0';
+        if (!vox_parse_double(number, &value) || !(value >= a->min && value <= a->max))
+            return false;
+        to->value[to->count++] = value;
+        text += length;
+        if (*text == '\0')
+            return true;
+    }
+}
+
 static bool set_text(void *to, const vox_attr *a, const char *text)
 {
     double value;
@@ -85,6 +109,8 @@ static bool set_text(void *to, const vox_attr *a, const char *text)
     case VOX_ATTR_BOOL:
         set_number(to, a->kind, strcmp(text, "true") == 0);
         return strcmp(text, "true") == 0 || strcmp(text, "false") == 0;
+    case VOX_ATTR_FLOATS:
+        return set_floats(to, a, text);
     case VOX_ATTR_INT:
         if (!vox_parse_i64(text, &whole) || !in_range(a, whole))
             return false;

@@ -1,30 +1,13 @@
 /* cross_entropy.c - the loss of a classifier or a segmentation, per sample.
  *   loss[n] = mean over voxels v of  log(sum_c exp x[n,c,v]) - x[n, label[n,v], v]
- * as torch.nn.functional.cross_entropy does for a sample of its own. */
+ * as torch.nn.functional.cross_entropy does for a sample of its own; with weights of the classes
+ * the weighted mean, and without the voxels whose label is `ignore`. */
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "base/error.h"
-#include "ops/op.h"
+#include "ops/loss.h"
 
 #define GROUP 64 /* items of a work-group */
-
-static vox_status infer(const vox_node *node, const vox_shape *in, vox_shape *out, vox_error *err)
-{
-    char a[96], b[96];
-    bool equal = in[1].dim[1] == 1;
-    for (int i = 2; i < 5; i++)
-        equal = equal && in[0].dim[i] == in[1].dim[i];
-    if (!equal) {
-        vox_fail(err, VOX_ERR_INPUT, "%s: logits and labels do not match", node->name);
-        vox_detail(err, "logits %s, labels %s", vox_shape_text(&in[0], a),
-                   vox_shape_text(&in[1], b));
-        vox_hint(err, "a classifier's last layer gives [N, classes, 1, 1, 1]; flatten before it");
-        return VOX_ERR_INPUT;
-    }
-    *out = (vox_shape){5, {in[0].dim[0], 1, 1, 1, 1}};
-    return VOX_OK;
-}
 
 static int64_t voxels(const vox_node *node)
 {
@@ -34,6 +17,13 @@ static int64_t voxels(const vox_node *node)
 static int64_t classes(const vox_node *node)
 {
     return node->in[0].dim[1];
+}
+
+/* One output, and all voxels count the same: the algorithms of this file's own. */
+static bool simple(const vox_problem *p)
+{
+    const vox_loss_attr *a = p->node->attr;
+    return p->node->inputs == 2 && a->weights.count == 0 && a->ignore == VOX_LOSS_NO_LABEL;
 }
 
 static double bytes(const vox_problem *p)
@@ -131,7 +121,7 @@ static vox_status backward_items(vox_work *w, const vox_io *io, vox_error *err)
 
 static bool vectors_fit(const vox_problem *p)
 {
-    return voxels(p->node) >= 16 && classes(p->node) <= VECTORS_CLASSES;
+    return simple(p) && voxels(p->node) >= 16 && classes(p->node) <= VECTORS_CLASSES;
 }
 
 static double seconds_vectors(const vox_problem *p)
@@ -157,20 +147,32 @@ static vox_status backward_vectors(vox_work *w, const vox_io *io, vox_error *err
     return backward(w, io, (voxels(w->problem.node) + VECTORS_RUN - 1) / VECTORS_RUN, 1, err);
 }
 
+/* ---- sums: the kernels of all losses over voxels, which know weights and several outputs ---- */
+
+static vox_loss_form form_of(const vox_node *node)
+{
+    (void)node;
+    return (vox_loss_form){.voxel = VOX_LOSS_CROSS_ENTROPY, .voxel_weight = 1};
+}
+
+VOX_LOSS_RUNS(form_of)
+
+static bool weighted(const vox_problem *p)
+{
+    return !simple(p);
+}
+
 #define PLAIN VOX_LAYOUT_PLAIN, VOX_LAYOUT_PLAIN
 
 static const vox_algo algos[] = {
-    {"group", VOX_FORWARD, PLAIN, NULL, seconds_items, build_group, forward_group},
+    {"group", VOX_FORWARD, PLAIN, simple, seconds_items, build_group, forward_group},
     {"vectors", VOX_FORWARD, PLAIN, vectors_fit, seconds_vectors, build_vectors, forward_vectors},
-    {"items", VOX_BACKWARD_DATA, PLAIN, NULL, seconds_items, build_items, backward_items},
+    {"items", VOX_BACKWARD_DATA, PLAIN, simple, seconds_items, build_items, backward_items},
     {"vectors", VOX_BACKWARD_DATA, PLAIN, vectors_fit, seconds_vectors, build_vectors,
      backward_vectors},
+    VOX_LOSS_ALGOS("sums_vectors", "sums_group", weighted),
     {0}};
 
-const vox_op vox_op_cross_entropy = {.name = "cross_entropy",
-                                     .min_inputs = 2,
-                                     .max_inputs = 2,
-                                     .infer = infer,
-                                     .algos = algos,
-                                     .backward_reads_x = true,
-                                     .loss = true};
+static const vox_attr attrs[] = {VOX_LOSS_WEIGHTS, VOX_LOSS_KEYS, {0}};
+
+const vox_op vox_op_cross_entropy = VOX_LOSS_OP("cross_entropy");

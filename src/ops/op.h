@@ -44,8 +44,17 @@ typedef enum vox_attr_kind {
     VOX_ATTR_FLOAT,  /* double */
     VOX_ATTR_BOOL,   /* bool */
     VOX_ATTR_TRIPLE, /* int64_t[3] (d, h, w); a scalar stands for all three */
-    VOX_ATTR_WORD    /* int: index into words */
+    VOX_ATTR_WORD,   /* int: index into words */
+    VOX_ATTR_FLOATS  /* vox_floats; a number stands for a list of one, no key for an empty one */
 } vox_attr_kind;
+
+#define VOX_FLOATS_MAX 128
+
+/* A list of numbers, such as the weights of classes. */
+typedef struct vox_floats {
+    int count; /* 0..VOX_FLOATS_MAX */
+    double value[VOX_FLOATS_MAX];
+} vox_floats;
 
 typedef struct vox_attr {
     const char *key;
@@ -53,7 +62,7 @@ typedef struct vox_attr {
     size_t offset; /* into the operation's attribute struct */
     bool required;
     double dflt;              /* default (all three of a triple; index of a word) */
-    double min, max;          /* inclusive */
+    double min, max;          /* inclusive; of each number of a list */
     const char *const *words; /* VOX_ATTR_WORD: ends with NULL */
     const char
         *same_as;     /* the default is the value of this earlier key (a pool's stride), or NULL */

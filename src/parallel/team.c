@@ -1,6 +1,7 @@
 /* team.c - the replicas of a job working together on one batch after the other. */
 #include "parallel/team.h"
 
+#include "ops/loss.h"
 #include "parallel/shard.h"
 #include "parallel/tree.h"
 
@@ -129,6 +130,17 @@ static vox_status open_replicas(vox_team *team, const vox_ctx *ctx, const vox_te
     return first;
 }
 
+/* A loss of the batch as a whole would be one of each device's share. */
+static vox_status check_loss(const vox_team *team, vox_error *err)
+{
+    if (team->size == 1 || !vox_loss_per_batch(&team->graph->loss.node))
+        return VOX_OK;
+    vox_fail(err, VOX_ERR_UNSUPPORTED, "a loss \"per: batch\" needs the batch on one device");
+    vox_detail(err, "loss %s, %zu devices", team->graph->loss.node.op->name, team->size);
+    vox_hint(err, "use \"per: sample\", or one device (--devices)");
+    return VOX_ERR_UNSUPPORTED;
+}
+
 vox_status vox_team_open(vox_team **out, const vox_ctx *ctx, const vox_team_options *opt,
                          vox_error *err)
 {
@@ -141,7 +153,9 @@ vox_status vox_team_open(vox_team **out, const vox_ctx *ctx, const vox_team_opti
     team->size = vox_ctx_device_count(ctx);
     team->sample_floats = (size_t)vox_sample_floats(&opt->graph->input, VOX_LAYOUT_PLAIN);
     team->sample_labels = vox_graph_labels(opt->graph);
-    vox_status s = make_lists(team, err);
+    vox_status s = check_loss(team, err);
+    if (s == VOX_OK)
+        s = make_lists(team, err);
     if (s == VOX_OK)
         s = open_replicas(team, ctx, opt, err);
     if (s != VOX_OK)

@@ -147,7 +147,7 @@ static vox_status open_node(request *r, vox_error *err)
     }
     for (int i = 0; i < node->inputs; i++) {
         node->in[i] = (vox_shape){5, {1, r->in[1], r->in[2], r->in[3], r->in[4]}};
-        if (op->loss && i == 1)
+        if (op->loss && i == node->inputs - 1)
             node->in[i].dim[1] = 1;
     }
     return op->infer(node, node->in, &node->out, err);

@@ -4,6 +4,8 @@
 
 #include "base/mem.h"
 #include "net/plan.h"
+#include "ops/attr.h"
+#include "ops/loss.h"
 
 #include <stdlib.h>
 #include <stdio.h>
@@ -31,6 +33,20 @@ static void describe_layer(vox_layer_desc *out, const vox_graph *g, int i)
         out->trainable += g->param[p].desc.trainable ? (int64_t)g->param[p].count : 0;
     }
     out->forward_flops = node->op->flops ? node->op->flops(node, VOX_FORWARD) : 0;
+}
+
+static void describe_loss(vox_network_desc *d, const vox_graph *g)
+{
+    const vox_node *node = &g->loss.node;
+    const int outputs = node->inputs - 1;
+    char keys[200];
+    vox_attr_text(node->op->attrs, node->attr, keys, sizeof keys);
+    size_t used = (size_t)snprintf(d->loss, sizeof d->loss, "%s%s%s", node->op->name,
+                                   keys[0] ? " " : "", keys);
+    for (int k = 0; outputs > 1 && k < outputs && used < sizeof d->loss; k++)
+        used += (size_t)snprintf(d->loss + used, sizeof d->loss - used, "%s %s (%.3g)",
+                                 k ? "," : " of", vox_graph_edge_name(g, g->loss.from[k]),
+                                 vox_loss_output_weight(node, k));
 }
 
 /* One device's own figures.  A device that cannot tell does not spoil the table: it says why. */
@@ -75,6 +91,7 @@ static vox_status describe(vox_network_desc *d, const vox_experiment *exp, vox_e
         return VOX_ERR_MEMORY;
     for (int i = 0; i < g->layers; i++)
         describe_layer(&d->layer[d->count++], g, i);
+    describe_loss(d, g);
     memcpy(d->input_shape, g->input.dim, sizeof d->input_shape);
     d->parameters = vox_graph_parameters(g, false);
     d->trainable = vox_graph_parameters(g, true);

@@ -434,6 +434,13 @@ static void add_attr(vox_str *key, const vox_attr *a, const void *values)
         memcpy(&word, at, sizeof word);
         vox_str_add(key, " %s=%d", a->key, word);
         break;
+    case VOX_ATTR_FLOATS: {
+        const vox_floats *list = (const void *)at;
+        vox_str_add(key, " %s=", a->key);
+        for (int k = 0; k < list->count; k++)
+            vox_str_add(key, "%s%a", k ? "," : "", list->value[k]);
+        break;
+    }
     }
 }
 

@@ -21,7 +21,7 @@ static double input_bytes(const vox_node *node, bool labels_too)
 {
     double floats = 0;
     for (int i = 0; i < node->inputs; i++)
-        if (labels_too || !node->op->loss || i == 0)
+        if (labels_too || !node->op->loss || i < node->inputs - 1)
             floats += floats_of(&node->in[i]);
     return 4 * floats;
 }

@@ -15,7 +15,7 @@
 
 static bool is_labels(const vox_node *node, int input)
 {
-    return node->op->loss && input == 1;
+    return node->op->loss && input == node->inputs - 1;
 }
 
 /* Shape of the tensor for n_max samples. */
@@ -46,7 +46,7 @@ static float *draw_tensor(const vox_problem *p, const vox_shape *one, uint64_t s
 static float *draw_labels(const vox_problem *p, vox_error *err)
 {
     const vox_node *node = p->node;
-    const vox_shape s = batch_shape(p, &node->in[1]);
+    const vox_shape s = batch_shape(p, &node->in[node->inputs - 1]);
     const size_t count = (size_t)vox_shape_count(&s);
     vox_random r;
     float *v = vox_calloc(count, sizeof *v, WHAT, err);

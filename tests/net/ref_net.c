@@ -13,7 +13,7 @@ REF(relu)
 REF(max_pool)
 REF(copy)
 REF(dense)
-REF(cross_entropy)
+REF(loss)
 void ref_conv_backward_weights(const ref_io *io);
 void ref_dense_backward_weights(const ref_io *io);
 void ref_sum_forward(const ref_io *io);
@@ -35,7 +35,8 @@ static const struct {
     {"max_pool", {ref_max_pool_forward, ref_max_pool_backward_data, NULL}},
     {"flatten", {ref_copy_forward, ref_copy_backward_data, NULL}},
     {"dense", {ref_dense_forward, ref_dense_backward_data, ref_dense_backward_weights}},
-    {"cross_entropy", {ref_cross_entropy_forward, ref_cross_entropy_backward_data, NULL}},
+    {"cross_entropy", {ref_loss_forward, ref_loss_backward_data, NULL}},
+    {"dice_ce", {ref_loss_forward, ref_loss_backward_data, NULL}},
     {"add", {ref_sum_forward, add_backward, NULL}},
 };
 
@@ -79,7 +80,7 @@ void ref_net_init(ref_net *r, const vox_graph *g, int64_t n, const float *params
         for (size_t i = 0; i < g->param[p].count; i++)
             r->param[p][i] = params[g->param[p].offset + i];
     }
-    const int64_t labels = n * vox_shape_count(&g->loss.node.in[1]);
+    const int64_t labels = n * (int64_t)vox_graph_labels(g);
     r->label = zeros(labels);
     r->loss = zeros(n);
     for (int64_t i = 0; i < labels; i++)
@@ -114,8 +115,10 @@ static ref_io layer_io(const ref_net *r, int layer)
 static ref_io loss_io(const ref_net *r)
 {
     ref_io io = {.node = &r->graph->loss.node, .n = r->n, .training = true, .y = r->loss};
-    io.x[0] = r->act[r->graph->layers];
-    io.x[1] = r->label;
+    const int outputs = io.node->inputs - 1;
+    for (int k = 0; k < outputs; k++)
+        io.x[k] = r->act[r->graph->loss.from[k]];
+    io.x[outputs] = r->label;
     return io;
 }
 
@@ -160,7 +163,8 @@ void ref_net_backward(ref_net *r, double scale)
     for (int p = 0; p < r->graph->params; p++)
         memset(r->dparam[p], 0, r->graph->param[p].count * sizeof(double));
     ref_io io = loss_io(r);
-    io.dx[0] = r->grad[last];
+    for (int k = 0; k < io.node->inputs - 1; k++)
+        io.dx[k] = r->grad[r->graph->loss.from[k]];
     io.scale = scale;
     find_ref(io.node, VOX_BACKWARD_DATA)(&io);
     for (int i = last - 1; i >= 0; i--)

@@ -3,6 +3,8 @@
 #include "test.h"
 
 #include "net/graph.h"
+#include "ops/attr.h"
+#include "ops/loss.h"
 #include "train/experiment.h"
 
 #include <math.h>
@@ -52,6 +54,52 @@ static const char small[] = NET("  - conv: {out: 3, kernel: 3, pad: 1}\n"
                                 "  - flatten:\n"
                                 "  - relu:\n"
                                 "  - dense: {out: 5, bias: false}\n");
+
+static const char heads[] = NET("  - conv: {name: coarse, out: 3, kernel: 3, stride: 2, pad: 1}\n"
+                                "  - conv: {name: fine, out: 3, kernel: 3, pad: 1, from: input}\n");
+
+static void a_loss_has_keys_and_several_outputs(void **state)
+{
+    (void)state;
+    char text[1200];
+    snprintf(text, sizeof text,
+             "%sloss: {dice_ce: {from: [fine, coarse], smooth: 1, weights: [1, 2, 0.5]}}\n", heads);
+    vox_graph *g = open_graph(text);
+    const vox_node *loss = &g->loss.node;
+    const vox_loss_attr *a = loss->attr;
+    assert_int_equal(loss->inputs, 3);
+    assert_int_equal(g->loss.from[0], 2);
+    assert_int_equal(g->loss.from[1], 1);
+    assert_int_equal(loss->in[1].dim[4], 4);
+    assert_int_equal(loss->in[2].dim[1], 1);
+    assert_int_equal(vox_graph_labels(g), 4 * 6 * 8);
+    assert_true(a->smooth == 1 && a->dice_weight == 1 && !a->background);
+    assert_int_equal(a->weights.count, 3);
+    assert_true(a->weights.value[2] == 0.5);
+    assert_true(vox_loss_output_weight(loss, 0) == 1 && vox_loss_output_weight(loss, 1) == 0);
+    vox_attr_text(loss->op->attrs, a, text, sizeof text);
+    assert_string_equal(text, "{smooth: 1, weights: [1, 2, 0.5]}");
+    vox_graph_free(&g);
+    static const char *const bad[][3] = {
+        {"{dice: {smoth: 1}}", "unknown key \"smoth\" in the loss (dice)", "n.yaml:5:15"},
+        {"{dice: {smooth: 0}}", "a number from 1e-10 to", "n.yaml:5:23"},
+        {"dise", "dise", "n.yaml:5:7"},
+        {"relu", "relu", "n.yaml:5:7"},
+        {"{dice: {from: [fine, coarse, other]}}", "names no earlier layer: \"other\"",
+         "n.yaml:5:36"},
+        {"{dice: {from: [coarse, fine]}}", "must be the network's last, fine", "n.yaml:5:22"},
+        {"{dice: {from: [fine, input]}}", "has other channels than the first", "n.yaml:5:7"},
+        {"{dice: {from: []}}", "1 to 7 layers' outputs, not 0", "n.yaml:5:21"},
+        {"{dice: {from: [fine, coarse], from_weights: 1}}", "must have 2 numbers", "n.yaml:5:7"},
+        {"{dice_ce: {from: [fine, coarse], weights: [1, a]}}", "found \"a\"", "n.yaml:5:53"},
+        {"{dice_ce: {from: [fine, coarse], weights: [1, 2]}}", "must have 3 numbers", "n.yaml:5:7"},
+        {"dice", "nothing takes the output of layer coarse", "n.yaml:3:5"},
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        snprintf(text, sizeof text, "%sloss: %s\n", heads, bad[i][0]);
+        assert_bad(text, bad[i][1], bad[i][2]);
+    }
+}
 
 static void a_chain_has_names_shapes_and_parameters(void **state)
 {
@@ -275,6 +323,7 @@ int main(void)
     return 77;
 #endif
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_loss_has_keys_and_several_outputs),
         cmocka_unit_test(a_chain_has_names_shapes_and_parameters),
         cmocka_unit_test(automatic_names_step_aside),
         cmocka_unit_test(starting_values_are_pytorchs_and_repeatable),

@@ -28,8 +28,7 @@ static const char chain[] =
           "  - relu\n"
           "  - dense: {name: d, out: 4}\n";
 
-/* As YAML a chain; patch() makes the two layers named add read two tensors each: "a" has three
- * readers, one through a convolution. */
+/* patch() makes the layers named add read two tensors each: "a" has three readers. */
 static const char branches[] = INPUT "  - conv: {name: a, out: 16, kernel: 3, pad: 1}\n"
                                      "  - relu: {name: r}\n"
                                      "  - conv: {name: b, out: 16, kernel: 3, pad: 1}\n"
@@ -39,6 +38,14 @@ static const char branches[] = INPUT "  - conv: {name: a, out: 16, kernel: 3, pa
                                      "  - max_pool: {kernel: 2}\n"
                                      "  - flatten\n"
                                      "  - dense: {name: d, out: 5}\n";
+
+/* Deep supervision, of a stride that does not divide the sizes. */
+static const char heads[] =
+    INPUT "  - conv: {name: a, out: 17, kernel: 3, pad: 1}\n"
+          "  - relu: {name: r}\n"
+          "  - conv: {name: coarse, out: 3, kernel: 3, stride: 2, pad: 1}\n"
+          "  - conv: {name: fine, out: 3, kernel: 1, from: r}\n"
+          "loss: {dice_ce: {from: [fine, coarse], from_weights: [1, 0.5]}}\n";
 
 static void patch(vox_graph *g, int layer, int first, int second)
 {
@@ -79,23 +86,22 @@ static fixture open_fixture(const char *text, int64_t n_max)
     const int64_t classes = f.graph->layer[f.graph->layers - 1].node.out.dim[1];
     f.params = calloc(f.graph->flat_floats, sizeof *f.params);
     f.input = calloc((size_t)(n_max * voxels), sizeof *f.input);
-    f.label = calloc((size_t)n_max, sizeof *f.label);
+    const size_t labels = (size_t)n_max * vox_graph_labels(f.graph);
+    f.label = calloc(labels, sizeof *f.label);
     assert_true(f.params && f.input && f.label);
     vox_graph_init_params(f.graph, 3, f.params);
     vox_random r;
     vox_random_init(&r, 5, VOX_RANDOM_SYNTH, 0, 0, 0);
     for (int64_t i = 0; i < n_max * voxels; i++)
         f.input[i] = 2 * vox_random_uniform(&r) - 1;
-    for (int64_t i = 0; i < n_max; i++)
+    for (size_t i = 0; i < labels; i++)
         f.label[i] = (int32_t)vox_random_below(&r, (uint32_t)classes);
     return f;
 }
 
 static void close_fixture(fixture *f)
 {
-    free(f->params);
-    free(f->input);
-    free(f->label);
+    free(f->params), free(f->input), free(f->label);
     vox_graph_free(&f->graph);
 }
 
@@ -114,7 +120,8 @@ static void feed(vox_plan *p, const fixture *f, int64_t n)
     const size_t sample = (size_t)vox_shape_count(&f->graph->input) * 4;
     assert_ok(
         vox_buffer_write(vox_plan_input(p)->buf, 0, f->input, (size_t)n * sample, true, &err));
-    assert_ok(vox_buffer_write(vox_plan_labels(p)->buf, 0, f->label, (size_t)n * 4, true, &err));
+    const size_t labels = (size_t)n * vox_graph_labels(f->graph) * 4;
+    assert_ok(vox_buffer_write(vox_plan_labels(p)->buf, 0, f->label, labels, true, &err));
 }
 
 static float *read_floats(vox_buffer *b, size_t count)
@@ -151,7 +158,8 @@ static void step_plan(vox_plan *p, int64_t n, float scale, bool accumulate)
 static void compare(const fixture *f, vox_plan *p, const ref_net *r)
 {
     const vox_graph *g = f->graph;
-    const size_t n = (size_t)r->n, classes = (size_t)vox_plan_output(p)->shape.dim[1];
+    const size_t n = (size_t)r->n;
+    const size_t classes = (size_t)vox_shape_count(vox_graph_edge_shape(g, g->layers));
     float *output = read_floats(vox_plan_output(p)->buf, n * classes);
     float *loss = read_floats(vox_plan_loss(p)->buf, n);
     float *grads = read_floats(vox_plan_grads(p), g->flat_floats);
@@ -164,9 +172,7 @@ static void compare(const fixture *f, vox_plan *p, const ref_net *r)
         assert_near(grads + next, r->dparam[i], g->param[i].count, 1e-4, g->param[i].name);
         next += g->param[i].count;
     }
-    free(output);
-    free(loss);
-    free(grads);
+    free(output), free(loss), free(grads);
 }
 
 static void check_network(vox_device *dev, const char *text, const char *algo)
@@ -200,6 +206,7 @@ static void gradients_match_the_references(void **state)
         for (size_t a = 0; a < sizeof algos / sizeof *algos; a++) {
             check_network(vox_ctx_get(ctx, d), chain, algos[a]);
             check_network(vox_ctx_get(ctx, d), branches, algos[a]);
+            check_network(vox_ctx_get(ctx, d), heads, algos[a]);
         }
 }
 
@@ -207,8 +214,8 @@ static void gradients_match_the_references(void **state)
 static void references_are_the_derivative(void **state)
 {
     (void)state;
-    const char *const text[] = {chain, branches};
-    for (int t = 0; t < 2; t++) {
+    const char *const text[] = {chain, branches, heads};
+    for (int t = 0; t < 3; t++) {
         fixture f = open_fixture(text[t], 2);
         ref_net r;
         ref_net_init(&r, f.graph, 2, f.params, f.input, f.label);
@@ -315,9 +322,7 @@ static void dropout_is_for_training_only(void **state)
         assert_ok(vox_plan_run_loss(eval, 2, &err)); /* validation has losses too */
         assert_error(vox_plan_forward(eval, 2, true, NULL, &err), VOX_ERR_USAGE,
                      "without training");
-        free(a);
-        free(b);
-        free(c);
+        free(a), free(b), free(c);
         vox_plan_free(&train);
         vox_plan_free(&eval);
         close_fixture(&f);

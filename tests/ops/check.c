@@ -62,7 +62,7 @@ static void add_inputs(run *r, vox_pass pass)
     const vt_check *c = r->check;
     const vox_node *node = &c->layer->node;
     for (int i = 0; i < node->inputs; i++) {
-        bool label = c->suite->labels >> i & 1;
+        bool label = c->suite->labels && i == node->inputs - 1;
         const bool relu = c->work->problem.relu_in >> i & 1;
         if (pass == VOX_FORWARD || node->op->backward_reads_x || relu) {
             vox_layout layout = label ? VOX_LAYOUT_PLAIN : c->work->algo->in;

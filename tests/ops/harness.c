@@ -80,8 +80,10 @@ static bool alloc_data(vt_data *d, const vt_suite *suite, const vt_layer *l, con
     bool ok = true;
     for (int i = 0; i < node->inputs; i++) {
         int64_t count = d->n * vox_shape_count(&node->in[i]);
-        bool label = suite->labels >> i & 1;
+        bool label = suite->labels && i == node->inputs - 1;
         uint32_t classes = label ? (uint32_t)node->in[0].dim[1] : 0;
+        if (classes == 1 && suite->binary)
+            classes = 2;
         ok = ok && (d->x[i] = draw_array(count, c->fill, seed, (uint32_t)i, classes, err));
         if (!label)
             ok = ok && (d->dx[i] = zeros(count, err));

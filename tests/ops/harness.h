@@ -90,8 +90,8 @@ typedef struct vt_suite {
     void (*random)(vt_case *c, char attr[160], vox_random *r, bool tiny);
     /* Shapes of all inputs (dim[0] as in c->in); returns their count.  NULL: one input, c->in. */
     int (*inputs)(const vt_case *c, vox_shape in[VOX_MAX_INPUTS]);
-    /* Bit i: input i is I32, in [0, channels of input 0): labels. */
-    unsigned labels;
+    bool labels; /* the last input is I32, in [0, channels of input 0): labels ... */
+    bool binary; /* ... of which one channel has two */
     bool eval;      /* forward is also run with io.training false */
     bool not_exact; /* the reference's gradient is not the derivative: no finite differences */
 } vt_suite;

@@ -104,3 +104,8 @@ bool ref_bool(const vox_node *node, const char *key)
 {
     return *(const bool *)ref_slot(node, key, VOX_ATTR_BOOL);
 }
+
+const vox_floats *ref_floats(const vox_node *node, const char *key)
+{
+    return ref_slot(node, key, VOX_ATTR_FLOATS);
+}

@@ -2,6 +2,7 @@
  * of one device, through mapped memory and through pinned copies alike; errors name the device. */
 #include "../train/training.h"
 
+#include "ops/loss.h"
 #include "parallel/team.h"
 #include "train/experiment.h"
 
@@ -18,7 +19,7 @@ static const char voxels_text[] = "network:\n"
                                   "    - relu:\n"
                                   "    - dropout: {p: 0.3}\n"
                                   "    - conv: {name: conv2, out: 3, kernel: 1}\n"
-                                  "  loss: cross_entropy\n"
+                                  "  loss: {dice_ce: {weights: [1, 2, 0.5]}}\n"
                                   "train: {batch: 7}\n";
 
 static int setup_data(void)
@@ -198,6 +199,24 @@ static void evaluation_is_one_devices(void **state)
     vox_ctx_free(&one);
 }
 
+static void a_batch_as_one_volume_needs_one_device(void **state)
+{
+    (void)state;
+    vox_error err = {0};
+    vox_ctx *one = NULL;
+    vox_team *team = NULL;
+    vox_loss_attr *loss = exp_->graph->loss.node.attr;
+    const vox_team_options opt = {.graph = exp_->graph, .batch = 7, .training = true};
+    loss->per = VOX_LOSS_BATCH;
+    assert_ok(vox_ctx_open(&one, "0", &err));
+    assert_ok(vox_team_open(&team, one, &opt, &err));
+    vox_team_free(&team);
+    assert_error(vox_team_open(&team, ctx, &opt, &err), VOX_ERR_UNSUPPORTED, "per: batch");
+    assert_null(team);
+    loss->per = VOX_LOSS_SAMPLE;
+    vox_ctx_free(&one);
+}
+
 static vox_status fails(vox_replica *r, void *arg, vox_error *err)
 {
     (void)arg;
@@ -248,6 +267,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(shared_gradients_are_one_devices),
         cmocka_unit_test(the_next_batch_comes_early),
         cmocka_unit_test(evaluation_is_one_devices),
+        cmocka_unit_test(a_batch_as_one_volume_needs_one_device),
     };
     int failed = cmocka_run_group_tests(tests, setup, teardown);
     return failed + cmocka_run_group_tests(voxels, setup_voxels, teardown_data);

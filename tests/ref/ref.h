@@ -31,5 +31,6 @@ int64_t ref_int(const vox_node *node, const char *key);
 int ref_word(const vox_node *node, const char *key); /* its place in the list of words */
 double ref_float(const vox_node *node, const char *key);
 bool ref_bool(const vox_node *node, const char *key);
+const vox_floats *ref_floats(const vox_node *node, const char *key);
 
 #endif

@@ -1,0 +1,339 @@
+/* loss.c - shapes, kernels and launches of the losses over voxels. */
+#include "ops/loss.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+
+#include "base/error.h"
+
+const char *const vox_loss_per_words[] = {"sample", "batch", NULL};
+
+static const vox_loss_attr *attr_of(const vox_node *node)
+{
+    return node->attr;
+}
+
+static int outputs(const vox_node *node)
+{
+    return node->inputs - 1;
+}
+
+static int64_t voxels(const vox_shape *s)
+{
+    return s->dim[2] * s->dim[3] * s->dim[4];
+}
+
+/* ---- keys and shapes ---------------------------------------------------- */
+
+static bool is_named(const vox_node *node, const char *name)
+{
+    return node->op == vox_op_find(name);
+}
+
+int64_t vox_loss_classes(const vox_node *node)
+{
+    const int64_t channels = node->in[0].dim[1];
+    return channels == 1 && !is_named(node, "cross_entropy") ? 2 : channels;
+}
+
+double vox_loss_output_weight(const vox_node *node, int i)
+{
+    const vox_loss_attr *a = attr_of(node);
+    const int last = outputs(node) - 1;
+    if (a->from_weights.count > 0)
+        return a->from_weights.value[i];
+    if (last <= 0)
+        return 1;
+    return i == last ? 0 : pow(0.5, i) / (2 - pow(0.5, last - 1));
+}
+
+bool vox_loss_per_batch(const vox_node *node)
+{
+    for (const vox_attr *a = node->op->attrs; a && a->key; a++)
+        if (a->words == vox_loss_per_words)
+            return attr_of(node)->per == VOX_LOSS_BATCH;
+    return false;
+}
+
+static vox_status shapes_differ(const vox_node *node, const vox_shape *a, const vox_shape *b,
+                                const char *what, vox_error *err)
+{
+    char text[2][96];
+    vox_fail(err, VOX_ERR_INPUT, "%s: %s", node->name, what);
+    vox_detail(err, "%s and %s", vox_shape_text(a, text[0]), vox_shape_text(b, text[1]));
+    return VOX_ERR_INPUT;
+}
+
+static vox_status wrong_count(const vox_node *node, const char *key, int64_t got, int64_t wanted,
+                              vox_error *err)
+{
+    vox_fail(err, VOX_ERR_INPUT, "%s (%s): \"%s\" must have %" PRId64 " number%s", node->name,
+             node->op->name, key, wanted, wanted == 1 ? "" : "s");
+    vox_detail(err, "it has %" PRId64, got);
+    return VOX_ERR_INPUT;
+}
+
+static vox_status check_counts(const vox_node *node, const vox_shape *in, vox_error *err)
+{
+    const vox_loss_attr *a = attr_of(node);
+    const vox_node probe = {.op = node->op, .in = {in[0]}};
+    const bool alpha = is_named(node, "focal") && in[0].dim[1] == 1; /* of the foreground */
+    const int64_t wanted = alpha ? 1 : vox_loss_classes(&probe);
+    const int64_t n = a->weights.count, outs = a->from_weights.count;
+    if (n > 0 && n != wanted)
+        return wrong_count(node, is_named(node, "focal") ? "alpha" : "weights", n, wanted, err);
+    if (outs > 0 && outs != outputs(node))
+        return wrong_count(node, "from_weights", outs, outputs(node), err);
+    return VOX_OK;
+}
+
+vox_status vox_loss_infer(const vox_node *node, const vox_shape *in, vox_shape *out, vox_error *err)
+{
+    const vox_shape *labels = &in[outputs(node)];
+    bool equal = labels->dim[1] == 1;
+    for (int i = 2; i < 5; i++)
+        equal = equal && in[0].dim[i] == labels->dim[i];
+    if (!equal) {
+        shapes_differ(node, &in[0], labels, "logits and labels do not match", err);
+        vox_hint(err, "a classifier's last layer gives [N, classes, 1, 1, 1]; flatten before it");
+        return VOX_ERR_INPUT;
+    }
+    for (int k = 1; k < outputs(node); k++) {
+        bool fits = in[k].dim[1] == in[0].dim[1];
+        for (int i = 2; i < 5; i++)
+            fits = fits && in[k].dim[i] <= in[0].dim[i];
+        if (!fits)
+            return shapes_differ(node, &in[0], &in[k],
+                                 "an output has other channels than the first, or more voxels",
+                                 err);
+    }
+    *out = (vox_shape){5, {in[0].dim[0], 1, 1, 1, 1}};
+    return check_counts(node, in, err);
+}
+
+/* ---- time --------------------------------------------------------------- */
+
+/* x once in forward; twice, and dx, in backward. */
+static double seconds(const vox_problem *p, double cpu, double gpu)
+{
+    double floats = 0;
+    for (int k = 0; k < outputs(p->node); k++)
+        floats += (double)vox_sample_floats(&p->node->in[k], VOX_LAYOUT_PLAIN);
+    return vox_rule_seconds(p->dev, 0, 1, 12 * floats * (double)p->n_max,
+                            vox_device_is_cpu(p->dev) ? cpu : gpu);
+}
+
+double vox_loss_seconds_vectors(const vox_problem *p)
+{
+    return seconds(p, 0.3, 0.01);
+}
+
+double vox_loss_seconds_group(const vox_problem *p)
+{
+    return seconds(p, 0.02, 0.5);
+}
+
+/* ---- building ----------------------------------------------------------- */
+
+enum { SUMS, FINISH, GRADIENT, LABELS };              /* kernels */
+enum { PARTS, FACTORS, WEIGHTS, COARSE };             /* scratch */
+enum { GROUP, HAS_WEIGHTS };                          /* numbers */
+enum { CHUNK = 2048, MOST_CHUNKS = 256, ITEMS = 64 }; /* of voxels; items of a GPU's work-group */
+
+/* Voxels of a work-group: a multiple of all that its items take at once. */
+static int64_t chunk_of(int64_t count)
+{
+    const int64_t even = (count + MOST_CHUNKS - 1) / MOST_CHUNKS;
+    return even <= CHUNK ? CHUNK : (even + ITEMS - 1) / ITEMS * ITEMS;
+}
+
+static int64_t chunks_of(int64_t count)
+{
+    return (count + chunk_of(count) - 1) / chunk_of(count);
+}
+
+static int64_t sums(const vox_node *node, const vox_loss_form *form)
+{
+    return (form->region != 0 ? 3 * node->in[0].dim[1] : 0) + 2;
+}
+
+static vox_status open_scratch(vox_work *w, int which, int64_t words, const char *what,
+                               vox_error *err)
+{
+    return vox_buffer_open(&w->scratch[which], w->problem.dev, (size_t)words * 4, VOX_BUFFER_DEVICE,
+                           what, err);
+}
+
+/* The classes' weights; of one channel, focal's alpha is the foreground's, the background's 1 - it.
+ */
+static vox_status open_weights(vox_work *w, const vox_loss_form *form, vox_error *err)
+{
+    const vox_floats *f = &attr_of(w->problem.node)->weights;
+    const bool alpha = form->voxel == VOX_LOSS_FOCAL && w->problem.node->in[0].dim[1] == 1;
+    float value[VOX_FLOATS_MAX + 1];
+    int count = 0;
+    w->number[HAS_WEIGHTS] = f->count > 0;
+    if (f->count == 0)
+        return VOX_OK;
+    if (alpha)
+        value[count++] = (float)(1 - f->value[0]);
+    for (int i = 0; i < f->count; i++)
+        value[count++] = (float)f->value[i];
+    vox_status s = open_scratch(w, WEIGHTS, count, "class weights", err);
+    return s == VOX_OK
+               ? vox_buffer_write(w->scratch[WEIGHTS], 0, value, (size_t)count * 4, true, err)
+               : s;
+}
+
+static vox_status open_kernels(vox_work *w, const vox_loss_form *form, int lanes, vox_error *err)
+{
+    static const char *const entry[] = {"loss_sums", "loss_finish", "loss_gradient", "loss_labels"};
+    const vox_node *node = w->problem.node;
+    const bool softmax = form->region != 0 || form->voxel == VOX_LOSS_FOCAL;
+    char options[200];
+    vox_status s = VOX_OK;
+    snprintf(options, sizeof options,
+             "-DC=%" PRId64 " -DCLASSES=%" PRId64
+             " -DSIGMOID=%d -DREGION=%d -DVOXEL=%d -DWEIGHTED=%d -DLANES=%d -DWG=%d",
+             node->in[0].dim[1], vox_loss_classes(node), node->in[0].dim[1] == 1 && softmax,
+             form->region != 0, (int)form->voxel, (int)w->number[HAS_WEIGHTS], lanes,
+             (int)w->number[GROUP]);
+    for (int k = 0; k < 4 && s == VOX_OK; k++)
+        if ((k != GRADIENT || w->algo->pass == VOX_BACKWARD_DATA) &&
+            (k != LABELS || outputs(node) > 1))
+            s = vox_kernel_open(&w->kernel[k], w->problem.dev, "loss.cl", entry[k], options, err);
+    return s;
+}
+
+static vox_status build(vox_work *w, const vox_loss_form *form, int lanes, int group,
+                        vox_error *err)
+{
+    const vox_node *node = w->problem.node;
+    const int64_t n = w->problem.n_max, channels = node->in[0].dim[1];
+    int64_t coarse = 0;
+    w->number[GROUP] = group;
+    for (int k = 1; k < outputs(node); k++)
+        coarse = voxels(&node->in[k]) > coarse ? voxels(&node->in[k]) : coarse;
+    vox_status s = open_scratch(w, PARTS, n * chunks_of(voxels(&node->in[0])) * sums(node, form),
+                                "partial losses", err);
+    if (s == VOX_OK)
+        s = open_scratch(w, FACTORS, n * (2 * channels + 1), "factors of a loss's gradient", err);
+    if (s == VOX_OK && coarse > 0)
+        s = open_scratch(w, COARSE, n * coarse, "labels of coarser outputs", err);
+    if (s == VOX_OK)
+        s = open_weights(w, form, err);
+    return s == VOX_OK ? open_kernels(w, form, lanes, err) : s;
+}
+
+vox_status vox_loss_build_vectors(vox_work *w, const vox_loss_form *form, vox_error *err)
+{
+    return build(w, form, 16, 1, err);
+}
+
+vox_status vox_loss_build_group(vox_work *w, const vox_loss_form *form, vox_error *err)
+{
+    return build(w, form, 1, ITEMS, err);
+}
+
+/* ---- running ------------------------------------------------------------ */
+
+static vox_arg u32(int64_t v)
+{
+    return vox_arg_u32((uint32_t)v);
+}
+
+static vox_arg f32(double v)
+{
+    return vox_arg_f32((float)v);
+}
+
+/* The labels that output k is compared with. */
+static vox_status labels_of(vox_work *w, const vox_io *io, int k, vox_buffer **out, vox_error *err)
+{
+    const int64_t *from = &w->problem.node->in[0].dim[2], *to = &w->problem.node->in[k].dim[2];
+    *out = io->x[outputs(w->problem.node)]->buf;
+    if (k == 0)
+        return VOX_OK;
+    const vox_grid grid = {{(size_t)(to[0] * to[1] * to[2]), (size_t)io->n, 1}, {64, 1, 1}};
+    const vox_arg args[] = {vox_arg_buffer(*out), vox_arg_buffer(w->scratch[COARSE]),
+                            u32(from[0]),         u32(from[1]),
+                            u32(from[2]),         u32(to[0]),
+                            u32(to[1]),           u32(to[2])};
+    *out = w->scratch[COARSE];
+    return vox_kernel_launch(w->kernel[LABELS], &grid, args, 8, err);
+}
+
+static vox_grid grid_of(const vox_work *w, int64_t groups, int64_t n)
+{
+    const size_t items = (size_t)w->number[GROUP];
+    return (vox_grid){{(size_t)groups * items, (size_t)n, 1}, {items, 1, 1}};
+}
+
+static vox_status run_finish(vox_work *w, const vox_loss_form *form, const vox_io *io, int k,
+                             vox_error *err)
+{
+    const vox_node *node = w->problem.node;
+    const vox_loss_attr *a = attr_of(node);
+    const bool forward = w->algo->pass == VOX_FORWARD, sigmoid = node->in[0].dim[1] == 1;
+    const vox_grid grid = grid_of(w, 1, io->n);
+    const vox_arg args[] = {vox_arg_buffer(w->scratch[PARTS]),
+                            vox_arg_buffer(forward ? io->y->buf : NULL),
+                            vox_arg_buffer(forward ? NULL : w->scratch[FACTORS]),
+                            u32(chunks_of(voxels(&node->in[k]))),
+                            u32(io->n),
+                            vox_arg_i32(form->region != 0 && vox_loss_per_batch(node)),
+                            u32(sigmoid || a->background ? 0 : 1),
+                            f32(form->alpha),
+                            f32(form->beta),
+                            f32(form->smooth),
+                            f32(form->region),
+                            f32(form->voxel_weight),
+                            f32(vox_loss_output_weight(node, k)),
+                            vox_arg_f32(io->scale),
+                            vox_arg_i32(k > 0)};
+    return vox_kernel_launch(w->kernel[FINISH], &grid, args, 15, err);
+}
+
+static vox_status run_output(vox_work *w, const vox_loss_form *form, const vox_io *io, int k,
+                             vox_error *err)
+{
+    const int64_t count = voxels(&w->problem.node->in[k]), chunk = chunk_of(count);
+    const vox_grid grid = grid_of(w, chunks_of(count), io->n);
+    const vox_arg ignore = vox_arg_i32((int32_t)attr_of(w->problem.node)->ignore);
+    vox_buffer *label;
+    vox_status s = labels_of(w, io, k, &label, err);
+    if (s != VOX_OK)
+        return s;
+    const vox_arg sum[] = {vox_arg_buffer(io->x[k]->buf),
+                           vox_arg_buffer(label),
+                           vox_arg_buffer(w->scratch[WEIGHTS]),
+                           vox_arg_buffer(w->scratch[PARTS]),
+                           u32(count),
+                           u32(chunk),
+                           ignore,
+                           f32(form->gamma)};
+    s = vox_kernel_launch(w->kernel[SUMS], &grid, sum, 8, err);
+    if (s == VOX_OK)
+        s = run_finish(w, form, io, k, err);
+    if (s != VOX_OK || w->algo->pass == VOX_FORWARD || !io->dx[k])
+        return s;
+    const vox_arg gradient[] = {vox_arg_buffer(io->x[k]->buf),
+                                vox_arg_buffer(label),
+                                vox_arg_buffer(w->scratch[WEIGHTS]),
+                                vox_arg_buffer(w->scratch[FACTORS]),
+                                vox_arg_buffer(io->dx[k]->buf),
+                                u32(count),
+                                u32(chunk),
+                                ignore,
+                                f32(form->gamma)};
+    return vox_kernel_launch(w->kernel[GRADIENT], &grid, gradient, 9, err);
+}
+
+vox_status vox_loss_run(vox_work *w, const vox_loss_form *form, const vox_io *io, vox_error *err)
+{
+    vox_status s = VOX_OK;
+    for (int k = 0; k < outputs(w->problem.node) && s == VOX_OK; k++)
+        s = run_output(w, form, io, k, err);
+    return s;
+}
