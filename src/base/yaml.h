@@ -29,6 +29,13 @@ void vox_yaml_free(vox_yaml **doc);
  * Messages call such nodes "--set train.batch". */
 vox_status vox_yaml_set(vox_yaml *doc, const char *assignment, vox_error *err);
 
+/* Replaces $(formulas) (base/formula.h) in keys and values by what they come to, and list items
+ * `repeat: {for: level, first: 1, last: 3, by: 1, layers: [...]}` by their layers, once for each value
+ * of `level`, first to last.  Formulas know the names around them and those of the document's map
+ * `parameters`, each of whose values may use the ones before it; $(name) alone may stand for a
+ * word or a list.  The document as it was written is to be taken by vox_yaml_emit before. */
+vox_status vox_yaml_expand(vox_yaml *doc, vox_error *err);
+
 /* The document as YAML text, overrides applied, ending in a newline; parsing it again gives
  * an equal tree.  Caller frees. */
 char *vox_yaml_emit(const vox_yaml *doc, vox_error *err);

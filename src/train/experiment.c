@@ -252,7 +252,7 @@ static vox_status read_name(vox_experiment *exp, const vox_yaml_node *node, vox_
 
 static vox_status read_sections(vox_experiment *exp, vox_error *err)
 {
-    static const char *const keys[] = {"name", "network", "data", "train", NULL};
+    static const char *const keys[] = {"name", "parameters", "network", "data", "train", NULL};
     const vox_yaml_node *root = vox_yaml_root(exp->doc);
     if (vox_yaml_kind_of(root) == VOX_YAML_NULL) {
         vox_yaml_fail(err, root, "the experiment is empty");
@@ -285,7 +285,9 @@ static vox_status open_document(vox_experiment **out, vox_yaml *doc, const char 
     exp->path = vox_strdup(vox_yaml_name(doc), err);
     exp->base_dir = vox_strdup(base_dir ? base_dir : ".", err);
     exp->text = exp->path && exp->base_dir ? vox_yaml_emit(doc, err) : NULL;
-    vox_status s = exp->text ? read_sections(exp, err) : VOX_ERR_MEMORY;
+    vox_status s = exp->text ? vox_yaml_expand(doc, err) : VOX_ERR_MEMORY;
+    if (s == VOX_OK)
+        s = read_sections(exp, err);
     if (s == VOX_OK)
         *out = exp;
     else
