@@ -376,6 +376,8 @@ static vox_status run_step(vox_plan *p, int number, const vox_io *base, vox_erro
     }
     io.y = tensor_of(p, step->y);
     io.dy = tensor_of(p, step->dy);
+    for (int k = 0; k < VOX_PASSES; k++)
+        io.keep[k] = step->keep[k] < 0 ? NULL : p->steps.value[step->keep[k]].tensor.buf;
     set_params(p, step, &io);
     vox_device_label(p->dev, label_of(number));
     vox_status s = step->algo->run(&step->work, &io, err);

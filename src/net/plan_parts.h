@@ -109,6 +109,7 @@ typedef struct vox_plan_step {
     int variant;                                      /* of the algorithm */
     char name[VOX_ALGO_TEXT];                         /* of both, once built */
     int x[VOX_MAX_INPUTS], y, dy, dx[VOX_MAX_INPUTS]; /* values; -1: none */
+    int keep[VOX_PASSES];                             /* likewise: vox_io.keep */
     vox_work work;
 } vox_plan_step;
 

@@ -20,6 +20,7 @@ typedef struct builder {
     int (*act)[VOX_LAYOUTS]; /* [edge][layout]: the value, or -1 */
     int *slot_start;         /* [layers + 1]: layer i's input k is number slot_start[i] + k */
     int *gradient;           /* [slots]: the value of an input's gradient, or -1 */
+    int (*keep)[VOX_PASSES]; /* [layer]: what a pass left for later ones, or -1 */
 } builder;
 
 /* ---- values and steps --------------------------------------------------- */
@@ -75,6 +76,8 @@ static vox_status add_step(builder *b, vox_plan_step **out, int layer, vox_pass 
     *step = (vox_plan_step){.layer = layer, .pass = pass, .algo = algo, .y = -1, .dy = -1};
     for (int k = 0; k < VOX_MAX_INPUTS; k++)
         step->x[k] = step->dx[k] = -1;
+    for (int k = 0; k < VOX_PASSES; k++)
+        step->keep[k] = -1;
     *out = step;
     return VOX_OK;
 }
@@ -85,6 +88,30 @@ static int reads(builder *b, int value)
     if (value >= 0 && b->s->value[value].last < b->s->steps - 1)
         b->s->value[value].last = b->s->steps - 1;
     return value;
+}
+
+/* Makes the value that a layer's pass, whose step is added next, leaves for later passes. */
+static vox_status make_keep(builder *b, int layer, vox_pass pass, vox_error *err)
+{
+    const vox_node *node = vox_wiring_node(b->w, layer);
+    const int64_t floats = node->op->keeps ? node->op->keeps(node, pass, b->n_max) : 0;
+    const vox_shape shape = {5, {1, 1, 1, 1, 1}};
+    char what[96];
+    if (floats == 0)
+        return VOX_OK;
+    snprintf(what, sizeof what, "statistics of %s", node->name);
+    vox_status s =
+        add_value(b, &b->keep[layer][pass], &shape, VOX_LAYOUT_PLAIN, VOX_F32, false, what, err);
+    if (s == VOX_OK)
+        b->s->value[b->keep[layer][pass]].bytes = (size_t)floats * sizeof(float);
+    return s;
+}
+
+/* The step just added has its own and what earlier passes left. */
+static void take_keeps(builder *b, vox_plan_step *step)
+{
+    for (int pass = 0; pass < VOX_PASSES; pass++)
+        step->keep[pass] = reads(b, b->keep[step->layer][pass]);
 }
 
 /* A step of an internal operation: count values of one tensor in, one out. */
@@ -145,9 +172,12 @@ static vox_status add_forward(builder *b, int layer, vox_error *err)
     }
     vox_status s = add_activation(b, &b->act[edge][c->out], edge, c->out, err);
     if (s == VOX_OK)
+        s = make_keep(b, layer, VOX_FORWARD, err);
+    if (s == VOX_OK)
         s = add_step(b, &step, layer, VOX_FORWARD, c->algo[VOX_FORWARD], err);
     if (s != VOX_OK)
         return s;
+    take_keeps(b, step);
     for (int k = 0; k < inputs; k++)
         step->x[k] = reads(b, x[k]);
     step->y = b->act[edge][c->out];
@@ -250,13 +280,16 @@ static void read_for_backward(builder *b, vox_plan_step *step, int dy)
     if (node->op->backward_reads_y)
         step->y = reads(b, b->act[step->layer + 1][c->out]);
     step->dy = reads(b, dy);
+    take_keeps(b, step);
 }
 
 static vox_status add_backward_weights(builder *b, int layer, int dy, vox_error *err)
 {
     vox_plan_step *step;
-    vox_status s = add_step(b, &step, layer, VOX_BACKWARD_WEIGHTS,
-                            b->choice[layer].algo[VOX_BACKWARD_WEIGHTS], err);
+    vox_status s = make_keep(b, layer, VOX_BACKWARD_WEIGHTS, err);
+    if (s == VOX_OK)
+        s = add_step(b, &step, layer, VOX_BACKWARD_WEIGHTS,
+                     b->choice[layer].algo[VOX_BACKWARD_WEIGHTS], err);
     if (s == VOX_OK)
         read_for_backward(b, step, dy);
     return s;
@@ -275,6 +308,8 @@ static vox_status add_backward_data(builder *b, int layer, int dy, vox_error *er
             s = add_gradient(b, &dx[k], edge, c->in, err);
         b->gradient[b->slot_start[layer] + k] = dx[k];
     }
+    if (s == VOX_OK)
+        s = make_keep(b, layer, VOX_BACKWARD_DATA, err);
     if (s == VOX_OK)
         s = add_step(b, &step, layer, VOX_BACKWARD_DATA, c->algo[VOX_BACKWARD_DATA], err);
     if (s != VOX_OK)
@@ -316,12 +351,15 @@ static vox_status open_builder(builder *b, vox_error *err)
     int slots = 0;
     b->act = vox_calloc((size_t)layers + 1, sizeof *b->act, "a plan", err);
     b->slot_start = vox_calloc((size_t)layers + 1, sizeof *b->slot_start, "a plan", err);
-    if (!b->act || !b->slot_start)
+    b->keep = vox_calloc((size_t)layers + 1, sizeof *b->keep, "a plan", err);
+    if (!b->act || !b->slot_start || !b->keep)
         return VOX_ERR_MEMORY;
     for (int i = 0; i <= layers; i++) {
         b->slot_start[i] = slots;
         slots += vox_wiring_inputs(b->w, i);
         b->act[i][VOX_LAYOUT_PLAIN] = b->act[i][VOX_LAYOUT_BLOCK16] = -1;
+        for (int pass = 0; pass < VOX_PASSES; pass++)
+            b->keep[i][pass] = -1;
     }
     b->gradient = vox_calloc((size_t)slots, sizeof *b->gradient, "a plan", err);
     for (int i = 0; b->gradient && i < slots; i++)
@@ -359,6 +397,7 @@ vox_status vox_steps_init(vox_steps *s, const vox_wiring *w, const vox_choice *c
     free(b.act);
     free(b.slot_start);
     free(b.gradient);
+    free(b.keep);
     if (st != VOX_OK)
         vox_steps_release(s);
     return st;

@@ -99,7 +99,7 @@ typedef struct vox_param {
     vox_shape shape;  /* as PyTorch has it */
     vox_init_kind init;
     double bound;
-    bool trainable;
+    bool trainable; /* false: no gradient; only the forward pass in training may change it */
 } vox_param;
 
 /* ---- algorithms ---------------------------------------------------------- */
@@ -165,6 +165,9 @@ typedef struct vox_io {
     const vox_tensor *dx[VOX_MAX_INPUTS]; /* gradients of the inputs; NULL where not wanted */
     vox_buffer *param[VOX_MAX_PARAMS];    /* PLAIN, in the order of vox_op.params */
     vox_buffer *dparam[VOX_MAX_PARAMS];
+    /* What a pass leaves for the layer's later ones (vox_op.keeps): its own, to be written, and those
+     * of the passes that ran before it in the step. */
+    vox_buffer *keep[VOX_PASSES];
     bool accumulate; /* BACKWARD_WEIGHTS: += instead of = */
     float scale;     /* losses: the gradient is multiplied by it (1 / global batch) */
     vox_step step;
@@ -238,6 +241,10 @@ struct vox_op {
     const vox_algo *algos; /* ends with name NULL */
     /* What the backward passes read, so that the planner knows what to keep. */
     bool backward_reads_x, backward_reads_y;
+    /* Floats that a pass over n samples writes to vox_io.keep[pass], in an order that is the same for
+     * all algorithms: statistics, say, that later passes of the layer read.  Backward-weights, where
+     * it runs, runs before backward-data.  NULL: none. */
+    int64_t (*keeps)(const vox_node *node, vox_pass pass, int64_t n);
     bool training_only; /* does nothing (y = x) in evaluation: dropout */
     bool relu;          /* y = max(x, 0): its neighbours may do it (vox_algo.fuses_relu) */
     bool loss;          /* inputs: logits, labels (I32); output [N,1,1,1,1]: each sample's loss */

@@ -45,9 +45,9 @@ double vox_op_bytes(const vox_node *node, vox_pass pass, int64_t n)
         each += out;
     else if (pass == VOX_BACKWARD_WEIGHTS)
         each += dy;
-    else /* dx, dy; operations with weights keep x for the weights' gradient */
+    else /* dx, dy; convolutions and the like keep x for the weights' gradient */
         each = input_bytes(node, false) + dy +
-               (op->backward_reads_x && !op->params ? input_bytes(node, true) : 0) +
+               (op->backward_reads_x && (!op->params || op->keeps) ? input_bytes(node, true) : 0) +
                (op->backward_reads_y ? out : 0);
     return each * (double)n + param_bytes(node); /* read, or their gradients written */
 }

@@ -236,6 +236,28 @@ static vox_status open_inputs(vox_trial_tensors *d, const vox_trial *t, const vo
     return s;
 }
 
+/* What the passes keep: made up too, as all algorithms read the same. */
+static vox_status open_keeps(vox_trial_tensors *d, const vox_trial *t, vox_error *err)
+{
+    const vox_problem *p = t->problem;
+    vox_status s = VOX_OK;
+    for (int pass = 0; p->node->op->keeps && pass < VOX_PASSES && s == VOX_OK; pass++) {
+        const int64_t floats = p->node->op->keeps(p->node, (vox_pass)pass, p->n_max);
+        float *made_up = floats ? draw((size_t)floats, 200 + (uint64_t)pass, 1, err) : NULL;
+        if (!floats)
+            continue;
+        s = made_up ? vox_buffer_open(&d->keep[pass], p->dev, (size_t)floats * sizeof(float),
+                                      VOX_BUFFER_DEVICE, WHAT, err)
+                    : VOX_ERR_MEMORY;
+        if (s == VOX_OK)
+            s = vox_buffer_write(d->keep[pass], 0, made_up, (size_t)floats * sizeof(float), true,
+                                 err);
+        d->io.keep[pass] = d->keep[pass];
+        free(made_up);
+    }
+    return s;
+}
+
 vox_status vox_trial_open(vox_trial_tensors *d, const vox_trial *t, const vox_algo *a,
                           vox_error *err)
 {
@@ -243,6 +265,8 @@ vox_status vox_trial_open(vox_trial_tensors *d, const vox_trial *t, const vox_al
     *d = (vox_trial_tensors){.pass = t->pass,
                              .io = {.training = p->training, .scale = 1, .step = {.seed = 1}}};
     vox_status s = open_params(d, t, err);
+    if (s == VOX_OK)
+        s = open_keeps(d, t, err);
     if (s == VOX_OK)
         s = open_inputs(d, t, a, err);
     if (s == VOX_OK && (t->pass == VOX_FORWARD || t->y)) {
@@ -268,6 +292,8 @@ void vox_trial_close(vox_trial_tensors *d)
         vox_buffer_free(&d->param[k]);
         vox_buffer_free(&d->dparam[k]);
     }
+    for (int pass = 0; pass < VOX_PASSES; pass++)
+        vox_buffer_free(&d->keep[pass]);
     vox_buffer_free(&d->y.buf);
     vox_buffer_free(&d->dy.buf);
     memset(d, 0, sizeof *d);

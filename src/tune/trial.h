@@ -29,7 +29,7 @@ typedef struct vox_trial_result {
 /* The tensors on the device, in one algorithm's layouts. */
 typedef struct vox_trial_tensors {
     vox_tensor x[VOX_MAX_INPUTS], y, dy, dx[VOX_MAX_INPUTS];
-    vox_buffer *param[VOX_MAX_PARAMS], *dparam[VOX_MAX_PARAMS];
+    vox_buffer *param[VOX_MAX_PARAMS], *dparam[VOX_MAX_PARAMS], *keep[VOX_PASSES];
     vox_pass pass;
     vox_io io; /* n is the caller's */
 } vox_trial_tensors;

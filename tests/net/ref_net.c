@@ -17,6 +17,12 @@ REF(loss)
 void ref_conv_backward_weights(const ref_io *io);
 void ref_dense_backward_weights(const ref_io *io);
 void ref_sum_forward(const ref_io *io);
+REF(norm)
+void ref_norm_backward_weights(const ref_io *io);
+#define NORM                                                                                       \
+    {                                                                                              \
+        ref_norm_forward, ref_norm_backward_data, ref_norm_backward_weights                        \
+    }
 
 static void add_backward(const ref_io *io)
 {
@@ -37,6 +43,9 @@ static const struct {
     {"dense", {ref_dense_forward, ref_dense_backward_data, ref_dense_backward_weights}},
     {"cross_entropy", {ref_loss_forward, ref_loss_backward_data, NULL}},
     {"dice_ce", {ref_loss_forward, ref_loss_backward_data, NULL}},
+    {"batch_norm", NORM},
+    {"instance_norm", NORM},
+    {"group_norm", NORM},
     {"add", {ref_sum_forward, add_backward, NULL}},
 };
 

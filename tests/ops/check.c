@@ -14,15 +14,19 @@ typedef struct slot {
     const char *name;
     vt_buffer b;
     vox_tensor tensor;
-    const double *from;  /* input: its values; output: what is wanted */
-    const double *prior; /* output under +=: what it holds before */
-    const double *relu;  /* output with a relu fused: it is 0 where this is not positive */
+    const double *from;   /* input: its values; output: what is wanted */
+    const double *prior;  /* output under +=: what it holds before */
+    const double *start;  /* output that changes: likewise */
+    vox_buffer **place;   /* where in io the buffer goes, unless with its tensor */
+    const vox_op *keeper; /* of what `pass` keeps: its size depends on n in a way of its own */
+    vox_pass pass;
+    const double *relu; /* output with a relu fused: it is 0 where this is not positive */
     bool output;
     bool batched;             /* dim[0] of its shape is the batch */
     uint32_t *result, *again; /* outputs: words after the first and the second run */
 } slot;
 
-#define MAX_SLOTS (2 * VOX_MAX_INPUTS + 2 + 2 * VOX_MAX_PARAMS)
+#define MAX_SLOTS (2 * VOX_MAX_INPUTS + 2 + 2 * VOX_MAX_PARAMS + VOX_PASSES)
 
 typedef struct run {
     vt_check *check;
@@ -31,8 +35,10 @@ typedef struct run {
     vox_io io;
 } run;
 
-static size_t slot_words(const slot *s, int64_t n)
+static size_t slot_words(const run *r, const slot *s, int64_t n)
 {
+    if (s->keeper)
+        return (size_t)s->keeper->keeps(&r->check->layer->node, s->pass, n);
     if (!s->batched)
         return (size_t)vox_shape_count(&s->tensor.shape);
     return (size_t)(n * vox_sample_floats(&s->tensor.shape, s->tensor.layout));
@@ -93,6 +99,42 @@ static void add_outputs(run *r, vox_pass pass)
         r->io.dy = &add_activation(r, "dy", &node->out, out, c->data->dy, false)->tensor;
 }
 
+/* A parameter that is not trainable is what the forward pass may change. */
+static void add_param(run *r, vox_pass pass, int i)
+{
+    const vt_check *c = r->check;
+    const vox_shape *shape = &c->layer->param[i].shape;
+    const bool trainable = c->layer->param[i].trainable;
+    const bool state = pass == VOX_FORWARD && !trainable;
+    slot *s = add_slot(r, "param", shape, VOX_LAYOUT_PLAIN,
+                       state ? c->data->state[i] : c->data->param[i], state);
+    s->start = state ? c->data->param[i] : NULL;
+    s->place = &r->io.param[i];
+    if (pass != VOX_BACKWARD_WEIGHTS || !trainable)
+        return;
+    s = add_slot(r, "dparam", shape, VOX_LAYOUT_PLAIN, c->data->dparam[i], true);
+    s->prior = c->accumulate ? c->data->prior[i] : NULL;
+    s->place = &r->io.dparam[i];
+}
+
+/* What the pass keeps, and what those before it kept: backward-weights runs before backward-data.
+ */
+static void add_keeps(run *r, vox_pass pass)
+{
+    static const int turn[VOX_PASSES] = {0, 2, 1};
+    const vt_check *c = r->check;
+    for (int k = 0; k < VOX_PASSES; k++) {
+        if (!c->data->keep[k] || turn[k] > turn[pass])
+            continue;
+        const int64_t words = c->layer->node.op->keeps(&c->layer->node, (vox_pass)k, c->data->n);
+        const vox_shape shape = {1, {words}};
+        slot *s = add_slot(r, "keep", &shape, VOX_LAYOUT_PLAIN, c->data->keep[k], k == (int)pass);
+        s->keeper = c->layer->node.op;
+        s->pass = (vox_pass)k;
+        s->place = &r->io.keep[k];
+    }
+}
+
 /* Lists the tensors that the pass gets; their buffers come later. */
 static void list_slots(run *r)
 {
@@ -100,13 +142,9 @@ static void list_slots(run *r)
     const vox_pass pass = c->work->algo->pass;
     add_inputs(r, pass);
     add_outputs(r, pass);
-    for (int i = 0; i < c->layer->params; i++) {
-        const vox_shape *shape = &c->layer->param[i].shape;
-        add_slot(r, "param", shape, VOX_LAYOUT_PLAIN, c->data->param[i], false);
-        if (pass == VOX_BACKWARD_WEIGHTS && c->layer->param[i].trainable)
-            add_slot(r, "dparam", shape, VOX_LAYOUT_PLAIN, c->data->dparam[i], true)->prior =
-                c->accumulate ? c->data->prior[i] : NULL;
-    }
+    for (int i = 0; i < c->layer->params; i++)
+        add_param(r, pass, i);
+    add_keeps(r, pass);
     r->io.n = c->data->n;
     r->io.training = c->training;
     r->io.accumulate = c->accumulate;
@@ -127,8 +165,8 @@ static uint32_t word_of(const slot *s, double value)
 static vox_status fill_slot(run *r, slot *s, vox_error *err)
 {
     const int64_t n = r->check->data->n;
-    size_t words = s->b.bytes / 4, used = slot_words(s, n);
-    const double *from = s->output ? s->prior : s->from;
+    size_t words = s->b.bytes / 4, used = slot_words(r, s, n);
+    const double *from = !s->output ? s->from : s->start ? s->start : s->prior;
     for (size_t i = 0; i < words; i++)
         s->b.shadow[i] = s->output ? VT_UNWRITTEN : VT_CANARY;
     if (!from)
@@ -152,10 +190,9 @@ static vox_status fill_slot(run *r, slot *s, vox_error *err)
 static vox_status open_slots(run *r, vox_error *err)
 {
     vox_status status = VOX_OK;
-    int params = 0, dparams = 0;
     for (int i = 0; i < r->slots && status == VOX_OK; i++) {
         slot *s = &r->slot[i];
-        size_t words = slot_words(s, r->check->n_max);
+        size_t words = slot_words(r, s, r->check->n_max);
         status = vt_buffer_open(&s->b, r->check->work->problem.dev, words, err);
         if (status != VOX_OK)
             break;
@@ -164,13 +201,8 @@ static vox_status open_slots(run *r, vox_error *err)
         s->again = vox_calloc(words, 4, "test tensor", err);
         if (!s->result || !s->again)
             return VOX_ERR_MEMORY;
-        if (!s->batched && !s->output)
-            r->io.param[params++] = s->b.window;
-        if (!s->batched && s->output) {
-            while (!r->check->layer->param[dparams].trainable)
-                dparams++;
-            r->io.dparam[dparams++] = s->b.window;
-        }
+        if (s->place)
+            *s->place = s->b.window;
         status = fill_slot(r, s, err);
     }
     return status;
@@ -273,7 +305,7 @@ static bool check_values(run *r, const slot *s, const float *got, const double *
 static bool check_output(run *r, slot *s)
 {
     const int64_t n = r->check->data->n;
-    size_t words = s->b.bytes / 4, used = slot_words(s, n);
+    size_t words = s->b.bytes / 4, used = slot_words(r, s, n);
     for (size_t i = used; i < words; i++)
         if (s->result[i] != VT_UNWRITTEN)
             return failed(r, "written past sample n", s, (int64_t)i);
@@ -307,7 +339,7 @@ static double least_bytes(const run *r)
     double bytes = 0;
     for (int i = 0; i < r->slots; i++)
         if (r->slot[i].batched || r->slot[i].output || !weights)
-            bytes += 4.0 * (double)slot_words(&r->slot[i], r->check->data->n);
+            bytes += 4.0 * (double)slot_words(r, &r->slot[i], r->check->data->n);
     return bytes;
 }
 

@@ -17,6 +17,8 @@ static double objective(const vt_suite *suite, const ref_io *io, double *y, int6
     double sum = 0;
     memset(y, 0, (size_t)count * sizeof *y);
     local.y = y;
+    memset(local.state, 0, sizeof local.state); /* these are results, and stay */
+    memset(local.keep, 0, sizeof local.keep);
     suite->reference[VOX_FORWARD](&local);
     for (int64_t i = 0; i < count; i++)
         sum += y[i] * (io->node->op->loss ? io->scale : io->dy[i]);

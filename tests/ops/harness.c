@@ -96,6 +96,16 @@ static bool alloc_data(vt_data *d, const vt_suite *suite, const vt_layer *l, con
         ok = ok && (d->param[i] = draw_array(count, VT_UNIFORM, seed, which, 0, err)) &&
              (d->prior[i] = draw_array(count, VT_UNIFORM, seed, which + 1, 0, err)) &&
              (d->dparam[i] = zeros(count, err));
+        for (int64_t k = 0; ok && suite->positive >> i & 1 && k < count; k++)
+            d->param[i][k] = (double)(float)(1 + 0.5 * d->param[i][k]);
+        if (!l->param[i].trainable)
+            ok = ok && (d->state[i] = zeros(count, err));
+        for (int64_t k = 0; ok && d->state[i] && k < count; k++)
+            d->state[i][k] = d->param[i][k];
+    }
+    for (int pass = 0; node->op->keeps && pass < VOX_PASSES; pass++) {
+        const int64_t count = node->op->keeps(node, (vox_pass)pass, d->n);
+        ok = ok && (count == 0 || (d->keep[pass] = zeros(count, err)));
     }
     return ok;
 }
@@ -119,7 +129,10 @@ vox_status vt_data_open(vt_data *d, const vt_suite *suite, const vt_layer *l, co
     for (int i = 0; i < VOX_MAX_PARAMS; i++) {
         d->io.param[i] = d->param[i];
         d->io.dparam[i] = d->dparam[i];
+        d->io.state[i] = d->state[i];
     }
+    for (int pass = 0; pass < VOX_PASSES; pass++)
+        d->io.keep[pass] = d->keep[pass];
     for (int pass = 0; pass < VOX_PASSES; pass++)
         if (suite->reference[pass])
             suite->reference[pass](&d->io);
@@ -136,7 +149,10 @@ void vt_data_release(vt_data *d)
         free(d->param[i]);
         free(d->dparam[i]);
         free(d->prior[i]);
+        free(d->state[i]);
     }
+    for (int pass = 0; pass < VOX_PASSES; pass++)
+        free(d->keep[pass]);
     free(d->y);
     free(d->dy);
     memset(d, 0, sizeof *d);
@@ -218,17 +234,25 @@ static bool check_eval(scope *s, vt_check *check)
     vt_data copy = *check->data;
     int64_t count = copy.n * vox_shape_count(&s->layer.node.out);
     copy.y = zeros(count, NULL);
+    if (copy.keep[VOX_FORWARD]) {
+        const vox_op *op = s->layer.node.op;
+        copy.keep[VOX_FORWARD] = zeros(op->keeps(&s->layer.node, VOX_FORWARD, copy.n), NULL);
+        copy.io.keep[VOX_FORWARD] = copy.keep[VOX_FORWARD];
+    }
     if (!copy.y)
         return false;
     copy.io.y = copy.y;
     copy.io.training = false;
+    for (int i = 0; i < VOX_MAX_PARAMS; i++) /* and leaves parameters as they were */
+        copy.state[i] = copy.io.state[i] = copy.state[i] ? copy.param[i] : NULL;
     s->suite->reference[VOX_FORWARD](&copy.io);
-    const vt_data *keep = check->data;
+    const vt_data *training = check->data;
     check->data = &copy;
     check->training = false;
     bool ok = vt_check_run(check);
-    check->data = keep;
+    check->data = training;
     free(copy.y);
+    free(copy.keep[VOX_FORWARD]);
     return ok;
 }
 
@@ -352,6 +376,15 @@ static double best_seconds(const scope *s, vox_device *dev, vox_pass pass)
     return best;
 }
 
+/* Whether there is something that the pass computes. */
+static bool has_pass(const scope *s, vox_pass pass)
+{
+    bool trainable = pass != VOX_BACKWARD_WEIGHTS;
+    for (int i = 0; i < s->layer.params; i++)
+        trainable = trainable || s->layer.param[i].trainable;
+    return s->suite->reference[pass] && trainable;
+}
+
 static void run_devices(scope *s, vox_ctx *ctx)
 {
     for (size_t i = 0; i < vox_ctx_device_count(ctx); i++) {
@@ -359,11 +392,13 @@ static void run_devices(scope *s, vox_ctx *ctx)
         for (int pass = 0; pass < VOX_PASSES; pass++) {
             int64_t before = s->totals->checks;
             const vox_algo *a;
+            if (!has_pass(s, (vox_pass)pass))
+                continue;
             double best = best_seconds(s, dev, (vox_pass)pass);
             for (int k = 0; (a = vox_op_algo(s->layer.node.op, (vox_pass)pass, k)); k++)
                 if (!skip_algo(s, dev, a, best))
                     run_algo(s, dev, a);
-            if (s->suite->reference[pass] && s->totals->checks == before)
+            if (s->totals->checks == before)
                 fail_case(s, dev, NULL, NULL, "no algorithm fits");
         }
     }

@@ -14,6 +14,8 @@
  *   - it runs twice and must give the same bits
  *   - one that fuses relu runs with it too (unless --all: tiny and random cases, and those whose
  * why has the word relu)
+ *   - what a pass keeps (vox_op.keeps) is compared too, and given to later passes as the reference
+ * has it; parameters that are not trainable are what the reference's forward makes of them
  *   - results are compared with the reference, BLOCK16 padding channels with zero, samples past n
  *     with what was there, inputs with what they were
  * Table cases take each algorithm with the tuning values of its rule, random ones with one of its
@@ -90,10 +92,11 @@ typedef struct vt_suite {
     void (*random)(vt_case *c, char attr[160], vox_random *r, bool tiny);
     /* Shapes of all inputs (dim[0] as in c->in); returns their count.  NULL: one input, c->in. */
     int (*inputs)(const vt_case *c, vox_shape in[VOX_MAX_INPUTS]);
-    bool labels; /* the last input is I32, in [0, channels of input 0): labels ... */
-    bool binary; /* ... of which one channel has two */
-    bool eval;      /* forward is also run with io.training false */
-    bool not_exact; /* the reference's gradient is not the derivative: no finite differences */
+    bool labels;       /* the last input is I32, in [0, channels of input 0): labels ... */
+    bool binary;       /* ... of which one channel has two */
+    bool eval;         /* forward is also run with io.training false */
+    bool not_exact;    /* the reference's gradient is not the derivative: no finite differences */
+    unsigned positive; /* bit k: parameter k is drawn in [0.5, 1.5) */
 } vt_suite;
 
 /* ---- main.c's options ---- */

@@ -10,6 +10,7 @@ typedef struct vt_data {
     double *x[VOX_MAX_INPUTS], *y, *dy, *dx[VOX_MAX_INPUTS];
     double *param[VOX_MAX_PARAMS], *dparam[VOX_MAX_PARAMS];
     double *prior[VOX_MAX_PARAMS]; /* what dparam held before a += */
+    double *state[VOX_MAX_PARAMS], *keep[VOX_PASSES]; /* as ref_io */
     ref_io io;
 } vt_data;
 

@@ -19,6 +19,9 @@ typedef struct ref_io {
     const double *dy;               /* backward, unless the operation is a loss */
     double *dx[VOX_MAX_INPUTS];     /* BACKWARD_DATA; NULL for labels */
     double *dparam[VOX_MAX_PARAMS]; /* BACKWARD_WEIGHTS */
+    double *state[VOX_MAX_PARAMS];  /* forward: what a parameter that is not trainable becomes, and
+                                       what it is; NULL: not wanted */
+    double *keep[VOX_PASSES];       /* as vox_io.keep; likewise */
     double scale;                   /* losses */
     vox_step step;
 } ref_io;
