@@ -22,7 +22,9 @@ typedef enum vox_purpose {
     VOX_RANDOM_GAUSSIAN_NOISE = 6,
     VOX_RANDOM_SYNTH = 7,
     VOX_RANDOM_SPLIT = 8, /* patients into folds; step = sample = 0 */
-    VOX_RANDOM_PATCH = 9  /* where patches lie; numbers in the order drawn */
+    VOX_RANDOM_PATCH = 9, /* where patches lie; numbers in the order drawn */
+    VOX_RANDOM_INTENSITY = 10,
+    VOX_RANDOM_ROTATE90 = 11
 } vox_purpose;
 
 /* One block of four 32-bit numbers from counter ctr and key. */

@@ -11,8 +11,10 @@
 #include "base/mem.h"
 #include "base/text.h"
 
-static const vox_augment_kind *const kinds[] = {&vox_augment_mirror, &vox_augment_salt_pepper,
-                                                &vox_augment_gaussian_noise};
+static const vox_augment_kind *const kinds[] = {
+    &vox_augment_mirror,         &vox_augment_rotate90,   &vox_augment_salt_pepper,
+    &vox_augment_gaussian_noise, &vox_augment_brightness, &vox_augment_contrast,
+    &vox_augment_gamma};
 #define KINDS (sizeof kinds / sizeof *kinds)
 
 struct vox_augment {
@@ -30,7 +32,9 @@ static vox_status unknown_step(const vox_yaml_node *item, const char *word, vox_
     if (near)
         vox_hint(err, "did you mean %s?", near);
     else
-        vox_hint(err, "there are mirror, salt_pepper and gaussian_noise");
+        vox_hint(err,
+                 "there are mirror, rotate90, salt_pepper, gaussian_noise, brightness, contrast "
+                 "and gamma");
     return VOX_ERR_INPUT;
 }
 
@@ -90,11 +94,14 @@ void vox_augment_free(vox_augment **augment)
     *augment = NULL;
 }
 
-vox_status vox_augment_run(vox_augment *augment, const vox_tensor *x, int64_t n,
-                           const vox_step *step, vox_error *err)
+vox_status vox_augment_run(vox_augment *augment, const vox_tensor *x, const vox_tensor *labels,
+                           int64_t n, const vox_step *step, vox_error *err)
 {
     for (size_t i = 0; i < augment->count; i++) {
-        vox_status s = augment->step[i].kind->run(&augment->step[i], x, n, step, err);
+        vox_augment_step *a = &augment->step[i];
+        vox_status s = a->kind->run(a, x->buf, a->input.dim[1], n, step, err);
+        if (s == VOX_OK && a->kind->moves && labels)
+            s = a->kind->run(a, labels->buf, 1, n, step, err);
         if (s != VOX_OK) {
             vox_error_at(err, "augmentation %zu, %s", i, augment->step[i].kind->word);
             return s;

@@ -18,8 +18,10 @@ vox_status vox_augment_open(vox_augment **out, const vox_yaml_node *list, vox_de
                             const vox_shape *input, int64_t n_max, vox_error *err);
 void vox_augment_free(vox_augment **augment);
 
-/* Enqueues the steps on samples 0..n-1 of x, a PLAIN tensor [n_max, C, D, H, W], in place. */
-vox_status vox_augment_run(vox_augment *augment, const vox_tensor *x, int64_t n,
-                           const vox_step *step, vox_error *err);
+/* Enqueues the steps on samples 0..n-1 of x, a PLAIN tensor [n_max, C, D, H, W], in place.  labels
+ * [n_max, D, H, W], a label for each voxel, go the way of their voxels; NULL: a sample's labels
+ * are not of its voxels. */
+vox_status vox_augment_run(vox_augment *augment, const vox_tensor *x, const vox_tensor *labels,
+                           int64_t n, const vox_step *step, vox_error *err);
 
 #endif

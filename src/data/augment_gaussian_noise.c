@@ -22,15 +22,16 @@ static vox_status build(vox_augment_step *step, vox_error *err)
                               VOX_RANDOM_GAUSSIAN_NOISE, "", err);
 }
 
-static vox_status run(vox_augment_step *step, const vox_tensor *x, int64_t n, const vox_step *at,
-                      vox_error *err)
+static vox_status run(vox_augment_step *step, vox_buffer *x, int64_t channels, int64_t n,
+                      const vox_step *at, vox_error *err)
 {
+    (void)channels;
     const int64_t blocks = (vox_shape_count(&step->input) + 3) / 4, row = vox_augment_row(step);
     const vox_grid grid = {{(size_t)((blocks + row - 1) / row), (size_t)n, 1}, {0}};
-    vox_arg args[7] = {vox_arg_buffer(x->buf), vox_arg_f32((float)step->number[0]),
+    vox_arg args[7] = {vox_arg_buffer(x), vox_arg_f32((float)step->number[0]),
                        vox_arg_f32((float)step->number[1])};
     vox_augment_key(step, at, args + 3);
     return vox_kernel_launch(step->kernel[0], &grid, args, 7, err);
 }
 
-const vox_augment_kind vox_augment_gaussian_noise = {"gaussian_noise", parse, build, run};
+const vox_augment_kind vox_augment_gaussian_noise = {"gaussian_noise", parse, build, run, false};

@@ -1,10 +1,10 @@
 /* augment_mirror.c - {mirror: {axes: [d, h, w], p: 0.5}}: each axis named is reversed with
- * probability p, on its own, for all channels alike. */
+ * probability p, on its own, for all channels and the labels alike. */
 #include "data/augment_step.h"
 
 #include <stdio.h>
 
-static vox_status parse_axes(const vox_yaml_node *map, unsigned *axes, vox_error *err)
+vox_status vox_augment_axes(const vox_yaml_node *map, unsigned *axes, vox_error *err)
 {
     static const char *const words[] = {"d", "h", "w", NULL};
     const vox_yaml_node *node = vox_yaml_find(map, "axes");
@@ -34,7 +34,7 @@ static vox_status parse(vox_augment_step *step, const vox_yaml_node *node, vox_e
     if (s == VOX_OK)
         s = vox_augment_number(node, "p", 0, 1, 0.5, &step->number[0], err);
     if (s == VOX_OK)
-        s = parse_axes(node, &axes, err);
+        s = vox_augment_axes(node, &axes, err);
     step->number[1] = axes;
     return s;
 }
@@ -47,14 +47,14 @@ static vox_status build(vox_augment_step *step, vox_error *err)
                               more, err);
 }
 
-static vox_status run(vox_augment_step *step, const vox_tensor *x, int64_t n, const vox_step *at,
-                      vox_error *err)
+static vox_status run(vox_augment_step *step, vox_buffer *x, int64_t channels, int64_t n,
+                      const vox_step *at, vox_error *err)
 {
     const int64_t *d = step->input.dim, voxels = d[2] * d[3] * d[4], row = vox_augment_row(step);
-    const vox_grid grid = {{(size_t)((voxels + row - 1) / row), (size_t)d[1], (size_t)n}, {0}};
-    vox_arg args[6] = {vox_arg_buffer(x->buf), vox_arg_f32((float)step->number[0])};
+    const vox_grid grid = {{(size_t)((voxels + row - 1) / row), (size_t)channels, (size_t)n}, {0}};
+    vox_arg args[6] = {vox_arg_buffer(x), vox_arg_f32((float)step->number[0])};
     vox_augment_key(step, at, args + 2);
     return vox_kernel_launch(step->kernel[0], &grid, args, 6, err);
 }
 
-const vox_augment_kind vox_augment_mirror = {"mirror", parse, build, run};
+const vox_augment_kind vox_augment_mirror = {"mirror", parse, build, run, true};

@@ -52,23 +52,23 @@ static vox_status build(vox_augment_step *step, vox_error *err)
     return s;
 }
 
-static vox_status run(vox_augment_step *step, const vox_tensor *x, int64_t n, const vox_step *at,
-                      vox_error *err)
+static vox_status run(vox_augment_step *step, vox_buffer *x, int64_t channels, int64_t n,
+                      const vox_step *at, vox_error *err)
 {
     const double *number = step->number;
     const size_t wg = vox_device_is_cpu(step->dev) ? 1 : 64;
-    const vox_grid planes = {{wg * (size_t)(n * step->input.dim[1]), 1, 1}, {wg, 1, 1}};
-    const vox_arg find[] = {vox_arg_buffer(x->buf), vox_arg_buffer(step->scratch),
+    const vox_grid planes = {{wg * (size_t)(n * channels), 1, 1}, {wg, 1, 1}};
+    const vox_arg find[] = {vox_arg_buffer(x), vox_arg_buffer(step->scratch),
                             vox_arg_f32((float)number[LOW]), vox_arg_f32((float)number[HIGH])};
     vox_status s = vox_kernel_launch(step->kernel[0], &planes, find, 4, err);
     if (s != VOX_OK)
         return s;
     const int64_t blocks = (vox_shape_count(&step->input) + 3) / 4, row = vox_augment_row(step);
     const vox_grid grid = {{(size_t)((blocks + row - 1) / row), (size_t)n, 1}, {0}};
-    vox_arg args[8] = {vox_arg_buffer(x->buf), vox_arg_buffer(step->scratch),
+    vox_arg args[8] = {vox_arg_buffer(x), vox_arg_buffer(step->scratch),
                        vox_arg_f32((float)number[P]), vox_arg_f32((float)number[AMOUNT])};
     vox_augment_key(step, at, args + 4);
     return vox_kernel_launch(step->kernel[1], &grid, args, 8, err);
 }
 
-const vox_augment_kind vox_augment_salt_pepper = {"salt_pepper", parse, build, run};
+const vox_augment_kind vox_augment_salt_pepper = {"salt_pepper", parse, build, run, false};

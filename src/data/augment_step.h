@@ -30,16 +30,21 @@ struct vox_augment_kind {
     /* Reads the settings into s->number; node is the value behind the word. */
     vox_status (*parse)(vox_augment_step *s, const vox_yaml_node *node, vox_error *err);
     vox_status (*build)(vox_augment_step *s, vox_error *err);
-    vox_status (*run)(vox_augment_step *s, const vox_tensor *x, int64_t n, const vox_step *step,
-                      vox_error *err);
+    /* x [n, channels, D, H, W] of four bytes each. */
+    vox_status (*run)(vox_augment_step *s, vox_buffer *x, int64_t channels, int64_t n,
+                      const vox_step *step, vox_error *err);
+    bool moves; /* voxels, so that it runs on the labels too (as one channel), with equal numbers */
 };
 
-extern const vox_augment_kind vox_augment_mirror, vox_augment_salt_pepper,
-    vox_augment_gaussian_noise;
+extern const vox_augment_kind vox_augment_mirror, vox_augment_rotate90, vox_augment_salt_pepper,
+    vox_augment_gaussian_noise, vox_augment_brightness, vox_augment_contrast, vox_augment_gamma;
 
 /* A number behind `key` of the map, or `dflt` where there is none; NaN as dflt: required. */
 vox_status vox_augment_number(const vox_yaml_node *map, const char *key, double min, double max,
                               double dflt, double *out, vox_error *err);
+
+/* `axes: [d, w]` as bits (d 1, h 2, w 4). */
+vox_status vox_augment_axes(const vox_yaml_node *map, unsigned *axes, vox_error *err);
 
 /* Opens kernel[slot] with the sample's shape (C, D, H, W), PURPOSE, ROW and `more` as options. */
 vox_status vox_augment_kernel(vox_augment_step *s, int slot, const char *file, const char *entry,

@@ -222,6 +222,15 @@ static vox_status read_losses(vox_replica *r, const vox_share *share, vox_error 
                            (size_t)share->n * sizeof(float), false, err);
 }
 
+/* The labels, if there is one for each voxel of the input: they move with the voxels. */
+static const vox_tensor *labels_of_voxels(const vox_replica *r)
+{
+    const int64_t *size = r->opt.graph->input.dim + 2;
+    const bool masks =
+        r->sample_labels > 1 && r->sample_labels == (size_t)(size[0] * size[1] * size[2]);
+    return masks ? vox_plan_labels(r->plan) : NULL;
+}
+
 vox_status vox_replica_gradients(vox_replica *r, const vox_share *share, vox_error *err)
 {
     const vox_step step = {
@@ -229,7 +238,8 @@ vox_status vox_replica_gradients(vox_replica *r, const vox_share *share, vox_err
     vox_status s = provide(r, share, err);
     vox_device_label(r->dev, VOX_LABEL_AUGMENT);
     if (s == VOX_OK && r->augment)
-        s = vox_augment_run(r->augment, vox_plan_input(r->plan), share->n, &step, err);
+        s = vox_augment_run(r->augment, vox_plan_input(r->plan), labels_of_voxels(r), share->n,
+                            &step, err);
     if (s == VOX_OK)
         s = vox_plan_forward(r->plan, share->n, true, &step, err);
     if (s == VOX_OK)

@@ -120,7 +120,7 @@ static void run(size_t device, const char *list, float *x, int64_t begin, int64_
     assert_ok(vox_buffer_fill(t.buf, 0, 4 * N * E, 0x7fc00000, &err));
     const size_t bytes = (size_t)(end - begin) * E * 4;
     assert_ok(vox_buffer_write(t.buf, 0, x + begin * E, bytes, true, &err));
-    assert_ok(vox_augment_run(a, &t, end - begin, &step, &err));
+    assert_ok(vox_augment_run(a, &t, NULL, end - begin, &step, &err));
     assert_ok(vox_buffer_read(t.buf, 0, x + begin * E, bytes, true, &err));
     float rest[N * E];
     assert_ok(vox_buffer_read(t.buf, 0, rest, sizeof rest, true, &err));
@@ -219,7 +219,164 @@ static void salt_pepper_sets_extremes(void **state)
 #define ALL                                                                                        \
     "[{mirror: {axes: [w], p: 0.5}}, {salt_pepper: {p: 0.5, amount: 0.1}}, {gaussian_noise: "      \
     "{std: "                                                                                       \
-    "0.05, p: 0.5}}]"
+    "0.05, p: 0.5}}, {contrast: {p: 0.5}}, {gamma: {p: 0.5}}]"
+
+static void intensity(float *x, int64_t i, const vox_step *s, uint32_t lane, char kind, double p,
+                      double low, double high)
+{
+    if (once(VOX_RANDOM_INTENSITY, lane, s, i, 0) >= (float)p)
+        return;
+    for (int c = 0; c < C; c++, x += V) {
+        double u = (double)vox_uniform(element(VOX_RANDOM_INTENSITY, lane, s, i, c));
+        double f = low + (high - low) * u, least = INFINITY, most = -INFINITY, mean = 0;
+        for (int v = 0; v < V; v++) {
+            least = fmin(least, (double)x[v]);
+            most = fmax(most, (double)x[v]);
+            mean += (double)x[v] / V;
+        }
+        for (int v = 0; v < V; v++) {
+            double y = (double)x[v] * f;
+            if (kind == 'c')
+                y = fmin(fmax(mean + f * ((double)x[v] - mean), least), most);
+            if (kind == 'g')
+                y = least + (most - least) * pow(((double)x[v] - least) / (most - least), f);
+            x[v] = (float)y;
+        }
+    }
+}
+
+static void intensities_change(void **state)
+{
+    static float x[N * E], want[N * E], before[N * E];
+    (void)state;
+    for (size_t device = 0; device < device_count(); device++) {
+        fill(x), fill(want), fill(before);
+        run(device,
+            "[{brightness: {p: 0.6}}, {contrast: {range: [0.5, 3], p: 0.6}}, "
+            "{gamma: {p: 0.6}}]",
+            x, 0, N);
+        int changed = 0;
+        for (int i = 0; i < N; i++) {
+            intensity(want + i * E, i, &step0, 0, 'b', 0.6, 0.75, 1.25);
+            intensity(want + i * E, i, &step0, 1, 'c', 0.6, 0.5, 3);
+            intensity(want + i * E, i, &step0, 2, 'g', 0.6, 0.7, 1.5);
+            changed += memcmp(want + i * E, before + i * E, 4 * E) != 0;
+        }
+        check(x, want, 2e-5); /* powr, and the mean's sum in another order */
+        assert_true(changed > 1 && changed <= N);
+        for (int k = 0; k < N * E; k++)
+            x[k] = 7;
+        run(device, "[{gamma: {p: 1}}, {contrast: {p: 1}}]", x, 0, N); /* of constants: nothing */
+        for (int k = 0; k < N * E; k++)
+            assert_true(x[k] == 7);
+    }
+}
+
+/* Where the voxel that ends at `to` came from, for axes a, b of a plane of s x s. */
+static void quarter_back(int at[3], int a, int b, int s)
+{
+    int old = at[a];
+    at[a] = s - 1 - at[b];
+    at[b] = old;
+}
+
+/* Samples whose voxels hold their own index, in every channel and in the labels, so that where each
+ * came from can be read. */
+static void moved(size_t device, const char *list, const int size[3], float *x, int32_t *label)
+{
+    const int voxels = size[0] * size[1] * size[2];
+    const vox_shape of = {5, {1, C, size[0], size[1], size[2]}};
+    vox_error err = {0};
+    vox_ctx *ctx;
+    vox_yaml *doc;
+    vox_augment *a;
+    vox_tensor t = {.shape = of}, l = {.shape = {5, {N, 1, size[0], size[1], size[2]}}};
+    t.shape.dim[0] = N;
+    for (int k = 0; k < N * C * voxels; k++)
+        x[k] = (float)(k % voxels);
+    for (int k = 0; k < N * voxels; k++)
+        label[k] = k % voxels; /* small numbers: as floats these would be denormal */
+    assert_ok(vox_ctx_open(&ctx, NULL, &err));
+    assert_ok(vox_yaml_parse(&doc, list, "test", &err));
+    assert_ok(vox_augment_open(&a, vox_yaml_root(doc), vox_ctx_get(ctx, device), &of, N, &err));
+    vox_yaml_free(&doc);
+    const size_t xb = sizeof(float) * (size_t)(N * C * voxels), lb = xb / C;
+    assert_ok(vox_buffer_open(&t.buf, vox_ctx_get(ctx, device), xb, VOX_BUFFER_DEVICE, "x", &err));
+    assert_ok(vox_buffer_open(&l.buf, vox_ctx_get(ctx, device), lb, VOX_BUFFER_DEVICE, "l", &err));
+    assert_ok(vox_buffer_write(t.buf, 0, x, xb, true, &err));
+    assert_ok(vox_buffer_write(l.buf, 0, label, lb, true, &err));
+    assert_ok(vox_augment_run(a, &t, &l, N, &step0, &err));
+    assert_ok(vox_buffer_read(t.buf, 0, x, xb, true, &err));
+    assert_ok(vox_buffer_read(l.buf, 0, label, lb, true, &err));
+    vox_augment_free(&a);
+    vox_buffer_free(&t.buf);
+    vox_buffer_free(&l.buf);
+    vox_ctx_free(&ctx);
+}
+
+static void planes_turn_and_labels_with_them(void **state)
+{
+    static const struct {
+        const char *list;
+        int size[3], a, b;
+    } row[] = {
+        {"[{rotate90: {p: 0.8}}]", {3, 5, 5}, 1, 2},
+        {"[{rotate90: {axes: [w, d], p: 0.8}}]", {4, 3, 4}, 0, 2},
+        {"[{rotate90: {axes: [d, h], p: 0.8}}]", {6, 6, 2}, 0, 1},
+        {"[{rotate90: }]", {2, 1, 1}, 1, 2},
+    };
+    static float x[N * C * 128];
+    static int32_t label[N * 128];
+    (void)state;
+    for (size_t device = 0; device < device_count(); device++)
+        for (size_t k = 0; k < sizeof row / sizeof *row; k++) {
+            const int *n = row[k].size, voxels = n[0] * n[1] * n[2];
+            int turned = 0;
+            moved(device, row[k].list, n, x, label);
+            for (int i = 0; i < N; i++) {
+                float u = once(VOX_RANDOM_ROTATE90, 0, &step0, i, 1);
+                bool yes = once(VOX_RANDOM_ROTATE90, 0, &step0, i, 0) < (float)0.8;
+                int turns = yes ? 1 + (int)(3 * u) : 0;
+                turned += turns > 0;
+                for (int v = 0; v < voxels; v++) {
+                    int at[3] = {v / (n[1] * n[2]), v / n[2] % n[1], v % n[2]};
+                    for (int q = 0; q < turns; q++)
+                        quarter_back(at, row[k].a, row[k].b, n[row[k].a]);
+                    int from = (at[0] * n[1] + at[1]) * n[2] + at[2];
+                    assert_int_equal(label[i * voxels + v], from);
+                    for (int c = 0; c < C; c++)
+                        assert_true(x[(i * C + c) * voxels + v] == (float)from);
+                }
+            }
+            assert_true(turned > 1);
+        }
+}
+
+static void labels_are_mirrored_but_not_changed(void **state)
+{
+    static const int size[3] = {4, 4, 5};
+    static float x[N * C * 80];
+    static int32_t label[N * 80];
+    (void)state;
+    for (size_t device = 0; device < device_count(); device++) {
+        int kept = 0;
+        moved(device,
+              "[{mirror: {axes: [d, h, w]}}, {rotate90: {axes: [d, h]}}, "
+              "{mirror: {axes: [w], p: 0.3}}]",
+              size, x, label);
+        for (int i = 0; i < N * 80; i++) {
+            assert_true(x[i / 80 * 160 + i % 80] == (float)label[i]);
+            assert_true(x[i / 80 * 160 + 80 + i % 80] == (float)label[i]);
+            kept += label[i] == i % 80;
+        }
+        assert_true(kept < N * 80 / 2);
+        moved(device,
+              "[{gaussian_noise: {std: 1}}, {brightness: {p: 1}}, {salt_pepper: {amount: 0.2}}]",
+              size, x, label);
+        for (int i = 0; i < N * 80; i++)
+            assert_int_equal(label[i], i % 80);
+    }
+}
 
 static void the_split_changes_nothing(void **state)
 {
@@ -253,6 +410,15 @@ static void bad_lists_are_refused(void **state)
                {"[{salt_pepper: {p: 0.5}}]", "amount"},
                {"[{salt_pepper: {amount: 0.1, low: 3, high: 2}}]", "low"},
                {"[{salt_pepper: 3}]", "salt_pepper"},
+               {"[{rotate90: {}}]", "not square"},
+               {"[{rotate90: {axes: [h]}}]", "two axes"},
+               {"[{rotate90: {axes: [d, h, w]}}]", "two axes"},
+               {"[{rotate90: {angle: 90}}]", "angle"},
+               {"[{brightness: {range: 2}}]", "a pair"},
+               {"[{contrast: {range: [2, 1]}}]", "over its second"},
+               {"[{gamma: {range: [0, 1]}}]", "exp.yaml:1:19"},
+               {"[{gamma: {p: 2}}]", "exp.yaml:1:"},
+               {"[{gamma: {gamma: 2}}]", "gamma"},
                {"{mirror: {axes: [w]}}", "list"},
                {"[7]", "7"}};
     (void)state;
@@ -277,16 +443,20 @@ static void bad_lists_are_refused(void **state)
     }
     vox_augment *none;
     assert_ok(vox_augment_open(&none, NULL, vox_ctx_get(ctx, 0), &shape, N, &err));
-    assert_ok(vox_augment_run(none, NULL, 1, &step0, &err));
+    assert_ok(vox_augment_run(none, NULL, NULL, 1, &step0, &err));
     vox_augment_free(&none);
     vox_ctx_free(&ctx);
 }
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(mirror_reverses_axes), cmocka_unit_test(gaussian_noise_is_added),
-        cmocka_unit_test(salt_pepper_sets_extremes), cmocka_unit_test(the_split_changes_nothing),
-        cmocka_unit_test(bad_lists_are_refused)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(mirror_reverses_axes),
+                                       cmocka_unit_test(gaussian_noise_is_added),
+                                       cmocka_unit_test(salt_pepper_sets_extremes),
+                                       cmocka_unit_test(intensities_change),
+                                       cmocka_unit_test(planes_turn_and_labels_with_them),
+                                       cmocka_unit_test(labels_are_mirrored_but_not_changed),
+                                       cmocka_unit_test(the_split_changes_nothing),
+                                       cmocka_unit_test(bad_lists_are_refused)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

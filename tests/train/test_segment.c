@@ -18,6 +18,7 @@ static const char *const segment_text =
     "  train: {pairs: ., patients: {folds: 3, without: 0, shuffle: false}}\n"
     "  valid: {pairs: ., patients: {folds: 3, only: 0, shuffle: false}}\n"
     "  prepare: [{normalize: {zscore: {of: dataset}}}]\n"
+    "  augment: [{mirror: {axes: [h, w]}}, {gaussian_noise: {std: 0.05}}, {gamma: {}}]\n"
     "train: {batch: 3, epochs: 12, optimizer: {adam: {lr: 0.03}}, seed: 2}\n";
 
 /* Nine MetaImage pairs: a bright box on noise, its mask the box. */
