@@ -161,6 +161,8 @@ static vox_status take_options(vox_dataset *set, const vox_dataset_options *opt,
     set->patches = opt->patches;
     set->foreground = opt->foreground;
     set->stats = opt->stats;
+    set->ignores = opt->ignore != NULL;
+    set->ignore = opt->ignore ? *opt->ignore : 0;
     memcpy(set->shape, opt->sample_shape, sizeof set->shape);
     set->sample = sizeof(float);
     for (int i = 0; i < 4; i++)

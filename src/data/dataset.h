@@ -22,6 +22,7 @@ typedef struct vox_dataset_options {
     const char *const *class_name;
     size_t class_count;
     int64_t classes; /* of the network: masks whose classes nobody names have 0 .. classes - 1 */
+    const int32_t *ignore; /* the loss's `ignore`: a value that masks may have too; NULL: none */
     /* Samples are patches of sample_shape cut from cases of any size, a `foreground` share of them
      * around a voxel that is not class 0. */
     bool patches;

@@ -119,7 +119,13 @@ vox_status vox_set_read_values(vox_dataset *set, const vox_yaml_node *spec, vox_
     set->class_of = vox_calloc(set->values, sizeof *set->class_of, "values", err);
     vox_status s = set->class_of ? VOX_OK : VOX_ERR_MEMORY;
     for (size_t i = 0; i < set->values && s == VOX_OK; i++) {
-        s = vox_yaml_int(vox_yaml_item(list, i), 0, classes - 1, &class, err);
+        const vox_yaml_node *item = vox_yaml_item(list, i);
+        const char *word = vox_yaml_text(item);
+        class = VOX_MASK_IGNORED;
+        if (!word || strcmp(word, "ignore") != 0)
+            s = vox_yaml_int(item, 0, classes - 1, &class, err);
+        else if (!set->ignores)
+            s = vox_yaml_fail(err, item, "the loss ignores no label: give it the key ignore");
         set->class_of[i] = (int32_t) class;
     }
     return s;

@@ -163,6 +163,11 @@ typedef struct measuring {
     size_t *count;
 } measuring;
 
+static bool is_foreground(float class)
+{
+    return class != 0 && class != VOX_MASK_IGNORED;
+}
+
 /* Every so-manyth foreground voxel, or every voxel's if the set has no masks. */
 static void measure_case(void *user, size_t i)
 {
@@ -175,13 +180,13 @@ static void measure_case(void *user, size_t i)
         s = vox_prepare_apply_first(set->prepare, &p, NULL);
     size_t n = s == VOX_OK ? vox_volume_voxels(p.image) : 0;
     for (size_t v = 0; v < n; v++)
-        foreground += !p.mask || p.mask->voxel[v] != 0;
+        foreground += !p.mask || is_foreground(p.mask->voxel[v]);
     size_t every = foreground / SAMPLED + 1, most = foreground / every + 1, seen = 0, k = 0;
     /* what went wrong is found again, and told, when the case is loaded */
     if (foreground > 0 && (size_t)p.image->channels == channels)
         m->value[i] = vox_calloc(most, channels * sizeof(float), "foreground voxels", NULL);
     for (size_t v = 0; v < n && m->value[i]; v++) {
-        if (p.mask && p.mask->voxel[v] == 0)
+        if (p.mask && !is_foreground(p.mask->voxel[v]))
             continue;
         if (seen++ % every != 0)
             continue;

@@ -25,6 +25,7 @@ vox_status vox_case_open(const vox_dataset *set, const vox_case *c, vox_prepared
     const vox_mask_values values = {.class_of = set->class_of,
                                     .count = set->values,
                                     .classes = set->class_name.count,
+                                    .ignore = set->ignores ? &set->ignore : NULL,
                                     .name = (const char *const *)set->class_name.name};
     *p = (vox_prepared){.point_mm = c->has_point ? c->point_mm : NULL};
     vox_status s = set->source->read(set, c, &p->image, err);
@@ -39,7 +40,7 @@ void vox_case_close(vox_prepared *p)
     vox_image_free(&p->mask);
 }
 
-/* Masks are kept as bytes: there are at most 256 classes. */
+/* Masks are kept as bytes: there are at most 255 classes. */
 static vox_status keep_mask(const vox_dataset *set, const vox_image *mask, vox_ready *r,
                             vox_error *err)
 {
@@ -50,7 +51,8 @@ static vox_status keep_mask(const vox_dataset *set, const vox_image *mask, vox_r
         return VOX_ERR_MEMORY;
     for (size_t i = 0; i < n; i++) {
         r->mask[i] = (uint8_t)mask->voxel[i];
-        r->voxels[r->mask[i]]++;
+        if (r->mask[i] != VOX_MASK_IGNORED)
+            r->voxels[r->mask[i]]++;
     }
     return VOX_OK;
 }
@@ -109,14 +111,15 @@ uint64_t vox_ready_mark(const vox_ready *r)
 /* ---- handing out ---- */
 
 static void hand_out_mask(const vox_ready *r, const int64_t start[3], const int64_t size[3],
-                          int32_t *label)
+                          int32_t ignored, int32_t *label)
 {
     for (int64_t d = start[0]; d < start[0] + size[0]; d++)
         for (int64_t h = start[1]; h < start[1] + size[1]; h++)
             for (int64_t w = start[2]; w < start[2] + size[2]; w++) {
                 bool inside = d >= 0 && h >= 0 && w >= 0 && d < r->size[0] && h < r->size[1] &&
                               w < r->size[2];
-                *label++ = inside ? r->mask[(d * r->size[1] + h) * r->size[2] + w] : 0;
+                int32_t class = inside ? r->mask[(d * r->size[1] + h) * r->size[2] + w] : 0;
+                *label++ = class == VOX_MASK_IGNORED ? ignored : class;
             }
 }
 
@@ -134,7 +137,7 @@ static void hand_out(const vox_dataset *set, const vox_case *c, const vox_ready 
         vox_volume_copy_box(out, r->voxel, set->shape[0], r->size, start, size);
     }
     if (label && r->mask)
-        hand_out_mask(r, start, size, label);
+        hand_out_mask(r, start, size, set->ignore, label);
     else if (label)
         *label = c->label;
 }

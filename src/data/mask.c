@@ -90,6 +90,10 @@ static vox_status to_classes(vox_image *mask, const char *path, const vox_mask_v
     float most = (float)(values->class_of ? values->count : values->classes);
     for (size_t i = 0; i < n; i++) {
         float x = mask->voxel[i];
+        if (values->ignore && x == (float)*values->ignore) {
+            mask->voxel[i] = VOX_MASK_IGNORED;
+            continue;
+        }
         if (!(x >= 0 && x < most && x == (float)(int32_t)x))
             return bad_value(mask, i, path, values, err);
         if (values->class_of)

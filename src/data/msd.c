@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LABEL_LIMIT 256
+#define LABEL_LIMIT 255
 
 /* The names of the labels by their numbers, from either way of writing them. */
 static vox_status label_names(const vox_yaml_node *map, const char **name, size_t *count,

@@ -315,8 +315,9 @@ static vox_status add_finding(opening *o, const vox_finding *f, vox_error *err)
     char *name = vox_format(err, "%s finding %lld", f->patient, (long long)f->id);
     char *where = vox_format(err, "%s:%zu", vox_csv_path(csv), vox_csv_line(csv, f->row));
     vox_case *c = name && where ? vox_set_add(o->set, name, where, 0, err) : NULL;
-    vox_status s = c ? fill_case(o, f, c, &bad) : VOX_ERR_MEMORY;
-    if (c && s != VOX_OK) {
+    vox_status s =
+        c && (c->patient = vox_strdup(f->patient, err)) ? fill_case(o, f, c, &bad) : VOX_ERR_MEMORY;
+    if (c && c->patient && s != VOX_OK) {
         s = vox_set_reject(o->set, name, &bad, err);
         vox_set_drop_last(o->set);
     }

@@ -72,6 +72,8 @@ struct vox_dataset {
     bool masks, patches;   /* patches: cases have sizes of their own, samples are cut from them */
     double foreground;     /* share of patches around a foreground voxel */
     int32_t *class_of;     /* [values]: the class of a mask's value; NULL: its own */
+    bool ignores;          /* `ignore` is the value, and the label, of voxels that do not count */
+    int32_t ignore;
     size_t values;
     vox_split split;
     const vox_prepare_stats *stats; /* given, borrowed until load; NULL: made from these cases */

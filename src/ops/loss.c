@@ -37,6 +37,13 @@ int64_t vox_loss_classes(const vox_node *node)
     return channels == 1 && !is_named(node, "cross_entropy") ? 2 : channels;
 }
 
+bool vox_loss_ignored(const vox_node *node, int32_t *label)
+{
+    const int64_t ignore = attr_of(node)->ignore;
+    *label = (int32_t)ignore;
+    return ignore != VOX_LOSS_NO_LABEL;
+}
+
 double vox_loss_output_weight(const vox_node *node, int i)
 {
     const vox_loss_attr *a = attr_of(node);

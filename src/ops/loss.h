@@ -67,6 +67,8 @@ extern const char *const vox_loss_per_words[]; /* "sample", "batch" */
 /* Values a label may have, besides `ignore`: 0 .. this - 1.  One channel has two classes, except in
  * cross entropy. */
 int64_t vox_loss_classes(const vox_node *node);
+/* Is there a label that counts nowhere?  Then *label is it. */
+bool vox_loss_ignored(const vox_node *node, int32_t *label);
 /* The weight of output number i of a node: from_weights, or by default 1, 1/2, 1/4 ... but 0 for
  * the last of several, their sum made 1 (nnU-Net's). */
 double vox_loss_output_weight(const vox_node *node, int i);

@@ -3,6 +3,7 @@
 
 #include "base/hash.h"
 #include "base/log.h"
+#include "ops/loss.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -112,12 +113,15 @@ vox_status vox_cases_open(vox_cases *c, const vox_experiment *exp, const vox_yam
                           vox_class_names *names, const vox_prepare_stats *stats, vox_pool *pool,
                           vox_error *err)
 {
+    int32_t ignore;
     vox_dataset_options opt = {.base_dir = data_dir,
                                .skip_bad = exp->data.skip_bad,
                                .cache_bytes = exp->data.cache_bytes,
                                .class_name = (const char *const *)names->name,
                                .class_count = names->count,
                                .classes = classes,
+                               .ignore = vox_loss_ignored(&exp->graph->loss.node, &ignore) ? &ignore
+                                                                                           : NULL,
                                .patches = exp->data.patches,
                                .foreground = exp->data.foreground,
                                .stats = stats};
@@ -155,8 +159,10 @@ void vox_cases_release(vox_cases *c)
 void vox_cases_labels(const vox_cases *c, const vox_batch *batch, int32_t *out)
 {
     size_t count = batch->n * vox_dataset_labels(c->set);
-    for (size_t i = 0; i < count; i++)
-        out[i] = c->class_of[batch->label[i]];
+    int32_t classes = (int32_t)vox_dataset_classes(c->set);
+    for (size_t i = 0; i < count; i++) /* the label that the loss ignores stays what it is */
+        out[i] = batch->label[i] >= 0 && batch->label[i] < classes ? c->class_of[batch->label[i]]
+                                                                   : batch->label[i];
 }
 
 vox_data_mark vox_cases_mark(const vox_cases *c)

@@ -171,6 +171,22 @@ static void test_values(void **state)
     for (int k = 0; k < 24; k++)
         assert_int_equal(label[k], k % 3 > 0);
     vox_dataset_free(&set);
+    static const int32_t nowhere = 255, two = 2;
+    assert_error(load("{pairs: p, values: [0, 1, ignore]}"), VOX_ERR_INPUT, "exp.yaml:1:");
+    opt.ignore = &nowhere; /* by the list, or as the value itself */
+    assert_ok(open_with(&set, "{pairs: p, values: [0, 1, ignore]}", NULL));
+    assert_ok(vox_dataset_get(set, 0, voxel, label, &err));
+    for (int k = 0; k < 24; k++)
+        assert_int_equal(label[k], k % 3 == 2 ? 255 : k % 3);
+    vox_dataset_free(&set);
+    opt.ignore = &two;
+    assert_ok(open_with(&set, "{pairs: p}", NULL));
+    assert_ok(vox_dataset_load(set, NULL, &err));
+    assert_ok(vox_dataset_get(set, 0, voxel, label, &err));
+    for (int k = 0; k < 24; k++)
+        assert_int_equal(label[k], k % 3);
+    vox_dataset_free(&set);
+    opt.ignore = NULL;
     assert_error(load("{pairs: p, values: [0, 1, 2]}"), VOX_ERR_INPUT, "exp.yaml:1:");
     assert_error(load("{pairs: p, values: 1}"), VOX_ERR_INPUT, "exp.yaml:1:");
     opt.classes = 3;
