@@ -39,17 +39,6 @@ inline int reach_back(int scaled, int stride, int n)
 #define TAP_STEP(S, L)        ((L) == 1 ? (S) : 1)
 #define FIRST_TAP(p, S, P, L) ((L) == 1 ? ((p) + (P)) % (S) : 0)
 
-/* Asks for the cache line at p, some time before it is read; never faults, may do nothing.  With
- * -DPREFETCH, which only CPUs are given: OpenCL's own prefetch() does nothing in PoCL. */
-#if defined(PREFETCH) && defined(__has_builtin)
-#if __has_builtin(__builtin_prefetch)
-#define FETCH_AHEAD(p) __builtin_prefetch((const void *)(uintptr_t)(p))
-#endif
-#endif
-#ifndef FETCH_AHEAD
-#define FETCH_AHEAD(p)
-#endif
-
 /* b*v + c.  Takes its vectors by value: that makes PoCL's compiler hold 512-bit vectors legal in
  * the kernel it is inlined into; without, it splits every float16 in two. */
 inline float16 __attribute__((always_inline)) madd(float16 b, float16 v, float16 c)

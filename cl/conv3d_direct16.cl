@@ -25,6 +25,7 @@
  * a position and nothing is read outside the tensor (it may be asked for, which does no harm). */
 #pragma OPENCL FP_CONTRACT ON
 #include "conv.h"
+#include "cpu.h"
 #include "relu.h"
 
 #ifndef R /* positions of a register tile (1..28) */
@@ -216,7 +217,7 @@ conv3d_direct16(__global const float16 *from, __global const float16 *w,
                         for (int i = low; i < high; i++)
                             row[i] = f[i];
                         for (int i = 0; i < SPAN; i++)
-                            FETCH_AHEAD(f + AHEAD + i);
+                            PREFETCH_NEAR(f + AHEAD + i);
                         __global const float16 *v =
                             w + (size_t)((wb * KD + kd) * KH + kh) * (KW * 16 * Q);
                         multiply_add(a, (const float *)row, v, phase);

@@ -12,7 +12,9 @@
  *   ZIP8_HIGH(a, b)
  *   PREFETCH(p)           asks for the cache line at p, which need not exist, into the second cache:
  *                         PoCL's prefetch() does nothing, and processors read ahead only where one
- *                         address follows the other, not from row to row */
+ *                         address follows the other, not from row to row
+ *   PREFETCH_NEAR(p)      the same into the first cache
+ * The target is looked at as well as the compiler: Oclgrind's and GPUs' have no such instruction. */
 #ifndef VOX_CPU_H
 #define VOX_CPU_H
 
@@ -49,9 +51,11 @@ typedef int16 __attribute__((aligned(4))) int16_anywhere;
 #endif
 
 #if defined(__clang__) && (defined(__x86_64__) || defined(__aarch64__))
-#define PREFETCH(p) __builtin_prefetch((const void *)(size_t)(p), 0, 2)
+#define PREFETCH(p)      __builtin_prefetch((const void *)(size_t)(p), 0, 2)
+#define PREFETCH_NEAR(p) __builtin_prefetch((const void *)(size_t)(p), 0, 3)
 #else
 #define PREFETCH(p)
+#define PREFETCH_NEAR(p)
 #endif
 
 #endif

@@ -215,10 +215,9 @@ vox_status vox_conv_direct16_build(vox_work *w, vox_error *err)
     const rows k = rows_of(&w->problem, w->algo->pass);
     const vox_pack16 pack = pack_of(&k, w->algo->pass);
     vox_str more = {0};
-    vox_str_add(&more, "-DR=%" PRId64 " -DQ=%" PRId64 " -DNB=%" PRId64 " -DPARTS=%" PRId64 "%s%s%s",
+    vox_str_add(&more, "-DR=%" PRId64 " -DQ=%" PRId64 " -DNB=%" PRId64 " -DPARTS=%" PRId64 "%s%s",
                 k.tile.r, k.tile.q, pack.blocks, k.parts,
-                w->algo->pass == VOX_BACKWARD_DATA ? " -DBACKWARD" : "",
-                vox_device_is_cpu(w->problem.dev) ? " -DPREFETCH" : "", vox_relu_options(w));
+                w->algo->pass == VOX_BACKWARD_DATA ? " -DBACKWARD" : "", vox_relu_options(w));
     vox_status status = more.failed ? vox_fail_memory(err, "kernel options", more.capacity)
                                     : vox_conv_kernel(w, 0, "conv3d_direct16.cl", "conv3d_direct16",
                                                       &k.s, more.text, err);
