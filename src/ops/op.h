@@ -181,7 +181,7 @@ struct vox_algo {
     vox_layout in, out;
     bool (*fits)(const vox_problem *p); /* NULL: always */
     /* Expected time of one run at n_max in seconds, by a rule; the tuner replaces it by
-     * measurement. */
+     * measurement.  As build, only for a problem that fits. */
     double (*seconds)(const vox_problem *p);
     /* Compiles kernels and makes scratch buffers.  On failure vox_work_release cleans up. */
     vox_status (*build)(vox_work *w, vox_error *err);

@@ -328,8 +328,6 @@ static void run_variant(scope *s, vox_device *dev, const vox_algo *a)
 static void run_algo(scope *s, vox_device *dev, const vox_algo *a)
 {
     const vox_problem p = problem_of(s, dev, 0);
-    if (a->fits && !a->fits(&p))
-        return;
     const int count = vox_algo_variants(a, &p);
     vox_random r;
     vox_random_init(&r, s->seed, VOX_RANDOM_SYNTH, 301, 0, 0);
@@ -357,6 +355,8 @@ static bool is_about(const vt_case *c, const char *name)
 static bool skip_algo(const scope *s, vox_device *dev, const vox_algo *a, double best)
 {
     const vox_problem p = problem_of(s, dev, 0);
+    if (a->fits && !a->fits(&p))
+        return true;
     if (s->opt->all)
         return false;
     if (strchr(s->c->why, '@'))
