@@ -11,6 +11,9 @@
 #include <string.h>
 
 #define RUNS            3
+#define MOST_RUNS       7   /* where others disturb: */
+#define AGREE           1.1 /* while the second fastest takes so many times as long */
+#define MORE_SECONDS    0.5 /* but for no longer */
 #define GIVE_UP         3.0 /* times the best */
 #define COMPILE_SECONDS 10.0
 #define CHECK_SECONDS   0.25 /* the baseline's share of samples is about this long */
@@ -180,28 +183,45 @@ static vox_status check(session *m, vox_trial_tensors *d, vox_finding *f, vox_er
     return VOX_OK;
 }
 
-static double median3(const double *v, int n)
+/* The runs so far as two numbers. */
+typedef struct fastest {
+    double first, second;
+} fastest;
+
+static fastest add_run(fastest f, double seconds)
 {
-    if (n < 3)
-        return n < 2 ? v[0] : (v[0] + v[1]) / 2;
-    return fmax(fmin(v[0], v[1]), fmin(fmax(v[0], v[1]), v[2]));
+    const fastest faster = {seconds, f.first}, slower = {f.first, fmin(f.second, seconds)};
+    return seconds < f.first ? faster : slower;
+}
+
+/* Whether another run is worth its time: the first tells what is hopeless, three are enough where
+ * nobody else uses the machine.  Others' work only ever adds time, so that the least counts. */
+static bool another_run(const session *m, const fastest *f, int runs, double spent)
+{
+    if (runs == 0 || f->first > GIVE_UP * m->best)
+        return runs == 0;
+    return runs < RUNS ||
+           (runs < MOST_RUNS && f->second > AGREE * f->first && spent < MORE_SECONDS);
 }
 
 static vox_status time_runs(session *m, vox_trial_tensors *d, vox_work *w, double compile_s,
                             double warm_s, vox_finding *f, vox_error *err)
 {
-    double run[RUNS] = {0};
-    int runs = 0;
-    for (; runs < RUNS && (runs == 0 || run[0] <= GIVE_UP * m->best); runs++) {
+    fastest fast = {INFINITY, INFINITY};
+    double first_run = 0, spent = 0;
+    for (int runs = 0; another_run(m, &fast, runs, spent); runs++) {
         const double start = m->t->now();
         vox_status s = vox_trial_run(d, w, m->p->n_max, err);
         if (s != VOX_OK)
             return s;
-        run[runs] = m->t->now() - start;
+        const double run = m->t->now() - start;
+        first_run = runs ? first_run : run;
+        spent += run;
+        fast = add_run(fast, run);
     }
-    f->seconds = median3(run, runs);
+    f->seconds = fast.first;
     /* Drivers compile at the first launch too. */
-    const double first = warm_s - run[0] * (double)m->check_n / (double)m->p->n_max;
+    const double first = warm_s - first_run * (double)m->check_n / (double)m->p->n_max;
     if (compile_s + fmax(first, 0) > COMPILE_SECONDS)
         f->verdict = VOX_VERDICT_COMPILE;
     return VOX_OK;

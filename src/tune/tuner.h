@@ -9,11 +9,11 @@
  * First every algorithm is timed with the values of its rule, then the variants of those that took
  * no more than one and a half times as long as the best.
  *
- * A candidate is run once to warm up and to be checked, then three times; the median counts.  One
- * that takes more than three times as long as the best so far is given up after its first run; a
- * compilation of over ten seconds loses, a workspace over the cap too.  One
- * that the rule expects to be eight times slower than the best so far is not tried, and so not
- * chosen. */
+ * A candidate is run once to warm up and to be checked, then three to seven times, until two runs
+ * agree to a tenth; the least counts.  One that takes more than three times as long as the best so
+ * far is given up after its first run; a compilation of over ten seconds loses, a workspace over
+ * the cap too.  One that the rule expects to be eight times slower than the best so far is not
+ * tried, and so not chosen. */
 #ifndef VOX_TUNE_TUNER_H
 #define VOX_TUNE_TUNER_H
 
