@@ -1,9 +1,9 @@
 /* norm_finish.cl - batch, instance and group norm: from the parts of norm_rows.cl or norm_group.cl to
  * statistics and gradients of a channel.  They move little; sizes are arguments.
  *
- *   norm_finish_stats  stat = statistics over `shared` samples and `group` channels; running
- *                      statistics follow, if given: r = (1 - momentum) * r + momentum * new, where the new
- *                      variance is the unbiased one
+ *   norm_finish_stats  stat = statistics over `shared` samples and `group` channels
+ *   norm_follow        running statistics follow: r = (1 - momentum) * r + momentum * new, where the new
+ *                      variance is the unbiased one, `unbiased` = count / (count - 1) times the other
  *   norm_finish_sums   sums = (sum dy, sum dy * (x - mean) * rstd) of each channel of each sample, or
  *                      of all samples; dweight, dbias (if given) = or += those over all samples
  *   norm_group_sums    to = weight * sums, added up over the channels of each one's group
@@ -11,7 +11,7 @@
  *
  *   part [samples * planes][chunks][lanes], stat, sums, to [samples or 1][C]
  * Grid: a work-group of WG items (1 on CPUs) for each statistic or channel; parts are joined in a
- * fixed order.  norm_group_sums, norm_running: an item a number. */
+ * fixed order.  norm_follow, norm_group_sums, norm_running: an item a number. */
 #include "norm.h"
 
 #ifndef WG /* items of a work-group, a power of two */
@@ -28,9 +28,7 @@
  * others one for each group of each sample, shared = 1. */
 __kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void
 norm_finish_stats(__global const float4 *restrict part, __global float4 *restrict stat,
-                  __global float *restrict running_mean, __global float *restrict running_var,
-                  uint C, uint group, uint shared, uint planes, uint lanes, uint chunks, float eps,
-                  float momentum)
+                  uint C, uint group, uint shared, uint planes, uint lanes, uint chunks, float eps)
 {
     __local float4 joined[WG];
     const uint t = get_local_id(0), groups = C / group;
@@ -56,10 +54,17 @@ norm_finish_stats(__global const float4 *restrict part, __global float4 *restric
     for (uint i = 0; i < group; i++)
         stat[(size_t)n0 * C + c0 + i] =
             (float4)(mean, rest, 1.0f / sqrt(variance + eps), variance);
-    if (running_mean) {
-        running_mean[c0] += momentum * (mean - running_mean[c0]);
-        running_var[c0] += momentum * (squares / (count - 1.0f) - running_var[c0]);
-    }
+}
+
+__kernel void norm_follow(__global const float4 *restrict stat, __global float *restrict running_mean,
+                          __global float *restrict running_var, uint C, float momentum,
+                          float unbiased)
+{
+    const uint c = get_global_id(0);
+    if (c >= C)
+        return;
+    running_mean[c] += momentum * (stat[c].x - running_mean[c]);
+    running_var[c] += momentum * (stat[c].w * unbiased - running_var[c]);
 }
 
 __kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void

@@ -46,7 +46,7 @@ static void print_totals(const vox_network_desc *net)
     char a[CLI_TEXT], b[CLI_TEXT], c[CLI_TEXT];
     printf("\nparameters          %s", cli_count(a, net->parameters));
     if (net->trainable != net->parameters)
-        printf(" (%s trainable)", cli_count(b, net->trainable));
+        printf(" (%s not trainable)", cli_count(b, net->parameters - net->trainable));
     printf(", %s\n", cli_bytes(c, net->parameter_bytes));
     printf("loss                %s\n", net->loss);
     printf("one sample          %sFLOP forward, %sFLOP to train\n", cli_si(a, net->forward_flops),

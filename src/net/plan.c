@@ -23,7 +23,10 @@ struct vox_plan {
     vox_buffer *next_input, *next_labels; /* NULL unless opt.ahead */
     vox_buffer *params, *grads;           /* flat */
     vox_buffer **param, **dparam; /* [graph->params]: windows; dparam NULL if not trainable */
-    int64_t ran_n;                /* of the last forward; 0: none yet */
+    vox_exchange_fn exchange;     /* NULL: none */
+    void *exchange_user;
+    float *exchanged; /* what goes through it; owned */
+    int64_t ran_n;    /* of the last forward; 0: none yet */
     bool ran_training;
     vox_step ran_step;
 };
@@ -260,6 +263,7 @@ void vox_plan_free(vox_plan **plan)
     vox_memory_release(&p->memory);
     vox_steps_release(&p->steps);
     free(p->choice);
+    free(p->exchanged);
     vox_wiring_release(&p->wiring);
     free(p);
     *plan = NULL;
@@ -364,6 +368,30 @@ static int label_of(int step)
     return step + 1 < VOX_LABELS ? step + 1 : VOX_LABELS - 1; /* 0 is for what is no step */
 }
 
+static vox_join_fn joins(const vox_node *node, vox_pass pass, bool training)
+{
+    return node->op->joins ? node->op->joins(node, pass, training) : NULL;
+}
+
+/* The pass with an exchange of what it keeps in its middle. */
+static vox_status run_halves(vox_plan *p, vox_plan_step *step, vox_io *io, vox_join_fn join,
+                             vox_error *err)
+{
+    const vox_node *node = step_node(p, step);
+    const size_t floats = (size_t)node->op->keeps(node, step->pass, io->n);
+    vox_buffer *keep = io->keep[step->pass];
+    io->half = VOX_FIRST_HALF;
+    vox_status s = step->algo->run(&step->work, io, err);
+    if (s == VOX_OK)
+        s = vox_buffer_read(keep, 0, p->exchanged, floats * sizeof(float), true, err);
+    if (s == VOX_OK)
+        s = p->exchange(p->exchange_user, node, step->pass, join, p->exchanged, floats, err);
+    if (s == VOX_OK)
+        s = vox_buffer_write(keep, 0, p->exchanged, floats * sizeof(float), true, err);
+    io->half = VOX_SECOND_HALF;
+    return s == VOX_OK ? step->algo->run(&step->work, io, err) : s;
+}
+
 /* io: n, training, scale, accumulate, step set. */
 static vox_status run_step(vox_plan *p, int number, const vox_io *base, vox_error *err)
 {
@@ -380,7 +408,11 @@ static vox_status run_step(vox_plan *p, int number, const vox_io *base, vox_erro
         io.keep[k] = step->keep[k] < 0 ? NULL : p->steps.value[step->keep[k]].tensor.buf;
     set_params(p, step, &io);
     vox_device_label(p->dev, label_of(number));
-    vox_status s = step->algo->run(&step->work, &io, err);
+    const vox_join_fn join = p->exchange && io.step.all > 0 && !step->node
+                                 ? joins(step_node(p, step), step->pass, io.training)
+                                 : NULL;
+    vox_status s =
+        join ? run_halves(p, step, &io, join, err) : step->algo->run(&step->work, &io, err);
     if (s != VOX_OK)
         vox_error_at(err, "layer %s, %s", step_node(p, step)->name, pass_name[step->pass]);
     return s;
@@ -442,6 +474,40 @@ vox_status vox_plan_backward(vox_plan *plan, int64_t n, float scale, bool accumu
     return run_steps(plan, plan->steps.loss_end, plan->steps.steps, &io, err);
 }
 
+/* ---- several replicas ---------------------------------------------------- */
+
+static const vox_node *node_of(const vox_graph *g, int layer)
+{
+    return layer < g->layers ? &g->layer[layer].node : &g->loss.node;
+}
+
+bool vox_graph_exchanges(const vox_graph *g, bool training)
+{
+    for (int i = 0; i <= g->layers; i++)
+        for (int pass = 0; pass < (training ? VOX_PASSES : 1); pass++)
+            if (joins(node_of(g, i), (vox_pass)pass, training))
+                return true;
+    return false;
+}
+
+vox_status vox_plan_set_exchange(vox_plan *plan, vox_exchange_fn fn, void *user, vox_error *err)
+{
+    const vox_graph *g = plan->graph;
+    int64_t most = 0;
+    for (int i = 0; i <= g->layers; i++)
+        for (int pass = 0; pass < VOX_PASSES; pass++) {
+            const vox_node *node = node_of(g, i);
+            const int64_t floats =
+                node->op->keeps ? node->op->keeps(node, (vox_pass)pass, plan->opt.n_max) : 0;
+            most = floats > most ? floats : most;
+        }
+    free(plan->exchanged);
+    plan->exchanged = vox_calloc((size_t)most + 1, sizeof(float), "an exchange", err);
+    plan->exchange = plan->exchanged ? fn : NULL;
+    plan->exchange_user = user;
+    return plan->exchanged ? VOX_OK : VOX_ERR_MEMORY;
+}
+
 /* ---- rows --------------------------------------------------------------- */
 
 size_t vox_plan_rows(const vox_plan *plan)
@@ -492,7 +558,8 @@ vox_status vox_plan_find_nonfinite(vox_plan *plan, int64_t n, const char **layer
     *layer = NULL;
     if (n < 1 || n > plan->ran_n)
         return misuse(err, "no forward pass with as many ran before", n, plan->ran_n);
-    const vox_io io = {.n = n, .training = plan->ran_training, .scale = 1, .step = plan->ran_step};
+    vox_io io = {.n = n, .training = plan->ran_training, .scale = 1, .step = plan->ran_step};
+    io.step.all = 0; /* the other replicas do not come along */
     bool finite;
     vox_status s = all_finite(plan, plan->steps.input, n, &finite, err);
     if (s == VOX_OK && !finite)

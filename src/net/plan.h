@@ -61,6 +61,21 @@ vox_status vox_plan_run_loss(vox_plan *plan, int64_t n, vox_error *err);
 vox_status vox_plan_backward(vox_plan *plan, int64_t n, float scale, bool accumulate,
                              const vox_step *step, vox_error *err);
 
+/* ---- several replicas of a network ---- */
+
+/* Joins values[floats], what a layer's pass keeps over n samples, with those of the other replicas
+ * (join: vox_op.joins) and returns when the result is in their place; on the plan's thread. */
+typedef vox_status (*vox_exchange_fn)(void *user, const vox_node *node, vox_pass pass,
+                                      vox_join_fn join, float *values, size_t floats,
+                                      vox_error *err);
+
+/* Whether a pass over this graph exchanges anything. */
+bool vox_graph_exchanges(const vox_graph *graph, bool training);
+/* From now on layers whose operations join do so through fn, if the step that is run says that
+ * there are others (vox_step.all).  The host waits for the device then, and for the other replicas.
+ * fn NULL: no more. */
+vox_status vox_plan_set_exchange(vox_plan *plan, vox_exchange_fn fn, void *user, vox_error *err);
+
 /* ---- what was planned, and where the time goes ---- */
 
 typedef struct vox_plan_row {

@@ -5,6 +5,9 @@ static const vox_attr attrs[] = {
     VOX_NORM_ATTRS(1, "weight and bias for each channel"),
     {"momentum", VOX_ATTR_FLOAT, offsetof(vox_norm_attr, momentum), false, 0.1, 0, 1, NULL, NULL,
      "share of a batch's statistics in the running ones, which evaluation uses"},
+    {"sync", VOX_ATTR_BOOL, offsetof(vox_norm_attr, sync), false, 0, 0, 1, NULL, NULL,
+     "statistics of the whole batch over all devices, not of each one's share (training waits for "
+     "all of them)"},
     {0}};
 
 const vox_op vox_op_batch_norm = {.name = "batch_norm",
@@ -15,5 +18,6 @@ const vox_op vox_op_batch_norm = {.name = "batch_norm",
                                   .infer = vox_infer_same,
                                   .params = vox_norm_params,
                                   .keeps = vox_norm_keeps,
+                                  .joins = vox_norm_joins,
                                   .algos = vox_norm_algos,
                                   .backward_reads_x = true};

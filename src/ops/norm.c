@@ -7,6 +7,7 @@
 #include "ops/norm.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 
 #include "ops/flat.h"
@@ -16,8 +17,17 @@
 #define FINISH_WG 64 /* on GPUs */
 #define LEAST_GPU 4096
 
-enum { STATS, APPLY, SUMS, BACKWARD = APPLY, FINISH = 3, GROUP = 4, RUNNING = 4 }; /* kernels */
-enum { RUN, CHUNKS };                                                              /* numbers */
+enum {
+    STATS,
+    APPLY,
+    SUMS,
+    BACKWARD = APPLY,
+    FINISH = 3,
+    GROUP = 4,
+    RUNNING = 4,
+    FOLLOW
+};                    /* kernels */
+enum { RUN, CHUNKS }; /* numbers */
 
 /* ---- which numbers share statistics ------------------------------------- */
 
@@ -50,6 +60,12 @@ static int64_t count_of(const vox_node *node, int64_t n)
     return group_of(node) * voxels_of(node) * (is_batch(node) ? n : 1);
 }
 
+/* Samples that a layer's statistics are of. */
+static int64_t samples_of(const vox_node *node, const vox_io *io)
+{
+    return attr_of(node)->sync ? vox_io_samples(io) : io->n;
+}
+
 int64_t vox_norm_keeps(const vox_node *node, vox_pass pass, int64_t n)
 {
     const int64_t channels = node->in[0].dim[1] * (is_batch(node) ? 1 : n);
@@ -72,6 +88,51 @@ int vox_norm_params(const vox_node *node, vox_param out[VOX_MAX_PARAMS])
         out[count++] = (vox_param){"running_var", per_channel, VOX_INIT_ONE, 0, false};
     }
     return count;
+}
+
+/* ---- several devices ---------------------------------------------------- */
+
+/* Means and variances, each of n[i] samples of as many voxels. */
+static void join_stats(const vox_node *node, const float *const *from, const int64_t *n,
+                       size_t replicas, size_t floats, float *to)
+{
+    const double eps = attr_of(node)->eps;
+    for (size_t c = 0; c < floats; c += 4) {
+        double all = 0, mean = 0, variance = 0;
+        for (size_t i = 0; i < replicas; i++) {
+            all += (double)n[i];
+            mean += (double)n[i] * ((double)from[i][c] + (double)from[i][c + 1]);
+        }
+        mean /= all;
+        for (size_t i = 0; i < replicas; i++) {
+            const double apart = (double)from[i][c] + (double)from[i][c + 1] - mean;
+            variance += (double)n[i] / all * ((double)from[i][c + 3] + apart * apart);
+        }
+        to[c] = (float)mean;
+        to[c + 1] = (float)(mean - (double)to[c]);
+        to[c + 2] = (float)(1 / sqrt(variance + eps));
+        to[c + 3] = (float)variance;
+    }
+}
+
+static void join_sums(const vox_node *node, const float *const *from, const int64_t *n,
+                      size_t replicas, size_t floats, float *to)
+{
+    (void)node;
+    (void)n;
+    for (size_t c = 0; c < floats; c++) {
+        double sum = 0;
+        for (size_t i = 0; i < replicas; i++)
+            sum += (double)from[i][c];
+        to[c] = (float)sum;
+    }
+}
+
+vox_join_fn vox_norm_joins(const vox_node *node, vox_pass pass, bool training)
+{
+    if (!training || !attr_of(node)->sync || vox_norm_keeps(node, pass, 1) == 0)
+        return NULL;
+    return pass == VOX_FORWARD ? join_stats : join_sums;
 }
 
 /* ---- how planes are cut ------------------------------------------------- */
@@ -200,6 +261,8 @@ static vox_status build_forward(vox_work *w, vox_error *err)
         s = open_finish(w, FINISH, "norm_finish_stats", err);
     if (s == VOX_OK && is_batch(w->problem.node))
         s = open_finish(w, RUNNING, "norm_running", err);
+    if (s == VOX_OK && is_batch(w->problem.node) && w->problem.training)
+        s = open_finish(w, FOLLOW, "norm_follow", err);
     return s == VOX_OK ? open_parts(w, 4, err) : s;
 }
 
@@ -267,49 +330,66 @@ static vox_status launch(vox_work *w, int slot, const vox_io *io, const vox_arg 
 static vox_status check_count(const vox_work *w, const vox_io *io, vox_error *err)
 {
     const vox_node *node = w->problem.node;
-    if (count_of(node, io->n) > 1)
+    if (count_of(node, samples_of(node, io)) > 1)
         return VOX_OK;
     vox_fail(err, VOX_ERR_INPUT, "layer %s: batch statistics need more than one value per channel",
              node->name);
-    vox_detail(err, "this device has 1 sample of 1x1x1 voxels");
-    vox_hint(err, "use a larger train.batch, fewer devices, or no batch_norm where only one voxel "
-                  "is left");
+    vox_detail(err, "%s is 1 sample of 1x1x1 voxels",
+               attr_of(node)->sync ? "the whole batch" : "this device's share of the batch");
+    vox_hint(err, "use a larger train.batch%s, or no batch_norm where only one voxel is left",
+             attr_of(node)->sync ? "" : ", fewer devices, sync: true");
     return VOX_ERR_INPUT;
 }
 
 static vox_status statistics(vox_work *w, const vox_io *io, vox_error *err)
 {
     const vox_node *node = w->problem.node;
-    const vox_norm_attr *a = attr_of(node);
     const bool batch = is_batch(node);
     const int64_t C = node->in[0].dim[1], group = group_of(node);
-    const int first = a->affine ? 2 : 0;
     const size_t wg = finish_group(w);
     const vox_grid grid = {{(size_t)(C / group * (batch ? 1 : io->n)) * wg, 1, 1}, {wg, 1, 1}};
     const vox_arg part[] = {vox_arg_buffer(io->x[0]->buf), vox_arg_buffer(w->scratch[0])};
     const vox_arg args[] = {vox_arg_buffer(w->scratch[0]),
                             vox_arg_buffer(io->keep[VOX_FORWARD]),
-                            vox_arg_buffer(batch ? io->param[first] : NULL),
-                            vox_arg_buffer(batch ? io->param[first + 1] : NULL),
                             vox_arg_u32((uint32_t)C),
                             vox_arg_u32((uint32_t)group),
                             vox_arg_u32(batch ? (uint32_t)io->n : 1),
                             vox_arg_u32((uint32_t)planes_of(node, w->algo->in)),
                             vox_arg_u32((uint32_t)lanes_of(w->algo->in)),
                             vox_arg_u32((uint32_t)w->number[CHUNKS]),
-                            vox_arg_f32((float)a->eps),
-                            vox_arg_f32((float)a->momentum)};
-    vox_status s = launch(w, STATS, io, part, 2, err);
-    return s == VOX_OK ? vox_kernel_launch(w->kernel[FINISH], &grid, args, 12, err) : s;
+                            vox_arg_f32((float)attr_of(node)->eps)};
+    vox_status s = check_count(w, io, err);
+    if (s == VOX_OK)
+        s = launch(w, STATS, io, part, 2, err);
+    return s == VOX_OK ? vox_kernel_launch(w->kernel[FINISH], &grid, args, 9, err) : s;
+}
+
+/* The running statistics are parameters, after weight and bias if there are any. */
+static vox_buffer *const *running_of(const vox_work *w, const vox_io *io)
+{
+    return io->param + (attr_of(w->problem.node)->affine ? 2 : 0);
+}
+
+static vox_status follow(vox_work *w, const vox_io *io, vox_error *err)
+{
+    const vox_node *node = w->problem.node;
+    const int64_t C = node->in[0].dim[1];
+    const double count = (double)count_of(node, samples_of(node, io));
+    const vox_grid grid = {{(size_t)C, 1, 1}, {0}};
+    const vox_arg args[] = {
+        vox_arg_buffer(io->keep[VOX_FORWARD]),       vox_arg_buffer(running_of(w, io)[0]),
+        vox_arg_buffer(running_of(w, io)[1]),        vox_arg_u32((uint32_t)C),
+        vox_arg_f32((float)attr_of(node)->momentum), vox_arg_f32((float)(count / (count - 1)))};
+    return vox_kernel_launch(w->kernel[FOLLOW], &grid, args, 6, err);
 }
 
 static vox_status running(vox_work *w, const vox_io *io, vox_error *err)
 {
     const vox_norm_attr *a = attr_of(w->problem.node);
     const int64_t C = w->problem.node->in[0].dim[1];
-    const int first = a->affine ? 2 : 0;
     const vox_grid grid = {{(size_t)C, 1, 1}, {0}};
-    const vox_arg args[] = {vox_arg_buffer(io->param[first]), vox_arg_buffer(io->param[first + 1]),
+    const vox_arg args[] = {vox_arg_buffer(running_of(w, io)[0]),
+                            vox_arg_buffer(running_of(w, io)[1]),
                             vox_arg_buffer(io->keep[VOX_FORWARD]), vox_arg_u32((uint32_t)C),
                             vox_arg_f32((float)a->eps)};
     return vox_kernel_launch(w->kernel[RUNNING], &grid, args, 5, err);
@@ -321,15 +401,22 @@ static vox_arg param_arg(const vox_work *w, const vox_io *io, int k)
     return vox_arg_buffer(attr_of(w->problem.node)->affine ? io->param[k] : NULL);
 }
 
+/* First half: the statistics; second half: what is done with them. */
 static vox_status forward(vox_work *w, const vox_io *io, vox_error *err)
 {
-    const bool from_running = is_batch(w->problem.node) && !io->training;
-    vox_status s = from_running ? VOX_OK : check_count(w, io, err);
-    if (s == VOX_OK)
-        s = from_running ? running(w, io, err) : statistics(w, io, err);
+    const bool batch = is_batch(w->problem.node);
     const vox_arg args[] = {vox_arg_buffer(io->x[0]->buf), vox_arg_buffer(io->y->buf),
                             vox_arg_buffer(io->keep[VOX_FORWARD]), param_arg(w, io, 0),
                             param_arg(w, io, 1)};
+    vox_status s = VOX_OK;
+    if (batch && !io->training)
+        s = running(w, io, err);
+    else if (io->half != VOX_SECOND_HALF)
+        s = statistics(w, io, err);
+    if (s != VOX_OK || io->half == VOX_FIRST_HALF)
+        return s;
+    if (batch && io->training)
+        s = follow(w, io, err);
     return s == VOX_OK ? launch(w, APPLY, io, args, 5, err) : s;
 }
 
@@ -358,9 +445,11 @@ static vox_status sums(vox_work *w, const vox_io *io, vox_pass to, vox_error *er
     return s == VOX_OK ? vox_kernel_launch(w->kernel[FINISH], &grid, args, 11, err) : s;
 }
 
+/* The gradients of weight and bias are those of this device's samples: only the sums are exchanged.
+ */
 static vox_status backward_weights(vox_work *w, const vox_io *io, vox_error *err)
 {
-    return sums(w, io, VOX_BACKWARD_WEIGHTS, err);
+    return io->half == VOX_SECOND_HALF ? VOX_OK : sums(w, io, VOX_BACKWARD_WEIGHTS, err);
 }
 
 static vox_status group_sums(vox_work *w, const vox_io *io, vox_buffer *from, vox_error *err)
@@ -381,8 +470,12 @@ static vox_status backward_data(vox_work *w, const vox_io *io, vox_error *err)
     const vox_node *node = w->problem.node;
     const bool affine = attr_of(node)->affine;
     vox_buffer *total = io->keep[affine ? VOX_BACKWARD_WEIGHTS : VOX_BACKWARD_DATA];
-    vox_status s = affine ? VOX_OK : sums(w, io, VOX_BACKWARD_DATA, err);
-    if (s == VOX_OK && group_of(node) > 1) {
+    vox_status s = VOX_OK;
+    if (!affine && io->half != VOX_SECOND_HALF)
+        s = sums(w, io, VOX_BACKWARD_DATA, err);
+    if (s != VOX_OK || io->half == VOX_FIRST_HALF)
+        return s;
+    if (group_of(node) > 1) {
         s = group_sums(w, io, total, err);
         total = w->scratch[1];
     }
@@ -392,7 +485,7 @@ static vox_status backward_data(vox_work *w, const vox_io *io, vox_error *err)
                             vox_arg_buffer(io->keep[VOX_FORWARD]),
                             param_arg(w, io, 0),
                             vox_arg_buffer(total),
-                            vox_arg_f32((float)(1.0 / (double)count_of(node, io->n)))};
+                            vox_arg_f32((float)(1 / (double)count_of(node, samples_of(node, io))))};
     return s == VOX_OK ? launch(w, BACKWARD, io, args, 7, err) : s;
 }
 

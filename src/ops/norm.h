@@ -19,6 +19,7 @@ typedef struct vox_norm_attr {
     double eps, momentum; /* momentum: share of the new statistics in the running ones */
     int64_t groups;       /* group_norm */
     bool affine;          /* has weight and bias */
+    bool sync;            /* batch_norm: over the whole batch, wherever its samples are */
 } vox_norm_attr;
 
 /* The keys they have in common, for their tables; affine's default and its remark differ. */
@@ -34,6 +35,8 @@ typedef struct vox_norm_attr {
 int vox_norm_params(const vox_node *node, vox_param out[VOX_MAX_PARAMS]);
 /* vox_op.keeps */
 int64_t vox_norm_keeps(const vox_node *node, vox_pass pass, int64_t n);
+/* vox_op.joins of batch_norm. */
+vox_join_fn vox_norm_joins(const vox_node *node, vox_pass pass, bool training);
 
 /* All passes for CPUs and for GPUs in both layouts, for vox_op.algos of the three. */
 extern const vox_algo vox_norm_algos[];

@@ -97,6 +97,11 @@ vox_status vox_infer_same(const vox_node *node, const vox_shape *in, vox_shape *
     return VOX_OK;
 }
 
+int64_t vox_io_samples(const vox_io *io)
+{
+    return io->step.all > 0 ? io->step.all : io->n;
+}
+
 vox_status vox_work_build(vox_work *w, const vox_problem *p, const vox_algo *a, vox_error *err)
 {
     memset(w, 0, sizeof *w);

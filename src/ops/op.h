@@ -117,8 +117,8 @@ typedef struct vox_problem {
     vox_device *dev;
     int64_t n_max; /* the largest batch it will be run with */
     bool training; /* backward passes will be run too */
-    /* The work of relu layers next to this one, asked only of algorithms that fuse relu (below), and
-     * only where they are built for that pass. */
+    /* The work of relu layers next to this one, asked only of algorithms that fuse relu (below),
+     * and only where they are built for that pass. */
     bool relu_out;    /* VOX_FORWARD: y = max(y, 0), NaN passing */
     unsigned relu_in; /* VOX_BACKWARD_DATA, bit k: x[k] is given, and dx[k] = 0 where x[k] <= 0 */
     int variant;      /* which tuning values an algorithm takes; 0: those of its own rule */
@@ -153,7 +153,16 @@ typedef struct vox_work {
 typedef struct vox_step {
     uint64_t seed, step;
     uint64_t first; /* global index in the batch of this replica's sample 0 */
+    int64_t all; /* samples of the batch over all replicas, where these exchange numbers; else 0 */
 } vox_step;
+
+/* A pass that exchanges numbers with the layer's replicas on other devices (vox_op.joins) is run in
+ * two halves. */
+typedef enum vox_half {
+    VOX_WHOLE, /* nothing is exchanged: both halves in one */
+    VOX_FIRST_HALF,
+    VOX_SECOND_HALF
+} vox_half;
 
 /* The tensors of one run.  Only what the pass needs is set. */
 typedef struct vox_io {
@@ -165,11 +174,12 @@ typedef struct vox_io {
     const vox_tensor *dx[VOX_MAX_INPUTS]; /* gradients of the inputs; NULL where not wanted */
     vox_buffer *param[VOX_MAX_PARAMS];    /* PLAIN, in the order of vox_op.params */
     vox_buffer *dparam[VOX_MAX_PARAMS];
-    /* What a pass leaves for the layer's later ones (vox_op.keeps): its own, to be written, and those
-     * of the passes that ran before it in the step. */
+    /* What a pass leaves for the layer's later ones (vox_op.keeps): its own, to be written, and
+     * those of the passes that ran before it in the step. */
     vox_buffer *keep[VOX_PASSES];
     bool accumulate; /* BACKWARD_WEIGHTS: += instead of = */
     float scale;     /* losses: the gradient is multiplied by it (1 / global batch) */
+    vox_half half;
     vox_step step;
 } vox_io;
 
@@ -226,6 +236,14 @@ vox_status vox_work_build(vox_work *w, const vox_problem *p, const vox_algo *a, 
 void vox_work_release(vox_work *w);
 uint64_t vox_work_bytes(const vox_work *w); /* of its scratch buffers */
 
+/* Joins what `replicas` replicas of a layer have in keep[pass], from[i][floats] of n[i] samples
+ * each, in the order of the devices, into to[floats], which they all are given. */
+typedef void (*vox_join_fn)(const vox_node *node, const float *const *from, const int64_t *n,
+                            size_t replicas, size_t floats, float *to);
+
+/* For operations that join: the samples that what they keep is of, after the exchange. */
+int64_t vox_io_samples(const vox_io *io);
+
 struct vox_op {
     const char *name;      /* the word used in experiment files */
     size_t attr_bytes;     /* size of the attribute struct, 0 if none */
@@ -241,10 +259,15 @@ struct vox_op {
     const vox_algo *algos; /* ends with name NULL */
     /* What the backward passes read, so that the planner knows what to keep. */
     bool backward_reads_x, backward_reads_y;
-    /* Floats that a pass over n samples writes to vox_io.keep[pass], in an order that is the same for
-     * all algorithms: statistics, say, that later passes of the layer read.  Backward-weights, where
-     * it runs, runs before backward-data.  NULL: none. */
+    /* Floats that a pass over n samples writes to vox_io.keep[pass], in an order that is the same
+     * for all algorithms: statistics, say, that later passes of the layer read.  Backward-weights,
+     * where it runs, runs before backward-data.  NULL: none. */
     int64_t (*keeps)(const vox_node *node, vox_pass pass, int64_t n);
+    /* For layers that need numbers of the whole batch, wherever its samples are: how what a pass
+     * keeps is joined with that of the other devices.  Where it is not NULL, and there are others,
+     * the first half of the pass writes vox_io.keep[pass], then the host waits for all of them and
+     * joins, and the second half finds the result there.  NULL: never. */
+    vox_join_fn (*joins)(const vox_node *node, vox_pass pass, bool training);
     bool training_only; /* does nothing (y = x) in evaluation: dropout */
     bool relu;          /* y = max(x, 0): its neighbours may do it (vox_algo.fuses_relu) */
     bool loss;          /* inputs: logits, labels (I32); output [N,1,1,1,1]: each sample's loss */

@@ -233,8 +233,10 @@ static const vox_tensor *labels_of_voxels(const vox_replica *r)
 
 vox_status vox_replica_gradients(vox_replica *r, const vox_share *share, vox_error *err)
 {
-    const vox_step step = {
-        .seed = r->opt.seed, .step = share->step, .first = (uint64_t)share->first};
+    const vox_step step = {.seed = r->opt.seed,
+                           .step = share->step,
+                           .first = (uint64_t)share->first,
+                           .all = share->all};
     vox_status s = provide(r, share, err);
     vox_device_label(r->dev, VOX_LABEL_AUGMENT);
     if (s == VOX_OK && r->augment)
@@ -259,7 +261,7 @@ vox_status vox_replica_finish(vox_replica *r, vox_error *err)
 vox_status vox_replica_forward(vox_replica *r, const vox_share *share, float *output,
                                vox_error *err)
 {
-    const vox_step step = {.seed = r->opt.seed};
+    const vox_step step = {.seed = r->opt.seed, .all = share->all};
     const vox_tensor *y = vox_plan_output(r->plan);
     size_t floats = (size_t)vox_sample_floats(&y->shape, VOX_LAYOUT_PLAIN);
     vox_status s = upload(r, share, err);

@@ -2,6 +2,7 @@
 #include "parallel/team.h"
 
 #include "ops/loss.h"
+#include "parallel/meeting.h"
 #include "parallel/shard.h"
 #include "parallel/tree.h"
 
@@ -12,6 +13,7 @@
 
 /* One replica's part in the work under way. */
 typedef struct member {
+    struct vox_team *team;
     vox_replica *replica;
     vox_share share, next; /* next: of the batch after this one, if it is known */
     float *output;         /* vox_team_eval: where its samples' outputs go */
@@ -32,6 +34,8 @@ struct vox_team {
     size_t sample_floats;  /* of one input */
     size_t sample_labels;  /* as vox_graph_labels */
     const float *weights;  /* replica 0's, while the others copy them */
+    vox_meeting *meeting;  /* NULL: the replicas exchange nothing in mid-step */
+    vox_replica_fn work;   /* what they do when they meet */
     bool *ran[WORK_KINDS]; /* [batch + 1]: a batch of so many samples was computed before */
     vox_replica_fn update; /* the caller's */
     void *update_arg;
@@ -58,6 +62,29 @@ static vox_status run_all(vox_team *team, size_t from, bool idle_too, vox_replic
     return first;
 }
 
+static vox_status work_job(vox_replica *r, void *arg, vox_error *err)
+{
+    const member *m = arg;
+    const size_t i = (size_t)(m - m->team->member);
+    vox_status s = vox_meeting_enter(m->team->meeting, i, err);
+    if (s == VOX_OK)
+        s = m->team->work(r, arg, err);
+    if (s != VOX_OK && s != VOX_ERR_INTERRUPTED && err &&
+        !strstr(err->detail, vox_replica_title(r)))
+        vox_error_at(err, "device %s", vox_replica_title(r));
+    vox_meeting_leave(m->team->meeting, i, s, err);
+    return s;
+}
+
+/* A batch through replicas that exchange numbers in mid-step, and so must all be at work. */
+static vox_status meet(vox_team *team, bool one_by_one, vox_replica_fn fn, vox_error *err)
+{
+    team->work = fn;
+    vox_meeting_call(team->meeting, team->count, one_by_one);
+    vox_status s = run_all(team, 0, false, work_job, err);
+    return s == VOX_OK ? VOX_OK : vox_meeting_outcome(team->meeting, err);
+}
+
 /* A batch through the replicas.  The first one of each size goes through one after the other:
  * PoCL (seen with 3.1, told of 5.0) specialises kernels at their first launch on a larger grid, and
  * if another of its devices is running the same kernel then, it loses count of the uses and aborts
@@ -66,6 +93,11 @@ static vox_status run_batch(vox_team *team, work_kind kind, int64_t n, vox_repli
                             vox_error *err)
 {
     vox_status s = VOX_OK;
+    if (team->meeting) {
+        s = meet(team, !team->ran[kind][n], fn, err);
+        team->ran[kind][n] = s == VOX_OK || team->ran[kind][n];
+        return s;
+    }
     if (team->ran[kind][n])
         return run_all(team, 0, false, fn, err);
     for (size_t i = 0; s == VOX_OK && i < team->size; i++) {
@@ -94,6 +126,8 @@ static vox_status make_lists(vox_team *team, vox_error *err)
     team->in = vox_calloc(team->size, sizeof *team->in, "the replicas", err);
     if (!team->member || !team->count || !team->first || !team->in)
         return VOX_ERR_MEMORY;
+    for (size_t i = 0; i < team->size; i++)
+        team->member[i].team = team;
     for (int k = 0; k < WORK_KINDS; k++) {
         team->ran[k] = vox_calloc((size_t)team->batch + 1, sizeof **team->ran, "sizes", err);
         if (!team->ran[k])
@@ -141,6 +175,27 @@ static vox_status check_loss(const vox_team *team, vox_error *err)
     return VOX_ERR_UNSUPPORTED;
 }
 
+static vox_status exchange(void *user, const vox_node *node, vox_pass pass, vox_join_fn join,
+                           float *values, size_t floats, vox_error *err)
+{
+    member *m = user;
+    return vox_meeting_exchange(m->team->meeting, (size_t)(m - m->team->member), node, pass, join,
+                                values, floats, err);
+}
+
+/* The replicas of networks with layers that take statistics over the whole batch meet. */
+static vox_status open_meeting(vox_team *team, bool training, vox_error *err)
+{
+    const bool meets = vox_graph_exchanges(team->graph, false) ||
+                       (training && vox_graph_exchanges(team->graph, true));
+    vox_status s =
+        team->size > 1 && meets ? vox_meeting_open(&team->meeting, team->size, err) : VOX_OK;
+    for (size_t i = 0; s == VOX_OK && team->meeting && i < team->size; i++)
+        s = vox_plan_set_exchange(vox_replica_plan(team->member[i].replica), exchange,
+                                  &team->member[i], err);
+    return s;
+}
+
 vox_status vox_team_open(vox_team **out, const vox_ctx *ctx, const vox_team_options *opt,
                          vox_error *err)
 {
@@ -158,6 +213,8 @@ vox_status vox_team_open(vox_team **out, const vox_ctx *ctx, const vox_team_opti
         s = make_lists(team, err);
     if (s == VOX_OK)
         s = open_replicas(team, ctx, opt, err);
+    if (s == VOX_OK)
+        s = open_meeting(team, opt->training, err);
     if (s != VOX_OK)
         vox_team_free(&team);
     *out = team;
@@ -171,6 +228,7 @@ void vox_team_free(vox_team **teamp)
         return;
     for (size_t i = 0; team->member && i < team->size; i++)
         vox_replica_free(&team->member[i].replica);
+    vox_meeting_free(&team->meeting);
     vox_pool_free(&team->pool);
     vox_tree_release(&team->tree);
     free(team->member);
@@ -284,6 +342,7 @@ static vox_share share_of(const vox_team *team, size_t i, const vox_team_batch *
         .first = first,
         .step = batch->step,
         .scale = 1.0f / (float)batch->n,
+        .all = team->meeting ? batch->n : 0,
     };
 }
 

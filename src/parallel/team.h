@@ -4,7 +4,12 @@
  * the weights on device 0, where the optimiser's state lives, and brings them to the others.  With
  * one device nothing leaves it, and the host waits only for the whole step's end.
  *
- * One invariant: outside of these calls all replicas hold the same weights, to the bit. */
+ * Layers of the network that take statistics over the whole batch (batch_norm with sync) make the
+ * replicas meet in mid-step; others take those of their own share, and replica 0's running
+ * statistics go to all with the weights, as PyTorch's DistributedDataParallel has it.
+ *
+ * One invariant: outside of these calls all replicas hold the same weights, to the bit; running
+ * statistics too, but after a step whose losses were not finite. */
 #ifndef VOX_PARALLEL_TEAM_H
 #define VOX_PARALLEL_TEAM_H
 

@@ -1,7 +1,7 @@
 /* checkpoint.h - the state of a training as one safetensors file.
  *
- * Tensors: the parameters as `<layer>.<tensor>`, the optimiser's state as
- * `optimizer.<part>.<layer>.<tensor>`.  Metadata: the experiment's text, where the data lies, step,
+ * Tensors: the parameters as `<layer>.<tensor>`, running statistics among them; the optimiser's state,
+ * of those that are trained, as `optimizer.<part>.<layer>.<tensor>`.  Metadata: the experiment's text, where the data lies, step,
  * epoch, position in the epoch, seed, the classes' names, the best validation.
  *
  * One invariant: predict and resume need nothing but this file (and the data). */

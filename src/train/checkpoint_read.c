@@ -182,15 +182,26 @@ static vox_status read_param(const vox_safetensors *f, const char *prefix, const
     return s == VOX_OK ? check_hash(f, name, flat + p->offset, p->count, err) : s;
 }
 
+/* PyTorch's batch norms count their batches, for a momentum that is not given. */
+static bool is_batch_count(const char *name)
+{
+    static const char word[] = ".num_batches_tracked";
+    const size_t length = strlen(name);
+    return length >= strlen(word) && strcmp(name + length - strlen(word), word) == 0;
+}
+
 vox_status vox_checkpoint_read_flat(const vox_safetensors *file, const char *prefix,
                                     const vox_graph *graph, bool all, float *flat, vox_error *err)
 {
     vox_status s = VOX_OK;
     for (int i = 0; s == VOX_OK && i < graph->params; i++)
-        s = read_param(file, prefix, &graph->param[i], flat, err);
+        if (!*prefix ||
+            graph->param[i].desc.trainable) /* there is no state of what is not trained */
+            s = read_param(file, prefix, &graph->param[i], flat, err);
     for (size_t i = 0; s == VOX_OK && i < file->tensors; i++) {
         const vox_st_tensor *t = &file->tensor[i];
-        if (strncmp(t->name, "optimizer.", 10) == 0 || vox_graph_find_param(graph, t->name) >= 0)
+        if (strncmp(t->name, "optimizer.", 10) == 0 || is_batch_count(t->name) ||
+            vox_graph_find_param(graph, t->name) >= 0)
             continue;
         char shape[160];
         if (all) {

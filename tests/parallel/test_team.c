@@ -79,6 +79,29 @@ static vox_status keep_gradients(vox_replica *r, void *arg, vox_error *err)
                            err);
 }
 
+/* The step's update changed nothing; running statistics followed, and are the same on all devices.
+ */
+static void check_params(vox_team *team)
+{
+    vox_error err = {0};
+    const vox_graph *g = exp_->graph;
+    float *back = calloc(flat, sizeof *back), *other = calloc(flat, sizeof *other);
+    assert_ok(vox_team_get_params(team, back, &err));
+    for (int i = 0; i < g->params; i++) {
+        const vox_graph_param *p = &g->param[i];
+        const bool same =
+            memcmp(back + p->offset, weights + p->offset, p->count * sizeof *back) == 0;
+        assert_true(same == p->desc.trainable);
+    }
+    for (size_t r = 1; r < vox_team_size(team); r++) {
+        vox_plan *plan = vox_replica_plan(vox_team_replica(team, r));
+        assert_ok(
+            vox_buffer_read(vox_plan_params(plan), 0, other, flat * sizeof *other, true, &err));
+        assert_memory_equal(back, other, flat * sizeof *back);
+    }
+    free(back), free(other);
+}
+
 static void gradients(const vox_ctx *on, bool copy, int64_t n, float *loss, float *grads)
 {
     vox_error err = {0};
@@ -89,10 +112,7 @@ static void gradients(const vox_ctx *on, bool copy, int64_t n, float *loss, floa
     assert_ok(vox_team_open(&team, on, &opt, &err));
     assert_ok(vox_team_set_params(team, weights, &err));
     assert_ok(vox_team_step(team, &batch, keep_gradients, grads, loss, &err));
-    float *back = calloc(flat, sizeof *back);
-    assert_ok(vox_team_get_params(team, back, &err)); /* the update changed nothing */
-    assert_memory_equal(back, weights, flat * sizeof *back);
-    free(back);
+    check_params(team);
     vox_team_free(&team);
 }
 
@@ -118,7 +138,7 @@ static void shared_gradients_are_one_devices(void **state)
             gap = fmax(gap, fabs(grads[0][i] - grads[1][i]));
         }
         assert_true(most > 1e-3); /* there is something to compare */
-        assert_true(gap <= 1e-6 * most + 1e-7);
+        assert_true(gap <= 4e-6 * most + 1e-7);
         for (int64_t i = 0; i < n; i++)
             assert_true(fabsf(loss[0][i] - loss[1][i]) <= 1e-6f * loss[0][i]);
     }

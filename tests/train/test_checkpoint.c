@@ -42,6 +42,7 @@ static void make_graph(int64_t out)
     params[0].count = (size_t)out * 3;
     snprintf(params[1].name, sizeof params[1].name, "fc1.bias");
     params[1].desc.shape = (vox_shape){1, {out}};
+    params[0].desc.trainable = params[1].desc.trainable = true;
     params[1].offset = 256;
     params[1].count = (size_t)out;
 }
@@ -113,6 +114,27 @@ static void everything_comes_back(void **state)
     vox_safetensors_free(&f);
     vox_checkpoint_release(&c);
     vox_checkpoint_release(&d);
+}
+
+/* Running statistics come back, and have no optimiser's state. */
+static void what_is_not_trained_comes_back(void **state)
+{
+    (void)state;
+    vox_error err = {0};
+    vox_checkpoint c = make_checkpoint();
+    vox_safetensors *f = NULL;
+    float back[512] = {0}, state_back[512] = {0};
+    params[1].desc.trainable = false;
+    assert_ok(vox_checkpoint_save(&c, &graph, path, &err));
+    assert_ok(vox_safetensors_open(&f, path, &err));
+    assert_ok(vox_checkpoint_read_flat(f, "", &graph, true, back, &err));
+    assert_memory_equal(back, c.params, sizeof back);
+    assert_null(vox_safetensors_find(f, "optimizer.momentum.fc1.bias"));
+    assert_ok(vox_checkpoint_read_flat(f, "optimizer.momentum.", &graph, false, state_back, &err));
+    assert_memory_equal(state_back, c.part[0], 256 * sizeof *state_back);
+    assert_true(state_back[256] == 0);
+    vox_safetensors_free(&f);
+    vox_checkpoint_release(&c);
 }
 
 static void another_network_is_named(void **state)
@@ -321,6 +343,7 @@ int main(void)
 #endif
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(everything_comes_back),
+        cmocka_unit_test(what_is_not_trained_comes_back),
         cmocka_unit_test(another_network_is_named),
         cmocka_unit_test(weights_that_are_not_finite_are_not_saved),
         cmocka_unit_test(plain_weights_are_no_checkpoint),

@@ -127,9 +127,9 @@ static void what_makes_no_sense_is_refused(void **state)
     } cases[] = {
         {{"data=null"}, VOX_ERR_INPUT, "data.train"},
         {{"train={batch: 7}"}, VOX_ERR_INPUT, "train.epochs"},
-        {{"network.layers.7.dense.out=2"}, VOX_ERR_INPUT, "has no output"},
-        {{"network.layers.7.dense.out=65"}, VOX_ERR_INPUT, "2 to 64"},
-        {{"network.layers.7.dense.out=1"}, VOX_ERR_INPUT, "2 to 64"},
+        {{"network.layers.8.dense.out=2"}, VOX_ERR_INPUT, "has no output"},
+        {{"network.layers.8.dense.out=65"}, VOX_ERR_INPUT, "2 to 64"},
+        {{"network.layers.8.dense.out=1"}, VOX_ERR_INPUT, "2 to 64"},
         {{"data.train.manifest=absent.csv"}, VOX_ERR_IO, "absent.csv"},
         {{"network.input.size=[6, 10, 12]"}, VOX_ERR_INPUT, "case"},
         {{"data.augment=[{mirrror: {p: 1}}]"}, VOX_ERR_INPUT, "mirrror"},
@@ -148,7 +148,7 @@ static void initial_weights_must_fit(void **state)
     vox_error err = {0};
     training t = {
         .devices = "0", .run = training_path("init"), .init = TRAINING_DATA "/init.safetensors"};
-    assert_error(training_run(&t, &err), VOX_ERR_INPUT, "fc1.weight is 16x216 there and 8x300");
+    assert_error(training_run(&t, &err), VOX_ERR_INPUT, "no tensor bn1.weight (4 in");
     t.init = TRAINING_DATA "/train.csv";
     assert_error(training_run(&t, &err), VOX_ERR_INPUT, "train.csv");
     assert_false(vox_path_exists(t.run));

@@ -36,7 +36,7 @@ static void longer_is_allowed_other_is_not(void **state)
     (void)state;
     static const char *const longer[] = {"train.iterations=24", NULL};
     static const char *const batch[] = {"train.batch=6", NULL};
-    static const char *const wider[] = {"network.layers.4.dense.out=9", NULL};
+    static const char *const wider[] = {"network.layers.5.dense.out=9", NULL};
     vox_error err = {0};
     training t = {.devices = "0", .run = training_path("longer")};
     assert_ok(training_run(&t, &err));

@@ -13,13 +13,15 @@
 
 #define TRAINING_DATA VOXCL_SOURCE_DIR "/tests/golden/train50"
 
-/* Everything a step can depend on: dropout, each augmentation, momentum, a schedule. */
+/* Everything a step can depend on: statistics of the batch, dropout, each augmentation, momentum, a
+ * schedule. */
 static const char *const training_text =
     "name: small\n"
     "network:\n"
     "  input: {channels: 1, size: [6, 10, 10]}\n"
     "  layers:\n"
     "    - conv: {name: conv1, out: 4, kernel: 3, pad: 1}\n"
+    "    - batch_norm: {name: bn1, sync: true}\n"
     "    - relu:\n"
     "    - max_pool: {kernel: 2}\n"
     "    - flatten:\n"
