@@ -161,9 +161,12 @@ VOX_API vox_status vox_image_write(const vox_image *image, const char *path, vox
 typedef struct vox_synth_options {
     uint64_t seed;
     int64_t patients; /* 0: the kind's default */
+    int64_t size[3];  /* d, h, w of a volume; 0: the kind's default.  Not for "prostate" */
 } vox_synth_options;
 
-/* kind: "prostate".  dir is made; it must not exist or be empty. */
+/* kind: "prostate" (ProstateX's layout), "nodule" (lung CT with masks, MetaImage) or "tumour" (four
+ * channels of brain MR with masks, the Medical Segmentation Decathlon's layout).  dir is made; it
+ * must not exist or be empty. */
 VOX_API vox_status vox_synth(const char *kind, const char *dir, const vox_synth_options *opt,
                              vox_error *err);
 

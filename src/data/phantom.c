@@ -1,12 +1,10 @@
 /* phantom.c - anatomy of the synthetic prostate and its signal in each modality. */
 #include "data/phantom.h"
 
-#include "base/mem.h"
 #include "base/philox.h"
 #include "data/volume.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* Streams of VOX_RANDOM_SYNTH: step is the patient. */
@@ -32,70 +30,9 @@ static const signal signals[3] = {
     [VOX_PHANTOM_KTRANS] = {0.08, 0.06, 0.02, 0.26, 0.18, 0, 0.9, 0.03, 0.03},
 };
 
-/* ---- smooth noise: a periodic lattice of normal values, trilinear between ---- */
-
-#define LATTICE    24
-#define LATTICE_MM 4.5
-
-static vox_status make_texture(vox_phantom *p, vox_error *err)
-{
-    size_t n = (size_t)LATTICE * LATTICE * LATTICE;
-    p->texture = vox_calloc(3 * n, sizeof *p->texture, "a texture", err);
-    if (!p->texture)
-        return VOX_ERR_MEMORY;
-    for (uint32_t m = 0; m < 3; m++) {
-        vox_random r;
-        vox_random_init(&r, p->seed, VOX_RANDOM_SYNTH, LANE_TEXTURE + m, p->patient, 0);
-        for (size_t i = 0; i < n; i++)
-            p->texture[m * n + i] = (float)vox_random_normal(&r);
-    }
-    return VOX_OK;
-}
-
-static double texture(const float *lattice, const double point[3])
-{
-    size_t low[3], high[3];
-    double weight[3], sum = 0;
-    for (int x = 0; x < 3; x++) {
-        double u = point[x] / LATTICE_MM, whole = floor(u);
-        int64_t cell = (int64_t)whole % LATTICE;
-        low[x] = (size_t)(cell < 0 ? cell + LATTICE : cell);
-        high[x] = (low[x] + 1) % LATTICE;
-        weight[x] = u - whole;
-    }
-    for (int corner = 0; corner < 8; corner++) {
-        double w = 1;
-        size_t at = 0;
-        for (int x = 0; x < 3; x++) {
-            bool up = corner >> x & 1;
-            w *= up ? weight[x] : 1 - weight[x];
-            at = at * LATTICE + (up ? high[x] : low[x]);
-        }
-        sum += w * (double)lattice[at];
-    }
-    return sum;
-}
+#define TEXTURE_MM 4.5
 
 /* ---- anatomy ---- */
-
-/* Distance from the centre in radii: 1 on the surface. */
-static double in_radii(const double point[3], const double center[3], const double radius[3])
-{
-    double sum = 0;
-    for (int x = 0; x < 3; x++) {
-        double u = (point[x] - center[x]) / radius[x];
-        sum += u * u;
-    }
-    return sqrt(sum);
-}
-
-/* 1 inside, 0 outside, smooth over `edge_mm` at the surface. */
-static double inside(double radii, double radius_mm, double edge_mm)
-{
-    double t = (1 - radii) * radius_mm / edge_mm + 0.5;
-    t = t > 0 ? (t < 1 ? t : 1) : 0;
-    return t * t * (3 - 2 * t);
-}
 
 /* The transition zone: the inner part of the gland, towards the front (y is to the back). */
 static double transition_radii(const vox_phantom *p, const double point[3])
@@ -104,7 +41,7 @@ static double transition_radii(const vox_phantom *p, const double point[3])
     double radius[3];
     for (int x = 0; x < 3; x++)
         radius[x] = 0.66 * p->radius_mm[x];
-    return in_radii(point, center, radius);
+    return vox_in_radii(point, center, radius);
 }
 
 static const char *zone_of(const vox_phantom *p, const double point[3])
@@ -125,7 +62,7 @@ static bool try_place(const vox_phantom *p, vox_phantom_lesion *l, vox_random *r
     }
     if (fabs(l->center_mm[2] - p->center_mm[2]) > 17 || /* every scan reaches as far as that */
         !(room[0] > 0 && room[1] > 0 && room[2] > 0) ||
-        in_radii(l->center_mm, p->center_mm, room) > 1)
+        vox_in_radii(l->center_mm, p->center_mm, room) > 1)
         return false;
     for (size_t i = 0; i < p->lesions; i++) {
         const vox_phantom_lesion *o = &p->lesion[i];
@@ -179,57 +116,45 @@ vox_status vox_phantom_make(vox_phantom *out, uint64_t seed, uint64_t patient, c
         for (size_t i = 0; i < lesions && i < VOX_PHANTOM_LESIONS; i++)
             if (grade[i] == g)
                 add_lesion(out, g, &r);
-    return make_texture(out, err);
+    vox_status s = VOX_OK;
+    for (uint32_t m = 0; m < 3 && s == VOX_OK; m++)
+        s = vox_lattice_make(&out->texture[m], TEXTURE_MM, seed, LANE_TEXTURE + m, patient, err);
+    return s;
 }
 
 void vox_phantom_release(vox_phantom *phantom)
 {
-    free(phantom->texture);
+    for (int m = 0; m < 3; m++)
+        vox_lattice_release(&phantom->texture[m]);
     memset(phantom, 0, sizeof *phantom);
 }
 
 /* ---- signal ---- */
-
-static double blend(double a, double b, double weight)
-{
-    return a + (b - a) * weight;
-}
 
 static double tissue(const vox_phantom *p, const signal *s, const double point[3])
 {
     double rectum[3] = {p->center_mm[0], p->center_mm[1] + p->radius_mm[1] + 11, point[2]};
     double side = fabs(point[0] - p->center_mm[0]) - p->radius_mm[0] - 8;
     double value = side > 0 ? s->muscle : s->outside;
-    value = blend(value, s->rectum, inside(in_radii(point, rectum, (double[3]){12, 9, 1}), 9, 2));
-    value = blend(value, s->peripheral,
-                  inside(in_radii(point, p->center_mm, p->radius_mm), p->radius_mm[1], 1.5));
-    return blend(value, s->transition, inside(transition_radii(p, point), 10, 1.5));
+    value = vox_blend(value, s->rectum,
+                      vox_inside(vox_in_radii(point, rectum, (double[3]){12, 9, 1}), 9, 2));
+    value = vox_blend(
+        value, s->peripheral,
+        vox_inside(vox_in_radii(point, p->center_mm, p->radius_mm), p->radius_mm[1], 1.5));
+    return vox_blend(value, s->transition, vox_inside(transition_radii(p, point), 10, 1.5));
 }
 
 static double value_at(const vox_phantom *p, vox_phantom_modality modality, const double point[3])
 {
     const signal *s = &signals[modality];
-    const float *lattice = p->texture + (size_t)modality * LATTICE * LATTICE * LATTICE;
-    double value = tissue(p, s, point) + s->texture * texture(lattice, point);
+    double value = tissue(p, s, point) + s->texture * vox_lattice_at(&p->texture[modality], point);
     for (size_t i = 0; i < p->lesions; i++) {
         const vox_phantom_lesion *l = &p->lesion[i];
-        double radii = in_radii(point, l->center_mm, l->radius_mm);
-        double c = l->contrast * inside(radii, l->radius_mm[1], 1.5);
+        double radii = vox_in_radii(point, l->center_mm, l->radius_mm);
+        double c = l->contrast * vox_inside(radii, l->radius_mm[1], 1.5);
         value = value * (1 + s->factor * c) + s->added * c;
     }
     return value;
-}
-
-/* Near enough normal: four uniforms of one block, mean 0 and std 1. */
-static double noise(const vox_phantom *p, vox_phantom_modality modality, uint32_t voxel)
-{
-    uint32_t out[4];
-    vox_random_block(p->seed, VOX_RANDOM_SYNTH, LANE_NOISE + (uint32_t)modality, p->patient, 0,
-                     voxel, out);
-    double sum = 0;
-    for (int i = 0; i < 4; i++)
-        sum += (double)vox_uniform(out[i]);
-    return (sum - 2) * 1.7320508075688772;
 }
 
 void vox_phantom_render(const vox_phantom *p, vox_phantom_modality modality, vox_image *image)
@@ -241,7 +166,9 @@ void vox_phantom_render(const vox_phantom *p, vox_phantom_modality modality, vox
                 double point[3], field = 1;
                 vox_volume_point(image, (double[3]){(double)d, (double)h, (double)w}, point);
                 double value =
-                    value_at(p, modality, point) + signals[modality].noise * noise(p, modality, at);
+                    value_at(p, modality, point) +
+                    signals[modality].noise *
+                        vox_voxel_noise(p->seed, LANE_NOISE + (uint32_t)modality, p->patient, at);
                 if (modality == VOX_PHANTOM_T2) {
                     for (int x = 0; x < 3; x++)
                         field += p->bias[x] * (point[x] - p->center_mm[x]);

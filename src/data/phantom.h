@@ -7,7 +7,7 @@
 #ifndef VOX_DATA_PHANTOM_H
 #define VOX_DATA_PHANTOM_H
 
-#include "base/error.h"
+#include "data/phantom_parts.h"
 
 typedef enum vox_phantom_modality {
     VOX_PHANTOM_T2,    /* arbitrary units, a gain and a bias field of the patient's own */
@@ -32,7 +32,7 @@ typedef struct vox_phantom {
     double gain, bias[3];              /* of T2; relative per mm */
     vox_phantom_lesion lesion[VOX_PHANTOM_LESIONS];
     size_t lesions;
-    float *texture; /* [3 modalities] lattices of smooth noise; owned */
+    vox_lattice texture[3]; /* of each modality; owned */
 } vox_phantom;
 
 /* A gland with `lesions` (1..3) lesions of these grades. */

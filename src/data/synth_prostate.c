@@ -11,7 +11,6 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/philox.h"
-#include "base/thread.h"
 #include "data/formats/dicom.h"
 #include "data/formats/image.h"
 #include "data/phantom.h"
@@ -31,8 +30,6 @@ typedef struct patient {
     int grade[VOX_PHANTOM_LESIONS];
     size_t lesions;
     vox_str findings, images, ktrans; /* rows */
-    vox_status status;
-    vox_error error;
 } patient;
 
 typedef struct job {
@@ -75,38 +72,6 @@ static void plan(patient *p, size_t count, uint64_t seed)
 
 /* ---- grids ---- */
 
-/* Axes turned about x (towards the back, as scans along the gland are) and a little about z. */
-static void turn(vox_image *image, double about_x, double about_z)
-{
-    double cx = cos(about_x), sx = sin(about_x), cz = cos(about_z), sz = sin(about_z);
-    const double w[3] = {cz, sz, 0}, h[3] = {-sz * cx, cz * cx, -sx},
-                 d[3] = {-sz * sx, cz * sx, cx};
-    memcpy(image->direction[2], w, sizeof w);
-    memcpy(image->direction[1], h, sizeof h);
-    memcpy(image->direction[0], d, sizeof d);
-}
-
-/* A grid of this size and spacing with its middle at a point. */
-static vox_status make_grid(vox_image **out, const int64_t size[3], const double spacing_mm[3],
-                            const double middle_mm[3], double about_x, double about_z,
-                            vox_error *err)
-{
-    vox_status s = vox_volume_alloc(out, 1, size, err);
-    if (s != VOX_OK)
-        return s;
-    double middle[3], offset[3];
-    for (int a = 0; a < 3; a++) {
-        (*out)->spacing_mm[a] = spacing_mm[a];
-        middle[a] = ((double)size[a] - 1) / 2;
-    }
-    turn(*out, about_x, about_z);
-    vox_volume_point(*out, middle, offset);
-    for (int x = 0; x < 3; x++)
-        (*out)->origin_mm[x] = middle_mm[x] - offset[x];
-    (*out)->has_geometry = true;
-    return VOX_OK;
-}
-
 static vox_status make_scans(scan scans[3], const vox_phantom *phantom, vox_error *err)
 {
     vox_random r;
@@ -125,11 +90,11 @@ static vox_status make_scans(scan scans[3], const vox_phantom *phantom, vox_erro
     const double t2_mm[3] = {3, 76.0 / (double)side, 76.0 / (double)side},
                  adc_mm[3] = {3, 1.75, 1.75};
     const double ktrans_mm[3] = {4, 1.75, 1.75};
-    vox_status s = make_grid(&scans[0].image, t2_size, t2_mm, middle, tilt, spin, err);
+    vox_status s = vox_phantom_grid(&scans[0].image, 1, t2_size, t2_mm, middle, tilt, spin, err);
     if (s == VOX_OK)
-        s = make_grid(&scans[1].image, adc_size, adc_mm, middle, tilt, spin, err);
+        s = vox_phantom_grid(&scans[1].image, 1, adc_size, adc_mm, middle, tilt, spin, err);
     if (s == VOX_OK)
-        s = make_grid(&scans[2].image, ktrans_size, ktrans_mm, apart, tilt * 0.8, 0, err);
+        s = vox_phantom_grid(&scans[2].image, 1, ktrans_size, ktrans_mm, apart, tilt * 0.8, 0, err);
     return s;
 }
 
@@ -294,7 +259,7 @@ static vox_status write_scans(patient *p, const vox_phantom *phantom, scan scans
     return s == VOX_OK ? add_rows(p, scans, phantom, err) : s;
 }
 
-static void write_patient(void *user, size_t i)
+static vox_status write_patient(void *user, size_t i, vox_error *err)
 {
     job *j = user;
     patient *p = &j->patient[i];
@@ -302,14 +267,13 @@ static void write_patient(void *user, size_t i)
                      {NULL, "ep2d_diff_tra_DYNDIST_ADC", "ep2ddifftraDYNDISTADC", 7},
                      {NULL, "Ktrans", "", 0}};
     vox_phantom phantom;
-    vox_file_lazy(true);
-    p->status = vox_phantom_make(&phantom, p->seed, p->number, p->grade, p->lesions, &p->error);
-    if (p->status == VOX_OK)
-        p->status = write_scans(p, &phantom, scans, j->dir, &p->error);
+    vox_status s = vox_phantom_make(&phantom, p->seed, p->number, p->grade, p->lesions, err);
+    if (s == VOX_OK)
+        s = write_scans(p, &phantom, scans, j->dir, err);
     for (int m = 0; m < 3; m++)
         vox_image_free(&scans[m].image);
     vox_phantom_release(&phantom);
-    vox_file_lazy(false);
+    return s;
 }
 
 /* ---- the whole set ---- */
@@ -323,14 +287,7 @@ static vox_status write_table(const char *dir, const char *name, const char *hea
         const vox_str *row = (const vox_str *)((const char *)&p[i] + rows);
         vox_str_add(&text, "%s", row->text);
     }
-    char *path = vox_path_join(dir, name, err);
-    vox_status s = VOX_ERR_MEMORY;
-    if (path)
-        s = text.failed ? vox_fail_memory(err, name, text.length)
-                        : vox_file_write(path, text.text, text.length, err);
-    free(path);
-    vox_str_release(&text);
-    return s;
+    return vox_synth_text(dir, name, &text, err);
 }
 
 static const char readme[] =
@@ -367,31 +324,24 @@ static vox_status write_tables(const char *dir, const patient *p, size_t count, 
     if (s == VOX_OK)
         s = write_table(dir, "ProstateX-Images-KTrans-Train.csv", "ProxID,fid,pos,WorldMatrix,ijk",
                         p, count, offsetof(patient, ktrans), err);
-    char *path = s == VOX_OK ? vox_path_join(dir, "README.txt", err) : NULL;
-    if (s == VOX_OK)
-        s = path ? vox_file_write(path, readme, sizeof readme - 1, err) : VOX_ERR_MEMORY;
-    free(path);
-    return s;
+    if (s != VOX_OK)
+        return s;
+    vox_str text = {0};
+    vox_str_add(&text, "%s", readme);
+    return vox_synth_text(dir, "README.txt", &text, err);
 }
 
-static vox_status write_set(const char *dir, uint64_t seed, size_t count, vox_error *err)
+static vox_status write_set(const vox_synth_order *order, vox_error *err)
 {
-    vox_pool *pool;
+    const size_t count = order->patients;
     patient *p = vox_calloc(count, sizeof *p, "patients", err);
     if (!p)
         return VOX_ERR_MEMORY;
-    vox_status s = vox_pool_open(&pool, 0, err);
-    if (s == VOX_OK) {
-        job j = {dir, p};
-        plan(p, count, seed);
-        vox_pool_for(pool, count, write_patient, &j);
-        vox_pool_free(&pool);
-    }
-    for (size_t i = 0; s == VOX_OK && i < count; i++)
-        if ((s = p[i].status) != VOX_OK && err)
-            *err = p[i].error;
+    job j = {order->dir, p};
+    plan(p, count, order->seed);
+    vox_status s = vox_synth_each(count, write_patient, &j, err);
     if (s == VOX_OK)
-        s = write_tables(dir, p, count, err);
+        s = write_tables(order->dir, p, count, err);
     for (size_t i = 0; i < count; i++) {
         vox_str_release(&p[i].findings);
         vox_str_release(&p[i].images);
@@ -401,4 +351,5 @@ static vox_status write_set(const char *dir, uint64_t seed, size_t count, vox_er
     return s;
 }
 
-const vox_synth_kind vox_synth_prostate = {"prostate", 160, 9999, write_set};
+const vox_synth_kind vox_synth_prostate = {
+    .name = "prostate", .patients = 160, .patients_max = 9999, .write = write_set};

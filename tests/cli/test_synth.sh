@@ -32,6 +32,15 @@ expect 2 'error: ' prostate
 expect 2 'error: ' prostate "$work/x" more
 expect 2 'patients' prostate "$work/x" --patients 0
 expect 2 'patients' prostate "$work/x" --patients 99999
+expect 0 "wrote $work/ct.*voxcl train models/lung-nodule-unet3d.yaml" nodule "$work/ct" --patients 1 --size 12
+expect 0 "wrote $work/mr.*voxcl train models/brain-tumour-unet3d.yaml" tumour "$work/mr" --patients 1 --size 12,16,20
+"$VOXCL_BINARY" convert --info "$work/mr/imagesTr/BRATS_001.nii.gz" | grep -q '4 channels of (12, 16, 20)' ||
+    { failures=$((failures + 1)); echo "FAILED: --size 12,16,20"; }
+expect 2 'sizes of its own' prostate "$work/x" --size 12
+expect 2 '4 x 4 x 4 voxels cannot be made.*8 to 1024' nodule "$work/x" --size 4
+for size in 12, 1,2 a 0 12,12,12,12 12x; do
+    expect 2 'not one length or three' nodule "$work/x" --size "$size"
+done
 expect 2 'seed' prostate "$work/x" --seed minus
 # A file over the limit is a failed write, not a killed process and half a folder.
 (ulimit -f 8 && "$VOXCL_BINARY" synth prostate "$work/limited" --patients 1) > "$work/out" 2>&1

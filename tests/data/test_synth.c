@@ -14,7 +14,7 @@ static vox_error err;
 
 static vox_status synth(const char *name, uint64_t seed, int64_t patients)
 {
-    const vox_synth_options opt = {seed, patients};
+    const vox_synth_options opt = {.seed = seed, .patients = patients};
     return vox_synth("prostate", scratch_path(name), &opt, &err);
 }
 
@@ -186,7 +186,7 @@ static void test_phantom(void **state)
 static void test_bad_calls(void **state)
 {
     (void)state;
-    const vox_synth_options opt = {0, 2};
+    const vox_synth_options opt = {.patients = 2};
     assert_error(vox_synth("prostrate", scratch_path("x"), &opt, &err), VOX_ERR_USAGE, "prostrate");
     assert_non_null(strstr(err.hint, "prostate"));
     assert_error(vox_synth("liver", scratch_path("x"), &opt, &err), VOX_ERR_USAGE, "liver");
