@@ -187,9 +187,21 @@ static const char *layout_name(const vox_algo *a)
     return names[a->in][a->out];
 }
 
+/* A layer may do without its weights (norms that are not affine). */
+static bool has_weights(const vox_node *node)
+{
+    vox_param param[VOX_MAX_PARAMS];
+    for (int i = node->op->params ? node->op->params(node, param) : 0; i-- > 0;)
+        if (param[i].trainable)
+            return true;
+    return false;
+}
+
 static bool has_work(const vox_op_request *r, const vox_problem *p, vox_pass pass)
 {
     const vox_algo *a;
+    if (pass == VOX_BACKWARD_WEIGHTS && !has_weights(p->node))
+        return false;
     for (int i = 0; r->pass[pass] && (a = vox_op_algo(p->node->op, pass, i)); i++)
         if (is_wanted(r, a, p))
             return true;

@@ -59,6 +59,8 @@ static const char *words_for(const char *op)
 {
     static const char *const table[][2] = {
         {"conv", "--in 1,2,3,4,5 --repeat 1 out=3 kernel=1"},
+        {"conv_transpose", "--in 1,2,3,4,5 --repeat 1 out=3 kernel=2 stride=2"},
+        {"group_norm", "--in 2,4,2,3,4 --repeat 1 groups=2"},
         {"max_pool", "--in 2,3,4,5,6 --repeat 1 kernel=2,3,3 stride=2"},
         {"avg_pool", "--in 2,3,4,5,6 --repeat 1 kernel=2"},
         {"dense", "--in 2,40 --repeat 1 out=7"},
