@@ -15,15 +15,17 @@
  * multiply is NH*NW*KD matrix products: for 3x3 taps and 6 points, 36 multiplications where the
  * definition has 144.  The host chooses the points.
  *
- * V and Y are a few times as large as x and dy, so the host goes over the layer in pieces that stay
- * in a cache: some samples x a strip of rows of tiles x some planes.  V is a ring of RING planes a
- * sample, so that planes which the depth taps of two pieces need are made once.  A plane is
- * [block][p][tile][16] with STRIDE tiles from p to p, an odd number, or all p would fall into the
- * same few sets of a cache.
+ * V and Y are a few times as large as x and dy, so the layer is cut into units (some samples x a strip
+ * of rows of tiles x some planes), for which Y of 16 channels and V of 16 more stay in the
+ * second-level cache of one core: a slab.  What several units or blocks of channels need is made
+ * again, which takes a tenth of the time of the products; keeping V and Y of all channels, shared by
+ * all cores in the third-level cache, was three times slower where others use that too.  A plane is
+ * [p][tile][16] with STRIDE tiles from p to p, an odd number, or all p would fall into the same few
+ * sets of a cache.
  *
- * Grid: work-groups of ONE item, each with a row of tiles of 16 channels (spread_x, spread_dy); a
- * point, a kd and 16 x 16 channels (multiply: 16 float16 accumulators, each number of V is
- * broadcast); 16 outputs and a channel (collect).  The order of all sums is fixed. */
+ * Grid: work-groups of ONE item, each with a part of the tasks: a task is a split of the units, 16
+ * channels of dy and a share of the blocks of x (multiply: 16 float16 accumulators, each number of V
+ * is broadcast); for collect 16 outputs and a channel.  The order of all sums is fixed. */
 #pragma OPENCL FP_CONTRACT ON
 #include "conv.h"
 #include "winograd.h"
@@ -31,8 +33,11 @@
 #if !defined(NH) || !defined(NW) /* points along h and w (1..8) */
 #error "give NH and NW"
 #endif
-#if !defined(RING) || !defined(STRIP) || !defined(SPLITS)
-#error "give RING (planes of V a sample), STRIP (rows of tiles at a time), SPLITS (of the planes)"
+#if !defined(SAMPLES) || !defined(PLANES) || !defined(STRIP)
+#error "give the size of a unit: SAMPLES, PLANES of dy, STRIP (rows of tiles)"
+#endif
+#ifndef SHARES /* of the blocks of x */
+#define SHARES 1
 #endif
 #if SH != 1 || SW != 1 || LH != 1 || LW != 1 || GROUPS != 1
 #error "stride and dilation 1 in h and w, one group"
@@ -41,8 +46,13 @@
 #define MH     (NH - KH + 1) /* a tile of dy */
 #define MW     (NW - KW + 1)
 #define COLS   ((OW + MW - 1) / MW) /* tiles in a row */
+#define ROWS   ((OH + MH - 1) / MH) /* rows of them */
 #define STRIDE (STRIP * COLS | 1)
 #define POINTS (NH * NW)
+#define PLANE  (POINTS * STRIDE)
+#define REACH  ((PLANES - 1) * SD + (KD - 1) * LD + 1) /* planes of x that a unit's of dy reach */
+#define XMOST  (REACH < ID ? REACH : ID)
+#define SLAB   (SAMPLES * (PLANES + XMOST) * PLANE)
 #ifndef SPAN /* tiles whose columns are transformed together */
 #define SPAN 4
 #endif
@@ -93,82 +103,127 @@ WINO_INLINE void spread_row(__global const float16 *from, int height, int width,
     }
 }
 
-/* Grid: (rows of tiles, planes, samples * IB).  x's samples from `sample` on, planes from `plane`
- * on. */
-__kernel __attribute__((reqd_work_group_size(1, 1, 1))) void
-spread_x(__global const float16 *x, __global float16 *v, int sample, int plane, int row)
+typedef struct unit {
+    int n, samples, od, planes, row, rows;
+    int id, reach; /* planes of x: the first, and how many */
+} unit;
+
+inline unit unit_of(size_t i, int batch)
 {
-    const int r = (int)get_global_id(0), id = plane + (int)get_global_id(1);
-    const int n = (int)get_global_id(2) / IB, b = (int)get_global_id(2) % IB;
-    spread_row(x + (((size_t)(sample + n) * IB + b) * ID + id) * (IH * IW), IH, IW,
-               (row + r) * MH - PH, PW, true,
-               v + (((size_t)n * RING + id % RING) * IB + b) * (POINTS * STRIDE) + r * COLS);
+    const int strips = (ROWS + STRIP - 1) / STRIP, pieces = (OD + PLANES - 1) / PLANES;
+    unit u;
+    u.row = (int)(i % strips) * STRIP;
+    u.rows = min(STRIP, ROWS - u.row);
+    u.od = (int)(i / strips % pieces) * PLANES;
+    u.planes = min(PLANES, OD - u.od);
+    u.n = (int)(i / strips / pieces) * SAMPLES;
+    u.samples = min(SAMPLES, batch - u.n);
+    const int low = u.od * SD - PD, high = low + (u.planes - 1) * SD + (KD - 1) * LD + 1;
+    u.id = max(low, 0);
+    u.reach = max(min(high, ID) - u.id, 0);
+    return u;
 }
 
-/* Grid: (rows of tiles, planes, samples * OB).  Y: [samples][planes][OB] of a piece. */
-__kernel __attribute__((reqd_work_group_size(1, 1, 1))) void
-spread_dy(__global const float16 *dy, __global float16 *y, int sample, int plane, int row)
+/* Y of block ob: [samples][planes][POINTS][STRIDE]. */
+inline void spread_dy(__global const float16 *dy, unit u, int ob, __global float16 *y)
 {
-    const int r = (int)get_global_id(0), od = (int)get_global_id(1);
-    const int n = (int)get_global_id(2) / OB, b = (int)get_global_id(2) % OB;
-    spread_row(dy + (((size_t)(sample + n) * OB + b) * OD + plane + od) * (OH * OW), OH, OW,
-               (row + r) * MH, 0, false,
-               y + (((size_t)n * get_global_size(1) + od) * OB + b) * (POINTS * STRIDE) +
-                      r * COLS);
+    for (int i = 0; i < u.samples * u.planes; i++)
+        for (int r = 0; r < u.rows; r++)
+            spread_row(dy + (((size_t)(u.n + i / u.planes) * OB + ob) * OD + u.od + i % u.planes) *
+                                (OH * OW),
+                       OH, OW, (u.row + r) * MH, 0, false, y + i * PLANE + r * COLS);
 }
 
-/* Grid: (KD*IB*OB, POINTS, SPLITS).  u: [SPLITS][OB][IB][KD][POINTS][16 c][16 o]. */
-__kernel __attribute__((reqd_work_group_size(1, 1, 1))) void
-multiply(__global const float *v, __global const float16 *y, __global float16 *u,
-         __global float16 *bias, int samples, int plane, int planes, int tiles, int add)
+/* V of block ib: [samples][reach][POINTS][STRIDE]. */
+inline void spread_x(__global const float16 *x, unit u, int ib, __global float16 *v)
 {
-    const int kd = (int)get_global_id(0) % KD, ib = (int)get_global_id(0) / KD % IB;
-    const int ob = (int)get_global_id(0) / (KD * IB), p = (int)get_global_id(1);
-    const int s = (int)get_global_id(2);
-    const int begin = samples * planes * s / SPLITS, end = samples * planes * (s + 1) / SPLITS;
+    for (int i = 0; i < u.samples * u.reach; i++)
+        for (int r = 0; r < u.rows; r++)
+            spread_row(x + (((size_t)(u.n + i / u.reach) * IB + ib) * ID + u.id + i % u.reach) *
+                               (IH * IW),
+                       IH, IW, (u.row + r) * MH - PH, PW, true, v + i * PLANE + r * COLS);
+}
 
+/* u16: [16 c][16 o] of one point and kd. */
+inline void __attribute__((always_inline))
+multiply(__global const float16 *v, __global const float16 *y, __global float16 *u16, unit u, int kd,
+         bool add)
+{
     float16 a[16];
 #pragma unroll
     for (int i = 0; i < 16; i++)
         a[i] = (float16)(0.0f);
-    for (int i = begin; i < end; i++) {
-        const int n = i / planes, id = (plane + i % planes) * SD - PD + kd * LD;
+    for (int i = 0; i < u.samples * u.planes; i++) {
+        const int id = (u.od + i % u.planes) * SD - PD + kd * LD;
         if (id < 0 || id >= ID)
             continue;
         __global const float *vp =
-            v + ((((size_t)n * RING + id % RING) * IB + ib) * POINTS + p) * (STRIDE * 16);
-        __global const float16 *yp = y + (((size_t)i * OB + ob) * POINTS + p) * STRIDE;
-        for (int t = 0; t < tiles; t++) {
+            (__global const float *)(v + (i / u.planes * u.reach + id - u.id) * PLANE);
+        __global const float16 *yp = y + i * PLANE;
+        for (int t = 0; t < u.rows * COLS; t++) {
             const float16 g = yp[t];
 #pragma unroll
             for (int c = 0; c < 16; c++)
                 a[c] = madd((float16)(vp[t * 16 + c]), g, a[c]);
         }
     }
-    __global float16 *up = u + (((size_t)s * OB * IB * KD + get_global_id(0)) * POINTS + p) * 16;
 #pragma unroll
     for (int c = 0; c < 16; c++)
-        up[c] = add ? up[c] + a[c] : a[c];
+        u16[c] = add ? u16[c] + a[c] : a[c];
+}
 
-    /* At the point 1 of both axes a tile's value is the sum of the tile. */
-    if (p == (NH > 1 ? NW : 0) + (NW > 1 ? 1 : 0) && get_global_id(0) % (KD * IB) == 0) {
-        float16 sum = (float16)(0.0f);
-        for (int i = begin; i < end; i++)
-            for (int t = 0; t < tiles; t++)
-                sum += y[(((size_t)i * OB + ob) * POINTS + p) * STRIDE + t];
-        bias[s * OB + ob] = add ? bias[s * OB + ob] + sum : sum;
+/* At the point 1 of both axes a tile's value is the sum of the tile. */
+inline float16 sum_of(__global const float16 *y, unit u)
+{
+    float16 sum = (float16)(0.0f);
+    y += ((NH > 1 ? NW : 0) + (NW > 1 ? 1 : 0)) * STRIDE;
+    for (int i = 0; i < u.samples * u.planes; i++)
+        for (int t = 0; t < u.rows * COLS; t++)
+            sum += y[i * PLANE + t];
+    return sum;
+}
+
+/* u: [splits][OB][IB][KD][POINTS][16 c][16 o], bias: [splits][OB], of which there are no more than
+ * units.  slab: SLAB for each group. */
+__kernel __attribute__((reqd_work_group_size(1, 1, 1))) void
+winograd16_weights(__global const float16 *x, __global const float16 *dy, __global float16 *u,
+                   __global float16 *bias, __global float16 *slab, int batch, int splits)
+{
+    const size_t group = get_global_id(0), groups = get_global_size(0);
+    const size_t units = (size_t)((batch + SAMPLES - 1) / SAMPLES) * ((OD + PLANES - 1) / PLANES) *
+                         ((ROWS + STRIP - 1) / STRIP);
+    const size_t tasks = (size_t)splits * OB * SHARES;
+    __global float16 *y = slab + group * SLAB, *v = y + SAMPLES * PLANES * PLANE;
+
+    for (size_t task = tasks * group / groups; task < tasks * (group + 1) / groups; task++) {
+        const int share = (int)(task % SHARES), ob = (int)(task / SHARES % OB);
+        const size_t s = task / SHARES / OB, first = units * s / splits;
+        for (size_t i = first; i < units * (s + 1) / splits; i++) {
+            const unit at = unit_of(i, batch);
+            spread_dy(dy, at, ob, y);
+            if (share == 0)
+                bias[s * OB + ob] = sum_of(y, at) + (i > first ? bias[s * OB + ob] : (float16)(0.0f));
+            for (int ib = IB * share / SHARES; ib < IB * (share + 1) / SHARES; ib++) {
+                spread_x(x, at, ib, v);
+                __global float16 *to = u + ((s * OB + ob) * IB + ib) * (KD * POINTS * 16);
+                for (int p = 0; p < POINTS; p++)
+                    for (int kd = 0; kd < KD; kd++)
+                        multiply(v + p * STRIDE, y + p * STRIDE, to + (kd * POINTS + p) * 16, at, kd,
+                                 i > first);
+            }
+        }
     }
 }
 
 /* Grid: (16 c * IB, OB). */
 __kernel __attribute__((reqd_work_group_size(1, 1, 1))) void
 collect(__global const float16 *u, __global const float16 *bias, __global float *dw,
-        __global float *db, int accumulate)
+        __global float *db, int splits, int accumulate)
 {
     const int c = (int)get_global_id(0), ob = (int)get_global_id(1);
     if (c == 0 && db) {
         float16 sum = (float16)(0.0f);
-        for (int s = 0; s < SPLITS; s++)
+        for (int s = 0; s < splits; s++)
             sum += bias[s * OB + ob];
         for (int i = 0; i < 16 && ob * 16 + i < CO; i++)
             db[ob * 16 + i] = (accumulate ? db[ob * 16 + i] : 0.0f) + ((const float *)&sum)[i];
@@ -181,7 +236,7 @@ collect(__global const float16 *u, __global const float16 *bias, __global float 
             float16 d[NW], e[KW];
             for (int j = 0; j < NW; j++) {
                 d[j] = (float16)(0.0f);
-                for (int s = 0; s < SPLITS; s++)
+                for (int s = 0; s < splits; s++)
                     d[j] += u[((((size_t)s * OB + ob) * IB + c / 16) * KD + kd) * (POINTS * 16) +
                               (i * NW + j) * 16 + c % 16];
             }

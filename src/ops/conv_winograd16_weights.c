@@ -1,26 +1,28 @@
 /* conv_winograd16_weights.c - the weights' gradient by Winograd's method on CPUs.
  *
- * Chooses the points for each axis and goes over the layer in pieces of which the transformed
- * tensors take PIECE floats (a single row of tiles may take more); beside them only the transformed
- * gradient itself is kept.  The kernels are cl/conv3d_winograd16_weights.cl. */
+ * Chooses the points for each axis and the units that the layer is cut into, of which the
+ * transformed tensors fit a core's second-level cache; beside them only the transformed gradients
+ * themselves are kept, one for each split of the units.  The kernels are
+ * cl/conv3d_winograd16_weights.cl. */
 #include "ops/conv.h"
 
 #include <inttypes.h>
 #include <math.h>
 
 #define MOST_POINTS 8
-#define PIECE       (8 << 18) /* floats of a piece at its points: 8 MiB, in a large cache */
-#define SPREAD      24        /* vector multiply-adds that bringing 16 channels to a point costs */
-#define GROUPS      64        /* work-groups wanted at least: several times the cores of a CPU */
+#define SLAB_BYTES  950e3    /* of a unit at its points: of a 1 MiB L2 */
+#define SPREAD      8        /* cycles that bringing 16 channels to a point costs ... */
+#define UPDATE      200      /* ... and 16 x 16 sums to and from memory */
+#define U_BYTES     67108864 /* most memory for transformed gradients */
+#define GROUPS      4        /* work-groups wanted for each core */
 
-typedef struct pieces {
+typedef struct form {
     vox_conv_shape s;
     int64_t points[2], tile[2], count[2]; /* of h, w: points, outputs in a tile, tiles */
-    int64_t samples, strip, planes;       /* of a piece: at most so many samples, rows of tiles,
-                                             planes of dy */
-    int64_t ring;                         /* planes of x kept a sample */
-    int64_t splits;
-} pieces;
+    int64_t samples, planes, strip;       /* of a unit; strip: rows of tiles */
+    int64_t splits, shares, groups;       /* of the units, of the blocks of x; work-groups */
+    double cycles; /* of a core for n_max samples, 16 multiply-adds being one */
+} form;
 
 static int64_t least(int64_t a, int64_t b)
 {
@@ -32,88 +34,121 @@ static int64_t ceil_div(int64_t a, int64_t b)
     return (a + b - 1) / b;
 }
 
-/* Planes of x that `planes` planes of dy reach. */
-static int64_t reach(const vox_conv_shape *s, int64_t planes)
+/* Planes of x that a unit's planes of dy reach. */
+static int64_t reach(const form *f)
 {
-    return least(s->in[0], (planes - 1) * s->stride[0] + (s->kernel[0] - 1) * s->dilation[0] + 1);
+    const vox_conv_shape *s = &f->s;
+    return least(s->in[0],
+                 (f->planes - 1) * s->stride[0] + (s->kernel[0] - 1) * s->dilation[0] + 1);
 }
 
-static int64_t plane_floats(const pieces *k, int64_t strip, int64_t blocks)
+static int64_t points_of(const form *f)
 {
-    return blocks * 16 * k->points[0] * k->points[1] * (strip * k->count[1] | 1);
+    return f->points[0] * f->points[1];
 }
 
-static int64_t piece_floats(const pieces *k, int64_t samples, int64_t strip, int64_t planes)
+static int64_t slab_floats(const form *f)
 {
-    return samples * (reach(&k->s, planes) * plane_floats(k, strip, k->s.ib) +
-                      planes * plane_floats(k, strip, k->s.ob));
+    const int64_t plane = points_of(f) * (f->strip * f->count[1] | 1) * 16;
+    return f->samples * (f->planes + reach(f)) * plane;
 }
 
-static void choose_piece(pieces *k, int64_t n_max)
+static int64_t units_of(const form *f, int64_t n)
 {
-    k->samples = 1;
-    k->strip = k->count[0];
-    k->planes = k->s.out[0];
-    while (k->samples < n_max && piece_floats(k, k->samples + 1, k->strip, k->planes) <= PIECE)
-        k->samples++;
-    while (k->planes > 4 && piece_floats(k, 1, k->strip, k->planes) > PIECE)
-        k->planes--;
-    while (k->strip > 1 && piece_floats(k, 1, k->strip, k->planes) > PIECE)
-        k->strip--;
-    while (k->planes > 1 && piece_floats(k, 1, k->strip, k->planes) > PIECE)
-        k->planes--;
-    k->ring = reach(&k->s, k->planes);
+    return ceil_div(n, f->samples) * ceil_div(f->s.out[0], f->planes) *
+           ceil_div(f->count[0], f->strip);
 }
 
-/* Operations of a run of n samples. */
-static double multiply_flops(const pieces *k, int64_t n)
+/* Of a unit that is full, for all blocks of channels. */
+static double unit_cycles(const form *f)
 {
-    const vox_conv_shape *s = &k->s;
-    const double points = (double)(k->points[0] * k->points[1] * k->count[0] * k->count[1]);
-    return points * 32 * 16 * (double)(n * s->out[0] * s->kernel[0] * s->ib * s->ob);
+    const vox_conv_shape *s = &f->s;
+    const double tiles = (double)(f->samples * f->strip * f->count[1]), ib = (double)s->ib;
+    const double multiply = (double)s->kernel[0] * ib * (16 * tiles * (double)f->planes + UPDATE);
+    const double spread = SPREAD * tiles * ((double)f->planes + (double)reach(f) * ib);
+    return (double)(points_of(f) * s->ob) * (multiply + spread);
 }
 
-static double spread_flops(const pieces *k, int64_t n)
+/* The cheapest strip of so many samples and planes that fits the cache, if any does. */
+static bool choose_strip(form *f, form *best, int64_t n_max)
 {
-    const vox_conv_shape *s = &k->s;
-    const double points = (double)(k->points[0] * k->points[1] * k->count[0] * k->count[1]);
-    return points * 32 * SPREAD * (double)(n * (s->in[0] * s->ib + s->out[0] * s->ob));
+    bool any = false;
+    for (f->strip = f->samples > 1 ? f->count[0] : 1; f->strip <= f->count[0]; f->strip++) {
+        if ((double)slab_floats(f) * sizeof(float) > SLAB_BYTES && best->samples)
+            break; /* more rows take more */
+        any = true;
+        f->cycles = unit_cycles(f) * (double)units_of(f, n_max);
+        if (!best->samples || f->cycles < best->cycles)
+            *best = *f;
+    }
+    return any;
 }
 
-static void set_points(pieces *k, int axis, int64_t points)
+/* The cheapest unit: more planes or rows share transforms and updates.  Several samples only whole.
+ */
+static void choose_unit(form *f, int64_t n_max)
 {
-    k->points[axis] = points;
-    k->tile[axis] = points - k->s.kernel[1 + axis] + 1;
-    k->count[axis] = ceil_div(k->s.out[1 + axis], k->tile[axis]);
+    form best = {0};
+    f->samples = 1;
+    for (f->planes = 1; f->planes <= f->s.out[0]; f->planes++)
+        if (!choose_strip(f, &best, n_max))
+            break;
+    f->planes = f->s.out[0];
+    for (f->samples = 2; f->samples <= n_max; f->samples++)
+        if (!choose_strip(f, &best, n_max))
+            break;
+    *f = best;
+}
+
+static void set_points(form *f, int axis, int64_t points)
+{
+    f->points[axis] = points;
+    f->tile[axis] = points - f->s.kernel[1 + axis] + 1;
+    f->count[axis] = ceil_div(f->s.out[1 + axis], f->tile[axis]);
 }
 
 /* As many points as make the fewest multiplications; where the kernel has one tap, one. */
-static void choose_points(pieces *k, int axis)
+static void choose_points(form *f, int axis)
 {
     int64_t best = 1;
     double least_points = INFINITY;
-    for (int64_t p = k->s.kernel[1 + axis] + 1; p <= MOST_POINTS && k->s.kernel[1 + axis] > 1;
+    for (int64_t p = f->s.kernel[1 + axis] + 1; p <= MOST_POINTS && f->s.kernel[1 + axis] > 1;
          p++) {
-        set_points(k, axis, p);
-        const double points = (double)(p * k->count[axis]);
+        set_points(f, axis, p);
+        const double points = (double)(p * f->count[axis]);
         if (points < least_points) {
             best = p;
             least_points = points;
         }
     }
-    set_points(k, axis, best);
+    set_points(f, axis, best);
 }
 
-static pieces pieces_of(const vox_problem *p)
+static int64_t u_floats(const form *f)
 {
-    pieces k = {.s = vox_conv_shape_get(p->node)};
-    const vox_conv_shape *s = &k.s;
+    return f->s.ob * f->s.ib * f->s.kernel[0] * points_of(f) * 256;
+}
+
+/* Enough tasks to keep all cores busy to the end. */
+static void choose_tasks(form *f, int64_t n_max, const vox_device *dev)
+{
+    const int64_t units = vox_device_get(dev)->compute_units;
+    const int64_t wanted = GROUPS * (units ? units : 1);
+    const int64_t room = U_BYTES / (u_floats(f) * (int64_t)sizeof(float));
+    f->splits = least(ceil_div(2 * wanted, f->s.ob), units_of(f, n_max));
+    f->splits = least(f->splits, room < 1 ? 1 : room);
+    f->shares = least(f->s.ib, ceil_div(wanted, f->splits * f->s.ob));
+    f->groups = least(wanted, f->splits * f->s.ob * f->shares);
+}
+
+static form form_of(const vox_problem *p)
+{
+    form f = {.s = vox_conv_shape_get(p->node)};
     for (int i = 0; i < 2; i++)
-        choose_points(&k, i);
-    choose_piece(&k, p->n_max);
-    const int64_t items = s->kernel[0] * s->ib * s->ob * k.points[0] * k.points[1];
-    k.splits = ceil_div(GROUPS, items);
-    return k;
+        choose_points(&f, i);
+    choose_unit(&f, p->n_max);
+    choose_tasks(&f, p->n_max, p->dev);
+    return f;
 }
 
 bool vox_conv_winograd16_weights_fits(const vox_problem *p)
@@ -128,123 +163,53 @@ bool vox_conv_winograd16_weights_fits(const vox_problem *p)
 
 double vox_conv_winograd16_weights_seconds(const vox_problem *p)
 {
-    const pieces k = pieces_of(p);
-    const vox_conv_shape *s = &k.s;
+    const form f = form_of(p);
     const bool cpu = vox_device_is_cpu(p->dev);
-    const double pairs = (double)(s->kernel[0] * s->ib * s->ob * k.points[0] * k.points[1]);
-    const double flops = multiply_flops(&k, p->n_max) + spread_flops(&k, p->n_max) +
-                         pairs * 256 * 8; /* the last step, once */
-    const double voxels_in = (double)(s->in[0] * s->in[1] * s->in[2]) * (double)s->ib;
-    const double voxels_out = (double)(s->out[0] * s->out[1] * s->out[2]) * (double)s->ob;
-    return vox_rule_seconds(p->dev, flops, cpu ? 0.6 : 0.002,
-                            (voxels_in + voxels_out) * 64 * (double)p->n_max, 1);
+    const double collect = (double)(u_floats(&f) / 16) * (8 + (double)f.splits);
+    const double busy = cpu ? 0.7 : 0.002;
+    return vox_rule_seconds(p->dev, 32 * (f.cycles + collect), busy, 0, 1);
 }
 
 vox_status vox_conv_winograd16_weights_build(vox_work *w, vox_error *err)
 {
-    static const char *const entry[] = {"spread_x", "spread_dy", "multiply", "collect"};
-    const pieces k = pieces_of(&w->problem);
-    const vox_conv_shape *s = &k.s;
+    static const char *const entry[] = {"winograd16_weights", "collect"};
+    const form f = form_of(&w->problem);
+    const vox_conv_shape *s = &f.s;
     vox_str more = {0};
     vox_str_add(&more,
-                "-DNH=%" PRId64 " -DNW=%" PRId64 " -DRING=%" PRId64 " -DSTRIP=%" PRId64
-                " -DSPLITS=%" PRId64,
-                k.points[0], k.points[1], k.ring, k.strip, k.splits);
+                "-DNH=%" PRId64 " -DNW=%" PRId64 " -DSAMPLES=%" PRId64 " -DPLANES=%" PRId64
+                " -DSTRIP=%" PRId64 " -DSHARES=%" PRId64,
+                f.points[0], f.points[1], f.samples, f.planes, f.strip, f.shares);
     vox_status status =
         more.failed ? vox_fail_memory(err, "kernel options", more.capacity) : VOX_OK;
-    for (int i = 0; i < 4 && status == VOX_OK; i++)
+    for (int i = 0; i < 2 && status == VOX_OK; i++)
         status = vox_conv_kernel(w, i, "conv3d_winograd16_weights.cl", entry[i], s, more.text, err);
     vox_str_release(&more);
-    const int64_t points = k.points[0] * k.points[1];
     if (status == VOX_OK)
-        status = vox_conv_scratch(w, 0, k.samples * k.ring * plane_floats(&k, k.strip, s->ib),
-                                  "transformed inputs", err);
+        status = vox_conv_scratch(w, 0, f.groups * slab_floats(&f), "transformed tiles", err);
     if (status == VOX_OK)
-        status = vox_conv_scratch(w, 1, k.samples * k.planes * plane_floats(&k, k.strip, s->ob),
-                                  "transformed gradients", err);
-    if (status == VOX_OK)
-        status = vox_conv_scratch(w, 2, k.splits * s->ob * s->ib * s->kernel[0] * points * 256,
-                                  "transformed weight gradients", err);
-    if (status == VOX_OK)
-        status = vox_conv_scratch(w, 3, k.splits * s->ob * 16, "partial bias gradients", err);
-    return status;
-}
-
-typedef struct piece {
-    int64_t n, samples, row, rows, od, planes;
-    int64_t id, id_planes; /* planes of x that are not yet in the ring */
-    bool add;
-} piece;
-
-static vox_status run_piece(vox_work *w, const pieces *k, const vox_io *io, const piece *c,
-                            vox_error *err)
-{
-    const vox_conv_shape *s = &k->s;
-    const vox_grid grid_x = {{(size_t)c->rows, (size_t)c->id_planes, (size_t)(c->samples * s->ib)},
-                             {1, 1, 1}};
-    const vox_arg args_x[] = {vox_arg_buffer(io->x[0]->buf), vox_arg_buffer(w->scratch[0]),
-                              vox_arg_i32((int32_t)c->n), vox_arg_i32((int32_t)c->id),
-                              vox_arg_i32((int32_t)c->row)};
-    const vox_grid grid_dy = {{(size_t)c->rows, (size_t)c->planes, (size_t)(c->samples * s->ob)},
-                              {1, 1, 1}};
-    const vox_arg args_dy[] = {vox_arg_buffer(io->dy->buf), vox_arg_buffer(w->scratch[1]),
-                               vox_arg_i32((int32_t)c->n), vox_arg_i32((int32_t)c->od),
-                               vox_arg_i32((int32_t)c->row)};
-    const vox_grid grid = {{(size_t)(s->kernel[0] * s->ib * s->ob),
-                            (size_t)(k->points[0] * k->points[1]), (size_t)k->splits},
-                           {1, 1, 1}};
-    const vox_arg args[] = {vox_arg_buffer(w->scratch[0]),
-                            vox_arg_buffer(w->scratch[1]),
-                            vox_arg_buffer(w->scratch[2]),
-                            vox_arg_buffer(w->scratch[3]),
-                            vox_arg_i32((int32_t)c->samples),
-                            vox_arg_i32((int32_t)c->od),
-                            vox_arg_i32((int32_t)c->planes),
-                            vox_arg_i32((int32_t)(c->rows * k->count[1])),
-                            vox_arg_i32(c->add)};
-    vox_status status = vox_kernel_launch(w->kernel[0], &grid_x, args_x, 5, err);
-    if (status == VOX_OK)
-        status = vox_kernel_launch(w->kernel[1], &grid_dy, args_dy, 5, err);
-    return status == VOX_OK ? vox_kernel_launch(w->kernel[2], &grid, args, 9, err) : status;
-}
-
-/* All planes of some samples and a strip. */
-static vox_status run_strip(vox_work *w, const pieces *k, const vox_io *io, piece c, vox_error *err)
-{
-    const vox_conv_shape *s = &k->s;
-    vox_status status = VOX_OK;
-    int64_t next = 0; /* the first plane of x that was not in the ring yet */
-    for (c.od = 0; c.od < s->out[0] && status == VOX_OK; c.od += k->planes) {
-        c.planes = least(k->planes, s->out[0] - c.od);
-        const int64_t low = c.od * s->stride[0] - s->pad[0];
-        const int64_t high = low + (c.planes - 1) * s->stride[0] +
-                             (s->kernel[0] - 1) * s->dilation[0] + 1; /* past the last */
-        const int64_t end = least(high, s->in[0]);
-        c.id = low > next ? low : next;
-        c.id_planes = end > c.id ? end - c.id : 0;
-        next = c.id + c.id_planes;
-        status = run_piece(w, k, io, &c, err);
-        c.add = true;
-    }
-    return status;
+        status =
+            vox_conv_scratch(w, 1, f.splits * u_floats(&f), "transformed weight gradients", err);
+    return status == VOX_OK
+               ? vox_conv_scratch(w, 2, f.splits * s->ob * 16, "partial bias gradients", err)
+               : status;
 }
 
 vox_status vox_conv_winograd16_weights_run(vox_work *w, const vox_io *io, vox_error *err)
 {
-    const pieces k = pieces_of(&w->problem);
-    const vox_conv_shape *s = &k.s;
-    vox_status status = VOX_OK;
-    piece c = {0};
-    for (c.n = 0; c.n < io->n && status == VOX_OK; c.n += k.samples)
-        for (c.row = 0; c.row < k.count[0] && status == VOX_OK; c.row += k.strip) {
-            c.samples = least(k.samples, io->n - c.n);
-            c.rows = least(k.strip, k.count[0] - c.row);
-            status = run_strip(w, &k, io, c, err);
-            c.add = true;
-        }
-    const vox_grid grid = {{(size_t)(s->ib * 16), (size_t)s->ob, 1}, {1, 1, 1}};
-    const vox_arg args[] = {
-        vox_arg_buffer(w->scratch[2]), vox_arg_buffer(w->scratch[3]), vox_arg_buffer(io->dparam[0]),
-        vox_arg_buffer(vox_conv_bias(s, io->dparam)), vox_arg_i32(io->accumulate)};
-    return status == VOX_OK ? vox_kernel_launch(w->kernel[3], &grid, args, 5, err) : status;
+    const form f = form_of(&w->problem);
+    const vox_conv_shape *s = &f.s;
+    const int64_t splits = least(f.splits, units_of(&f, io->n));
+    const vox_grid grid = {{(size_t)f.groups, 1, 1}, {1, 1, 1}};
+    const vox_arg args[] = {vox_arg_buffer(io->x[0]->buf), vox_arg_buffer(io->dy->buf),
+                            vox_arg_buffer(w->scratch[1]), vox_arg_buffer(w->scratch[2]),
+                            vox_arg_buffer(w->scratch[0]), vox_arg_i32((int32_t)io->n),
+                            vox_arg_i32((int32_t)splits)};
+    vox_status status = vox_kernel_launch(w->kernel[0], &grid, args, 7, err);
+    const vox_grid sums = {{(size_t)(s->ib * 16), (size_t)s->ob, 1}, {1, 1, 1}};
+    const vox_arg sums_args[] = {
+        vox_arg_buffer(w->scratch[1]), vox_arg_buffer(w->scratch[2]),
+        vox_arg_buffer(io->dparam[0]), vox_arg_buffer(vox_conv_bias(s, io->dparam)),
+        vox_arg_i32((int32_t)splits),  vox_arg_i32(io->accumulate)};
+    return status == VOX_OK ? vox_kernel_launch(w->kernel[1], &sums, sums_args, 6, err) : status;
 }
