@@ -279,7 +279,13 @@ typedef struct vox_event {
     double time_s; /* since training began */
     double samples_per_s;
     double accuracy, auc, kappa; /* VALID; NaN where undefined */
-    const char *text;            /* borrowed for the call; may be NULL */
+    /* VALID of a segmentation: mean Dice of the classes but the first, and each class's [classes],
+     * over the voxels of all cases together; else dice NaN, classes 0.  Borrowed for the call. */
+    double dice;
+    const double *class_dice;
+    const char *const *class_name;
+    int64_t classes;
+    const char *text; /* borrowed for the call; may be NULL */
 } vox_event;
 
 typedef struct vox_train_options {
@@ -303,6 +309,10 @@ typedef struct vox_train_result {
     bool validated;
     double valid_loss, accuracy, auc, kappa; /* of the best checkpoint */
     double last_accuracy;
+    bool maps;              /* a segmentation: accuracy and confusion count voxels, and */
+    double dice, last_dice; /* as in vox_event; of the best checkpoint and the last one */
+    double class_dice[64];
+    char class_name[64][32];
     int64_t classes;
     int64_t confusion[64 * 64]; /* [truth][predicted], classes*classes used */
     size_t bad_cases;           /* skipped under data.skip_bad */
@@ -323,6 +333,9 @@ VOX_API void vox_model_free(vox_model **model);
 typedef struct vox_eval_result {
     int64_t samples;
     double loss, accuracy, auc, kappa;
+    bool maps; /* as in vox_train_result */
+    double dice, class_dice[64];
+    char class_name[64][32];
     int64_t classes;
     int64_t confusion[64 * 64];
 } vox_eval_result;

@@ -185,6 +185,8 @@ void cli_table_print(cli_table *t, const char *indent);
 
 /* [truth][predicted] counts as a table. */
 void cli_confusion_print(const int64_t *counts, int64_t classes);
+/* Each class's Dice, the first one left out. */
+void cli_class_dice_print(const double *dice, const char (*name)[32], int64_t classes);
 
 /* ---- the progress bar ---------------------------------------------------- */
 

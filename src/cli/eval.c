@@ -9,6 +9,13 @@ static void print_text(const vox_eval_result *r)
     char a[CLI_TEXT];
     printf("samples            %" PRId64 "\n", r->samples);
     printf("loss               %s\n", cli_number_or_dash(a, r->loss));
+    if (r->maps) {
+        printf("Dice               %s (the classes' mean, of all voxels together)\n",
+               cli_number_or_dash(a, r->dice));
+        printf("voxels' accuracy   %s\n", cli_number_or_dash(a, r->accuracy));
+        cli_class_dice_print(r->class_dice, r->class_name, r->classes);
+        return;
+    }
     printf("accuracy           %s\n", cli_number_or_dash(a, r->accuracy));
     printf("AUC, one vs rest   %s\n", cli_number_or_dash(a, r->auc));
     printf("kappa, quadratic   %s\n", cli_number_or_dash(a, r->kappa));
@@ -27,6 +34,13 @@ static int print_json(const vox_eval_result *r)
     cli_json_set(o, "accuracy", cli_json_real(r->accuracy));
     cli_json_set(o, "auc", cli_json_real(r->auc));
     cli_json_set(o, "kappa", cli_json_real(r->kappa));
+    if (r->maps) {
+        json_t *dice = json_array();
+        for (int64_t i = 0; i < r->classes; i++)
+            json_array_append_new(dice, cli_json_real(r->class_dice[i]));
+        cli_json_set(o, "dice", cli_json_real(r->dice));
+        cli_json_set(o, "class_dice", dice);
+    }
     cli_json_set(o, "classes", json_integer(r->classes));
     cli_json_set(o, "confusion", cli_json_square(r->confusion, r->classes));
     return cli_json_print(o);
@@ -75,7 +89,8 @@ int cmd_eval(int argc, char **argv)
     const cli_spec spec = {
         .usage = "eval CKPT [options]",
         .about = "Prints a trained network's loss, accuracy, AUC, kappa and confusion matrix on\n"
-                 "labelled data. CKPT is a run's best.safetensors or last.safetensors.",
+                 "labelled data, or the classes' Dice if it segments. CKPT is a run's\n"
+                 "best.safetensors or last.safetensors.",
         .operands = (const char *const[]){"CKPT", NULL},
         .options = options,
     };

@@ -220,3 +220,10 @@ void cli_confusion_print(const int64_t *counts, int64_t classes)
     }
     cli_table_print(&t, "  ");
 }
+
+void cli_class_dice_print(const double *dice, const char (*name)[32], int64_t classes)
+{
+    char text[CLI_TEXT];
+    for (int64_t c = 1; classes > 2 && c < classes && c < 64; c++)
+        printf("  %-16s %s\n", name[c], cli_number_or_dash(text, dice[c]));
+}

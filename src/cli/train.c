@@ -52,8 +52,25 @@ static void on_step(watch *w, const vox_event *e)
     w->steps = e->steps;
 }
 
+/* "Dice 0.861 (anterior 0.866, posterior 0.856)" */
+static void on_valid_maps(const vox_event *e)
+{
+    char loss[CLI_TEXT], dice[CLI_TEXT], each[400] = "", one[CLI_TEXT];
+    size_t used = 0;
+    for (int64_t c = 1; e->classes > 2 && c < e->classes && used < sizeof each; c++)
+        used += (size_t)snprintf(each + used, sizeof each - used, "%s%s %s", c > 1 ? ", " : " (",
+                                 e->class_name[c], cli_number_or_dash(one, e->class_dice[c]));
+    cli_line("step %" PRId64 "/%" PRId64 "  held-out loss %s  Dice %s%s%s", e->step, e->steps,
+             cli_number_or_dash(loss, e->loss), cli_number_or_dash(dice, e->dice), each,
+             used ? ")" : "");
+}
+
 static void on_valid(const vox_event *e)
 {
+    if (e->class_dice) {
+        on_valid_maps(e);
+        return;
+    }
     char loss[CLI_TEXT], accuracy[CLI_TEXT], auc[CLI_TEXT], kappa[CLI_TEXT];
     cli_line("step %" PRId64 "/%" PRId64 "  held-out loss %s  accuracy %s  AUC %s  kappa %s",
              e->step, e->steps, cli_number_or_dash(loss, e->loss),
@@ -90,6 +107,14 @@ static void on_event(void *user, const vox_event *e)
 static void print_metrics(const vox_train_result *r)
 {
     char a[CLI_TEXT], b[CLI_TEXT];
+    if (r->maps) {
+        printf("held-out Dice      %s", cli_number_or_dash(a, r->dice));
+        printf(" (best checkpoint; the last one %s)\n", cli_number_or_dash(b, r->last_dice));
+        printf("held-out loss      %s\n", cli_number_or_dash(a, r->valid_loss));
+        printf("voxels' accuracy   %s\n", cli_number_or_dash(a, r->accuracy));
+        cli_class_dice_print(r->class_dice, r->class_name, r->classes);
+        return;
+    }
     printf("held-out accuracy  %s", cli_number_or_dash(a, r->accuracy));
     printf(" (best checkpoint; the last one %s)\n", cli_number_or_dash(b, r->last_accuracy));
     printf("held-out loss      %s\n", cli_number_or_dash(a, r->valid_loss));

@@ -81,7 +81,7 @@ static int find_layer(const vox_graph *g, const char *name)
 
 static vox_status given_name(reader *r, int i, const vox_yaml_node *name, vox_error *err)
 {
-    static const char *const taken[] = {"input", "labels", "loss", "optimizer", NULL};
+    static const char *const taken[] = {"input", "labels", "loss", "optimizer", "ema", NULL};
     const char *text = vox_yaml_text(name);
     vox_node *node = &r->g->layer[i].node;
     if (!text)
@@ -95,7 +95,8 @@ static vox_status given_name(reader *r, int i, const vox_yaml_node *name, vox_er
         return vox_yaml_fail(err, name, "the name \"%s\" has more than letters, digits, _ - .",
                              text);
     for (int k = 0; taken[k]; k++)
-        if (strcmp(text, taken[k]) == 0 || strncmp(text, "optimizer.", 10) == 0)
+        if (strcmp(text, taken[k]) == 0 || strncmp(text, "optimizer.", 10) == 0 ||
+            strncmp(text, "ema.", 4) == 0)
             return vox_yaml_fail(err, name, "the name \"%s\" is taken by voxcl itself", text);
     int other = find_layer(r->g, text);
     if (other >= 0) {

@@ -26,20 +26,22 @@ void vox_checkpoint_release(vox_checkpoint *c)
     free(c->part);
     free(c->part_name);
     free(c->params);
+    free(c->ema);
     vox_class_names_release(&c->classes);
     free(c->experiment);
     free(c->data_dir);
     memset(c, 0, sizeof *c);
 }
 
-vox_status vox_checkpoint_make(vox_checkpoint *c, const vox_graph *graph,
+vox_status vox_checkpoint_make(vox_checkpoint *c, const vox_graph *graph, bool ema,
                                const char *const *part_name, size_t parts, vox_error *err)
 {
     const char *what = "the weights in host memory";
     c->params = vox_calloc(graph->flat_floats, sizeof(float), what, err);
     c->part = vox_calloc(parts, sizeof *c->part, what, err);
     c->part_name = vox_calloc(parts, sizeof *c->part_name, what, err);
-    if (!c->params || !c->part || !c->part_name)
+    c->ema = ema ? vox_calloc(graph->flat_floats, sizeof(float), what, err) : NULL;
+    if (!c->params || !c->part || !c->part_name || (ema && !c->ema))
         return VOX_ERR_MEMORY;
     for (size_t i = 0; i < parts; i++) {
         c->parts = i + 1;
@@ -109,6 +111,8 @@ static void meta_best(meta_list *m, const vox_progress *p)
     meta_double(m, "best.accuracy", p->best.accuracy);
     meta_double(m, "best.auc", p->best.auc);
     meta_double(m, "best.kappa", p->best.kappa);
+    if (p->best.maps)
+        meta_int(m, "best.maps", 1);
     meta_int(m, "best.classes", p->best.classes);
     for (int64_t i = 0; i < p->best.classes * p->best.classes; i++)
         vox_str_add(&counts, "%s%lld", i ? " " : "", (long long)p->best.confusion[i]);
@@ -143,6 +147,11 @@ static void meta_fill(meta_list *m, const vox_checkpoint *c)
     m->failed = m->failed || !stats;
     free(stats);
     meta_best(m, &c->progress);
+    if (c->progress.stop_seen) {
+        meta_int(m, "stop.seen", c->progress.stop_seen);
+        meta_int(m, "stop.waited", c->progress.stop_waited);
+        meta_double(m, "stop.best", c->progress.stop_best);
+    }
 }
 
 /* ---- tensors --------------------------------------------------------------- */
@@ -158,7 +167,7 @@ static void add_items(item_list *list, const vox_graph *graph, const char *prefi
 {
     for (int i = 0; i < graph->params; i++) {
         const vox_graph_param *p = &graph->param[i];
-        if (*prefix && !p->desc.trainable) /* the optimiser knows nothing of it */
+        if (strncmp(prefix, "optimizer.", 10) == 0 && !p->desc.trainable) /* the optimiser knows nothing of it */
             continue;
         vox_st_item *item = &list->item[list->count];
         snprintf(list->name[list->count], sizeof *list->name, "%s%s", prefix, p->name);
@@ -213,12 +222,14 @@ vox_status vox_checkpoint_save(const vox_checkpoint *c, const vox_graph *graph, 
     vox_status s = check_finite(c, graph, err);
     if (s != VOX_OK)
         return s;
-    size_t items = (size_t)graph->params * (1 + c->parts);
+    size_t items = (size_t)graph->params * (2 + c->parts);
     list.item = vox_calloc(items, sizeof *list.item, "a checkpoint's list", err);
     list.name = vox_calloc(items, sizeof *list.name, "a checkpoint's list", err);
     s = list.item && list.name ? VOX_OK : VOX_ERR_MEMORY;
     if (s == VOX_OK) {
         add_items(&list, graph, "", c->params);
+        if (c->ema)
+            add_items(&list, graph, "ema.", c->ema);
         for (size_t i = 0; i < c->parts; i++) {
             snprintf(prefix, sizeof prefix, "optimizer.%s.", c->part_name[i]);
             add_items(&list, graph, prefix, c->part[i]);

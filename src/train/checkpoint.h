@@ -1,7 +1,8 @@
 /* checkpoint.h - the state of a training as one safetensors file.
  *
- * Tensors: the parameters as `<layer>.<tensor>`, running statistics among them; the optimiser's state,
- * of those that are trained, as `optimizer.<part>.<layer>.<tensor>`.  Metadata: the experiment's text, where the data lies, step,
+ * Tensors: the parameters as `<layer>.<tensor>`, running statistics among them; with train.ema the
+ * averages of all these as `ema.<layer>.<tensor>`; the optimiser's state, of those that are trained,
+ * as `optimizer.<part>.<layer>.<tensor>`.  Metadata: the experiment's text, where the data lies, step,
  * epoch, position in the epoch, seed, the classes' names, the best validation.
  *
  * One invariant: predict and resume need nothing but this file (and the data). */
@@ -21,6 +22,9 @@ typedef struct vox_progress {
     double loss;       /* of the last step */
     int64_t best_step; /* 0: none yet */
     vox_metrics_result best;
+    /* early_stop: validations seen, and in a row not better than the best before, and that one */
+    int64_t stop_seen, stop_waited;
+    double stop_best;
 } vox_progress;
 
 /* The training data as far as a resume depends on it. */
@@ -39,6 +43,7 @@ void vox_class_names_release(vox_class_names *names);
 /* What is saved or was loaded.  The vectors are flat (graph->flat_floats). */
 typedef struct vox_checkpoint {
     float *params;
+    float *ema;   /* NULL: none */
     float **part; /* [parts], the optimiser's state */
     char **part_name;
     size_t parts;
@@ -54,8 +59,8 @@ typedef struct vox_checkpoint {
 /* Frees what is in it. */
 void vox_checkpoint_release(vox_checkpoint *c);
 
-/* Room for params and `parts` state vectors (names are copied). */
-vox_status vox_checkpoint_make(vox_checkpoint *c, const vox_graph *graph,
+/* Room for params, if wanted for ema, and `parts` state vectors (names are copied). */
+vox_status vox_checkpoint_make(vox_checkpoint *c, const vox_graph *graph, bool ema,
                                const char *const *part_name, size_t parts, vox_error *err);
 
 /* Whole or not at all.  A parameter that is not finite is VOX_ERR_NONFINITE with its name, and
@@ -68,12 +73,13 @@ vox_status vox_checkpoint_read_meta(vox_checkpoint *c, const vox_safetensors *fi
 
 /* Fills flat from the tensors `<prefix><layer>.<tensor>`; a missing one or another shape is
  * VOX_ERR_INPUT with the tensor's name and both shapes.  With `all`, a tensor in the file that the
- * network has not (optimiser state excepted) is an error too. */
+ * network has not (optimiser state and averages excepted) is an error too. */
 vox_status vox_checkpoint_read_flat(const vox_safetensors *file, const char *prefix,
                                     const vox_graph *graph, bool all, float *flat, vox_error *err);
 
 /* An experiment that a checkpoint may be continued with: equal to the checkpoint's but for
- * train.iterations, train.epochs and train.max_minutes.  Otherwise VOX_ERR_INPUT naming the key. */
+ * train.iterations, train.epochs, train.max_minutes and train.early_stop.  Otherwise VOX_ERR_INPUT
+ * naming the key. */
 vox_status vox_checkpoint_same_experiment(const char *saved, const char *now, vox_error *err);
 
 #endif

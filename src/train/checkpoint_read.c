@@ -5,6 +5,7 @@
 #include "train/checkpoint.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -91,7 +92,12 @@ static vox_status get_best(vox_progress *p, const vox_safetensors *f, vox_error 
         (s = get_double(f, "best.kappa", &b->kappa, err)) != VOX_OK ||
         (s = get_int(f, "best.classes", 0, VOX_CLASSES_MAX, &b->classes, err)) != VOX_OK)
         return s;
-    return get_confusion(b, f, err);
+    s = get_confusion(b, f, err);
+    b->maps = vox_safetensors_meta(f, "best.maps") != NULL;
+    b->dice = NAN;
+    if (s == VOX_OK && b->maps)
+        vox_metrics_dice(b);
+    return s;
 }
 
 vox_status vox_checkpoint_read_meta(vox_checkpoint *c, const vox_safetensors *f, vox_error *err)
@@ -121,7 +127,12 @@ vox_status vox_checkpoint_read_meta(vox_checkpoint *c, const vox_safetensors *f,
     c->seed = (uint64_t)seed;
     if ((s = get_classes(c, f, err)) != VOX_OK)
         return s;
-    return get_best(p, f, err);
+    if ((s = get_best(p, f, err)) != VOX_OK || !vox_safetensors_meta(f, "stop.seen"))
+        return s;
+    if ((s = get_int(f, "stop.seen", 0, INT64_MAX, &p->stop_seen, err)) != VOX_OK ||
+        (s = get_int(f, "stop.waited", 0, INT64_MAX, &p->stop_waited, err)) != VOX_OK)
+        return s;
+    return get_double(f, "stop.best", &p->stop_best, err);
 }
 
 /* ---- tensors --------------------------------------------------------------- */
@@ -195,12 +206,13 @@ vox_status vox_checkpoint_read_flat(const vox_safetensors *file, const char *pre
 {
     vox_status s = VOX_OK;
     for (int i = 0; s == VOX_OK && i < graph->params; i++)
-        if (!*prefix ||
+        if (strncmp(prefix, "optimizer.", 10) != 0 ||
             graph->param[i].desc.trainable) /* there is no state of what is not trained */
             s = read_param(file, prefix, &graph->param[i], flat, err);
     for (size_t i = 0; s == VOX_OK && i < file->tensors; i++) {
         const vox_st_tensor *t = &file->tensor[i];
-        if (strncmp(t->name, "optimizer.", 10) == 0 || is_batch_count(t->name) ||
+        if (strncmp(t->name, "optimizer.", 10) == 0 || strncmp(t->name, "ema.", 4) == 0 ||
+            is_batch_count(t->name) ||
             vox_graph_find_param(graph, t->name) >= 0)
             continue;
         char shape[160];
@@ -220,7 +232,8 @@ vox_status vox_checkpoint_read_flat(const vox_safetensors *file, const char *pre
 
 static bool may_differ(const char *path)
 {
-    static const char *const keys[] = {"train.iterations", "train.epochs", "train.max_minutes"};
+    static const char *const keys[] = {"train.iterations", "train.epochs", "train.max_minutes",
+                                       "train.early_stop"};
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
         if (strcmp(path, keys[i]) == 0)
             return true;
@@ -321,7 +334,7 @@ vox_status vox_checkpoint_same_experiment(const char *saved, const char *now, vo
         vox_detail(err, "%s: %s in the checkpoint, %s now", where,
                    value_text(at_path(vox_yaml_root(a), where)),
                    value_text(at_path(vox_yaml_root(b), where)));
-        vox_hint(err, "only train.iterations, train.epochs and train.max_minutes may change; to "
+        vox_hint(err, "only train.iterations, epochs, max_minutes and early_stop may change; to "
                       "start anew from these weights use --init");
     }
     vox_yaml_free(&a);

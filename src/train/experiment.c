@@ -142,9 +142,34 @@ static vox_status check_train(const vox_train_spec *t, vox_error *err)
     return VOX_OK;
 }
 
+static const vox_attr ema_attrs[] = {
+    {"decay", VOX_ATTR_FLOAT, FIELD(vox_ema_spec, decay), .dflt = 0.999, .min = 0, .max = 1},
+    {"ramp", VOX_ATTR_BOOL, FIELD(vox_ema_spec, ramp), .dflt = 1},
+    {0}};
+
+static const char *const monitors[] = {"score", "loss", NULL};
+static const vox_attr early_stop_attrs[] = {
+    {"patience", VOX_ATTR_INT, FIELD(vox_early_stop_spec, patience), .required = true, .min = 1,
+     .max = 1e9, .help = "validations in a row without a better one"},
+    {"min_delta", VOX_ATTR_FLOAT, FIELD(vox_early_stop_spec, min_delta), .min = 0, .max = 1e6},
+    {"monitor", VOX_ATTR_WORD, FIELD(vox_early_stop_spec, monitor), .words = monitors},
+    {0}};
+
+/* Keys that are off unless they are there. */
+static vox_status read_extras(vox_train_spec *t, const vox_yaml_node *node, vox_error *err)
+{
+    const vox_yaml_node *ema = vox_yaml_find(node, "ema"),
+                        *stop = vox_yaml_find(node, "early_stop");
+    t->ema.on = ema != NULL;
+    vox_status s = ema ? vox_attr_read(ema_attrs, &t->ema, "ema", NULL, ema, ema, err) : VOX_OK;
+    if (s == VOX_OK && stop)
+        s = vox_attr_read(early_stop_attrs, &t->early_stop, "early_stop", NULL, stop, stop, err);
+    return s;
+}
+
 static vox_status read_train(vox_train_spec *t, const vox_yaml_node *node, vox_error *err)
 {
-    static const char *const more[] = {"optimizer", "schedule", NULL};
+    static const char *const more[] = {"optimizer", "schedule", "ema", "early_stop", NULL};
     int optimizer = 0, schedule = 0;
     t->node = vox_yaml_kind_of(node) == VOX_YAML_NULL ? NULL : node;
     vox_status s = vox_attr_read(train_attrs, t, "train", more, node, node, err);
@@ -157,6 +182,8 @@ static vox_status read_train(vox_train_spec *t, const vox_yaml_node *node, vox_e
                         sizeof schedules / sizeof *schedules, vox_yaml_find(node, "schedule"), err);
     t->optimizer.kind = (vox_optimizer_kind)optimizer;
     t->schedule.kind = (vox_schedule_kind)schedule;
+    if (s == VOX_OK)
+        s = read_extras(t, node, err);
     return s == VOX_OK ? check_train(t, err) : s;
 }
 
@@ -269,6 +296,9 @@ static vox_status read_sections(vox_experiment *exp, vox_error *err)
         s = read_data(&exp->data, exp->graph, vox_yaml_find(root, "data"), err);
     if (s == VOX_OK)
         s = read_train(&exp->train, vox_yaml_find(root, "train"), err);
+    if (s == VOX_OK && exp->train.early_stop.patience && exp->data.node && !exp->data.valid)
+        s = vox_yaml_fail(err, vox_yaml_find(exp->train.node, "early_stop"),
+                          "early_stop needs data.valid, whose validations it watches");
     return s;
 }
 

@@ -60,6 +60,24 @@ typedef struct vox_schedule_spec {
     int64_t every; /* steps; step: required, else 1 */
 } vox_schedule_spec;
 
+/* `ema: {decay: 0.999}`: training keeps an average of the weights (train/ema.h), which validation,
+ * eval and predict use. */
+typedef struct vox_ema_spec {
+    bool on;
+    double decay; /* 0.999 */
+    bool ramp;    /* true */
+} vox_ema_spec;
+
+typedef enum vox_monitor { VOX_MONITOR_SCORE, VOX_MONITOR_LOSS } vox_monitor;
+
+/* `early_stop: {patience: 10}`: training ends, as if finished, after so many validations in a row
+ * none of which was better than the best before by more than min_delta. */
+typedef struct vox_early_stop_spec {
+    int64_t patience; /* 0: off */
+    double min_delta; /* 0 */
+    int monitor;      /* vox_monitor; score (default): accuracy, or of segmentations Dice; loss */
+} vox_early_stop_spec;
+
 /* `train:`; without the section every value is its default. */
 typedef struct vox_train_spec {
     const vox_yaml_node *node;  /* the section, for messages; may be NULL */
@@ -74,6 +92,8 @@ typedef struct vox_train_spec {
     int64_t validate_every;   /* steps; 0 (default): after every epoch */
     int64_t checkpoint_every; /* steps; 0 (default): after every validation */
     double max_minutes;       /* stops cleanly after these; 0: no limit */
+    vox_ema_spec ema;
+    vox_early_stop_spec early_stop;
 } vox_train_spec;
 
 struct vox_experiment {

@@ -49,9 +49,10 @@ static vox_status update_job(vox_replica *r, void *arg, vox_error *err)
 {
     const update_arg *u = arg;
     vox_plan *plan = vox_replica_plan(r);
-    return vox_optimizer_step(u->t->optimizer, vox_plan_params(plan), vox_plan_grads(plan),
-                              vox_plan_loss(plan)->buf, u->unseen, u->lr, u->t->state.progress.step,
-                              err);
+    const int64_t step = u->t->state.progress.step;
+    vox_status s = vox_optimizer_step(u->t->optimizer, vox_plan_params(plan), vox_plan_grads(plan),
+                                      vox_plan_loss(plan)->buf, u->unseen, u->lr, step, err);
+    return s == VOX_OK && u->t->ema ? vox_ema_step(u->t->ema, vox_plan_params(plan), step, err) : s;
 }
 
 static double mean_loss(const float *loss, int64_t n)
@@ -157,7 +158,7 @@ static vox_status fetch_state(vox_trainer *t, vox_error *err)
     for (size_t i = 0; s == VOX_OK && i < t->state.parts; i++)
         s = vox_buffer_read(vox_optimizer_part(t->optimizer, i), 0, t->state.part[i], bytes, true,
                             err);
-    return s;
+    return s == VOX_OK && t->ema ? vox_ema_get(t->ema, t->state.ema, err) : s;
 }
 
 static vox_status save(vox_trainer *t, const char *path, vox_error *err)
@@ -192,8 +193,16 @@ static vox_status log_valid(vox_trainer *t, const vox_metrics_result *r, vox_err
     vox_json_string(&j, "split", "valid");
     vox_json_number(&j, "loss", r->loss);
     vox_json_number(&j, "accuracy", r->accuracy);
-    vox_json_number(&j, "auc", r->auc);
-    vox_json_number(&j, "kappa", r->kappa);
+    if (r->maps) {
+        vox_json_number(&j, "dice", r->dice);
+        vox_json_begin(&j, "class_dice", '[');
+        for (int64_t i = 0; i < r->classes; i++)
+            vox_json_number(&j, NULL, r->class_dice[i]);
+        vox_json_end(&j, ']');
+    } else {
+        vox_json_number(&j, "auc", r->auc);
+        vox_json_number(&j, "kappa", r->kappa);
+    }
     vox_json_int(&j, "samples", r->samples);
     vox_json_begin(&j, "confusion", '[');
     for (int64_t i = 0; i < r->classes; i++) {
@@ -207,12 +216,54 @@ static vox_status log_valid(vox_trainer *t, const vox_metrics_result *r, vox_err
     return vox_run_dir_log(&t->run, &j, err);
 }
 
-/* Higher accuracy; between equals the lower loss. */
+/* What a validation is judged by: accuracy, or of a segmentation Dice (no class there: the least).
+ */
+static double score(const vox_metrics_result *r)
+{
+    return !r->maps ? r->accuracy : isnan(r->dice) ? -1 : r->dice;
+}
+
+/* A higher score; between equals the lower loss. */
 static bool better(const vox_metrics_result *a, const vox_progress *p)
 {
-    if (p->best_step == 0 || a->accuracy != p->best.accuracy)
-        return p->best_step == 0 || a->accuracy > p->best.accuracy;
+    if (p->best_step == 0 || score(a) != score(&p->best))
+        return p->best_step == 0 || score(a) > score(&p->best);
     return a->loss < p->best.loss;
+}
+
+/* The averaged weights, if there are any, take the place of the others meanwhile. */
+static vox_status evaluate(vox_trainer *t, vox_error *err)
+{
+    vox_checkpoint *c = &t->state;
+    vox_status s = t->ema ? vox_team_get_params(t->team, c->params, err) : VOX_OK;
+    if (s == VOX_OK && t->ema)
+        s = vox_ema_get(t->ema, c->ema, err);
+    if (s == VOX_OK && t->ema)
+        s = vox_team_set_params(t->team, c->ema, err);
+    if (s == VOX_OK)
+        s = vox_cases_evaluate(&t->valid, t->team, t->exp->graph, t->exp->train.batch,
+                               &t->valid_last, err);
+    return s == VOX_OK && t->ema ? vox_team_set_params(t->team, c->params, err) : s;
+}
+
+/* Counts the validations in a row that early_stop is waiting through. */
+static void watch(vox_trainer *t)
+{
+    const vox_early_stop_spec *spec = &t->exp->train.early_stop;
+    const vox_metrics_result *r = &t->valid_last;
+    vox_progress *p = &t->state.progress;
+    const double value = spec->monitor == VOX_MONITOR_LOSS ? -r->loss : score(r);
+    const bool better_now = p->stop_seen == 0 || value > p->stop_best + spec->min_delta;
+    p->stop_seen++;
+    p->stop_waited = better_now ? 0 : p->stop_waited + 1;
+    if (better_now)
+        p->stop_best = value;
+}
+
+static bool stops_early(const vox_trainer *t)
+{
+    const int64_t patience = t->exp->train.early_stop.patience;
+    return patience > 0 && t->state.progress.stop_waited >= patience;
 }
 
 static vox_status validate(vox_trainer *t, vox_error *err)
@@ -221,10 +272,11 @@ static vox_status validate(vox_trainer *t, vox_error *err)
     vox_metrics_result *r = &t->valid_last;
     if (!t->valid.set || t->valid_step == p->step)
         return VOX_OK;
-    vox_status s =
-        vox_cases_evaluate(&t->valid, t->team, t->exp->graph, t->exp->train.batch, r, err);
+    vox_status s = evaluate(t, err);
     if (s != VOX_OK)
         return s;
+    if (t->exp->train.early_stop.patience)
+        watch(t);
     t->valid_step = p->step;
     p->time_s = vox_now() - t->began;
     if ((s = log_valid(t, r, err)) != VOX_OK)
@@ -234,7 +286,11 @@ static vox_status validate(vox_trainer *t, vox_error *err)
                         .loss = r->loss,
                         .accuracy = r->accuracy,
                         .auc = r->auc,
-                        .kappa = r->kappa});
+                        .kappa = r->kappa,
+                        .dice = r->dice,
+                        .class_dice = r->maps ? r->class_dice : NULL,
+                        .class_name = (const char *const *)t->state.classes.name,
+                        .classes = r->maps ? (int64_t)t->state.classes.count : 0});
     if (!better(r, p))
         return VOX_OK;
     p->best = *r;
@@ -277,15 +333,18 @@ static vox_status train(vox_trainer *t, vox_error *err)
     vox_status s = VOX_OK;
     double limit = t->exp->train.max_minutes * 60;
     int64_t first = t->state.progress.step;
-    while (t->state.progress.step < t->steps) {
+    while (t->state.progress.step < t->steps && !stops_early(t)) {
         if (limit > 0 && vox_now() - t->started >= limit)
             break;
         if ((s = step(t, err)) != VOX_OK || (s = between_steps(t, err)) != VOX_OK)
             return s;
-        bool more = t->state.progress.step < t->steps;
+        bool more = t->state.progress.step < t->steps && !stops_early(t);
         if (more && t->opt->should_stop && t->opt->should_stop(t->opt->user))
             return interrupted(t, err);
     }
+    if (stops_early(t))
+        vox_log(VOX_LOG_INFO, "stopped early: %lld validations in a row without a better one",
+                (long long)t->state.progress.stop_waited);
     if (t->state.progress.step > first) /* out of time: as if these had been all steps */
         s = validate(t, err);
     return s == VOX_OK ? save_last(t, err) : s;
@@ -303,6 +362,12 @@ static void fill_result(const vox_trainer *t, vox_train_result *r)
     r->accuracy = r->validated ? p->best.accuracy : NAN;
     r->auc = r->validated ? p->best.auc : NAN;
     r->kappa = r->validated ? p->best.kappa : NAN;
+    r->dice = r->validated ? p->best.dice : NAN;
+    r->last_dice = t->valid_step >= 0 ? t->valid_last.dice : r->dice;
+    r->maps = p->best.maps;
+    memcpy(r->class_dice, p->best.class_dice, sizeof r->class_dice);
+    for (size_t i = 0; i < t->state.classes.count; i++)
+        snprintf(r->class_name[i], sizeof r->class_name[i], "%s", t->state.classes.name[i]);
     r->last_accuracy = t->valid_step >= 0 ? t->valid_last.accuracy : r->accuracy;
     r->classes = t->classes;
     memcpy(r->confusion, p->best.confusion, sizeof r->confusion);

@@ -3,6 +3,7 @@
 #define VOX_TRAIN_LOOP_H
 
 #include "train/cases.h"
+#include "train/ema.h"
 #include "train/optimizer.h"
 #include "train/run_dir.h"
 
@@ -12,7 +13,8 @@ typedef struct vox_trainer {
     vox_cases train, valid; /* valid.set NULL: none */
     vox_finddb *times;      /* measured ones it goes by; NULL: the rule */
     vox_team *team;
-    vox_optimizer *optimizer; /* on replica 0's device */
+    vox_optimizer *optimizer; /* on replica 0's device, like: */
+    vox_ema *ema;             /* NULL: none */
     vox_loader *loader;
     vox_run_dir run;
     vox_checkpoint state; /* params and parts are filled when it is saved */

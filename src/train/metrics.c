@@ -149,6 +149,26 @@ static double quadratic_kappa(const int64_t *confusion, int64_t classes, double 
     return expected > 0 ? 1 - observed / expected : NAN;
 }
 
+void vox_metrics_dice(vox_metrics_result *r)
+{
+    double sum = 0;
+    int64_t defined = 0;
+    for (int64_t c = 0; c < r->classes; c++) {
+        double row = 0, column = 0; /* there, predicted */
+        for (int64_t k = 0; k < r->classes; k++) {
+            row += (double)r->confusion[c * r->classes + k];
+            column += (double)r->confusion[k * r->classes + c];
+        }
+        const double right = (double)r->confusion[c * r->classes + c];
+        r->class_dice[c] = row + column > 0 ? 2 * right / (row + column) : NAN;
+        if (c > 0 && row + column > 0) {
+            sum += r->class_dice[c];
+            defined++;
+        }
+    }
+    r->dice = defined ? sum / (double)defined : NAN;
+}
+
 static void get_voxels(const vox_metrics *m, vox_metrics_result *out)
 {
     double right = 0, all = 0;
@@ -158,6 +178,8 @@ static void get_voxels(const vox_metrics *m, vox_metrics_result *out)
         right += i / m->classes == i % m->classes ? (double)m->voxels[i] : 0;
     }
     out->accuracy = right / all;
+    out->maps = true;
+    vox_metrics_dice(out);
 }
 
 vox_status vox_metrics_get(const vox_metrics *m, vox_metrics_result *out, vox_error *err)
@@ -165,7 +187,9 @@ vox_status vox_metrics_get(const vox_metrics *m, vox_metrics_result *out, vox_er
     memset(out, 0, sizeof *out);
     out->samples = (int64_t)m->samples;
     out->classes = m->classes;
-    out->loss = out->accuracy = out->auc = out->kappa = NAN;
+    out->loss = out->accuracy = out->auc = out->kappa = out->dice = NAN;
+    for (int64_t c = 0; c < VOX_CLASSES_MAX; c++)
+        out->class_dice[c] = NAN;
     if (m->samples == 0)
         return VOX_OK;
     out->loss = m->loss_sum / (double)m->samples;

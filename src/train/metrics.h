@@ -9,7 +9,10 @@
  *             (macro, unweighted); NaN if there is none.
  *  kappa      quadratic-weighted: 1 - sum w O / sum w E with w = ((i-j)/(K-1))^2, O the confusion
  *             matrix and E the outer product of its margins over the number of samples (Cohen,
- *             Psychological Bulletin 70, 1968).  NaN where sum w E = 0 (one class only). */
+ *             Psychological Bulletin 70, 1968).  NaN where sum w E = 0 (one class only).
+ *  dice       of maps, each class: 2 TP / (2 TP + FP + FN), counted over the voxels of all samples
+ *             together (nnU-Net's "pseudo Dice" of its validations); NaN for a class that is
+ *             neither there nor predicted.  Means over cases are metrics_segmentation.h's. */
 #ifndef VOX_TRAIN_METRICS_H
 #define VOX_TRAIN_METRICS_H
 
@@ -30,6 +33,9 @@ typedef struct vox_metrics {
 typedef struct vox_metrics_result {
     int64_t samples, classes;
     double loss, accuracy, auc, kappa;
+    bool maps;                          /* of voxels; else NaN: */
+    double dice;                        /* the mean of class_dice without class 0 and NaN */
+    double class_dice[VOX_CLASSES_MAX]; /* classes used */
     int64_t confusion[VOX_CLASSES_MAX * VOX_CLASSES_MAX]; /* classes*classes used */
 } vox_metrics_result;
 
@@ -48,10 +54,12 @@ typedef struct vox_metrics_map {
 } vox_metrics_map;
 
 /* output[n, channels, voxels], truth[n, voxels] (voxels whose truth is no class do not count),
- * loss[n].  Accuracy and confusion are then of all voxels together; auc and kappa NaN. */
+ * loss[n].  Accuracy, confusion and dice are then of all voxels together; auc and kappa NaN. */
 vox_status vox_metrics_add_maps(vox_metrics *m, size_t n, const vox_metrics_map *map,
                                 const float *output, const int32_t *truth, const float *loss,
                                 vox_error *err);
+/* dice and class_dice, from confusion. */
+void vox_metrics_dice(vox_metrics_result *r);
 /* With no sample everything is NaN. */
 vox_status vox_metrics_get(const vox_metrics *m, vox_metrics_result *out, vox_error *err);
 

@@ -2,7 +2,9 @@
 #include "train/model.h"
 
 #include "base/json.h"
+#include "base/log.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,6 +23,10 @@ static vox_status open_network(vox_model *m, vox_ctx *ctx, const char *path, vox
         flat = vox_calloc(m->exp->graph->flat_floats, sizeof *flat, "the weights", err);
         s = flat ? vox_checkpoint_read_flat(file, "", m->exp->graph, true, flat, err)
                  : VOX_ERR_MEMORY;
+    }
+    if (s == VOX_OK && m->exp->train.ema.on) {
+        s = vox_checkpoint_read_flat(file, "ema.", m->exp->graph, false, flat, err);
+        vox_log(VOX_LOG_INFO, "%s: using the averaged weights (train.ema)", path);
     }
     if (s == VOX_OK) {
         const vox_team_options opt = {.graph = m->exp->graph, .batch = m->exp->train.batch};
@@ -138,6 +144,12 @@ vox_status vox_model_eval(vox_model *model, const char *data, vox_eval_result *r
         result->auc = r->auc;
         result->kappa = r->kappa;
         result->classes = r->classes;
+        result->maps = r->maps;
+        result->dice = r->dice;
+        memcpy(result->class_dice, r->class_dice, sizeof result->class_dice);
+        for (size_t i = 0; i < model->saved.classes.count; i++)
+            snprintf(result->class_name[i], sizeof result->class_name[i], "%s",
+                     model->saved.classes.name[i]);
         memcpy(result->confusion, r->confusion, sizeof result->confusion);
     }
     vox_cases_release(&cases);

@@ -75,6 +75,9 @@ static vox_status open_team(vox_trainer *t, vox_ctx *ctx, vox_error *err)
     if (s == VOX_OK)
         s = vox_optimizer_open(&t->optimizer, vox_replica_device(vox_team_replica(t->team, 0)),
                                t->exp->graph, &train->optimizer, train->clip_norm, err);
+    if (s == VOX_OK && train->ema.on)
+        s = vox_ema_open(&t->ema, vox_replica_device(vox_team_replica(t->team, 0)),
+                         t->exp->graph->flat_floats, &train->ema, err);
     return s;
 }
 
@@ -86,7 +89,7 @@ static vox_status make_state(vox_trainer *t, const char *dir, vox_error *err)
         return VOX_ERR_MEMORY;
     for (size_t i = 0; i < parts; i++)
         name[i] = vox_optimizer_part_name(t->optimizer, i);
-    vox_status s = vox_checkpoint_make(&t->state, t->exp->graph, name, parts, err);
+    vox_status s = vox_checkpoint_make(&t->state, t->exp->graph, t->ema != NULL, name, parts, err);
     free(name);
     t->state.experiment = vox_strdup(t->exp->text, err);
     t->state.data_dir = realpath(dir, NULL);
@@ -109,15 +112,15 @@ static vox_status make_state(vox_trainer *t, const char *dir, vox_error *err)
 static vox_status start_weights(vox_trainer *t, vox_error *err)
 {
     const vox_graph *graph = t->exp->graph;
+    vox_safetensors *file = NULL;
+    vox_status s = VOX_OK;
     vox_graph_init_params(graph, t->exp->train.seed, t->state.params);
-    if (!t->opt->init)
-        return VOX_OK;
-    vox_safetensors *file;
-    vox_status s = vox_safetensors_open(&file, t->opt->init, err);
-    if (s == VOX_OK)
+    if (t->opt->init)
+        s = vox_safetensors_open(&file, t->opt->init, err);
+    if (s == VOX_OK && file)
         s = vox_checkpoint_read_flat(file, "", graph, false, t->state.params, err);
     vox_safetensors_free(&file);
-    return s;
+    return s == VOX_OK && t->ema ? vox_ema_set(t->ema, t->state.params, err) : s;
 }
 
 /* ---- going on from a checkpoint ------------------------------------------------ */
@@ -187,6 +190,10 @@ static vox_status resume(vox_trainer *t, vox_error *err)
         s = check_resume(t, &saved, err);
     if (s == VOX_OK)
         s = load_parts(t, file, err);
+    if (s == VOX_OK && t->ema)
+        s = vox_checkpoint_read_flat(file, "ema.", t->exp->graph, false, t->state.ema, err);
+    if (s == VOX_OK && t->ema)
+        s = vox_ema_set(t->ema, t->state.ema, err);
     if (s == VOX_OK)
         t->state.progress = saved.progress;
     vox_checkpoint_release(&saved);
@@ -273,6 +280,7 @@ void vox_trainer_close(vox_trainer *t)
 {
     vox_loader_free(&t->loader);
     vox_optimizer_free(&t->optimizer);
+    vox_ema_free(&t->ema);
     vox_team_free(&t->team);
     vox_cases_release(&t->train);
     vox_cases_release(&t->valid);

@@ -60,9 +60,10 @@ static vox_checkpoint make_checkpoint(void)
     vox_error err = {0};
     vox_checkpoint c = {0};
     make_graph(4);
-    assert_ok(vox_checkpoint_make(&c, &graph, parts, 1, &err));
+    assert_ok(vox_checkpoint_make(&c, &graph, true, parts, 1, &err));
     fill(c.params, 1);
     fill(c.part[0], -5);
+    fill(c.ema, 3);
     c.experiment = vox_strdup("name: a\ntrain: {batch: 3, iterations: 9}\n", &err);
     c.data_dir = vox_strdup("/data/\"odd\" dir", &err);
     c.seed = UINT64_MAX - 1;
@@ -83,7 +84,11 @@ static vox_checkpoint make_checkpoint(void)
                                          .accuracy = 2.0 / 3,
                                          .auc = NAN,
                                          .kappa = -0.1,
-                                         .confusion = {3, 1, 0, 2}}};
+                                         .maps = true,
+                                         .confusion = {3, 1, 0, 2}},
+                                .stop_seen = 4,
+                                .stop_waited = 2,
+                                .stop_best = -1.0 / 7};
     return c;
 }
 
@@ -101,6 +106,8 @@ static void everything_comes_back(void **state)
     assert_memory_equal(back, c.params, sizeof back);
     assert_ok(vox_checkpoint_read_flat(f, "optimizer.momentum.", &graph, false, back, &err));
     assert_memory_equal(back, c.part[0], sizeof back);
+    assert_ok(vox_checkpoint_read_flat(f, "ema.", &graph, false, back, &err));
+    assert_memory_equal(back, c.ema, sizeof back);
     assert_string_equal(d.experiment, c.experiment);
     assert_string_equal(d.data_dir, c.data_dir);
     assert_true(d.seed == c.seed && d.data.cases == 17 && d.data.labels == c.data.labels);
@@ -108,6 +115,8 @@ static void everything_comes_back(void **state)
     assert_string_equal(d.classes.name[1], "a;b\nc");
     const vox_progress *p = &d.progress;
     assert_true(p->step == 7 && p->epoch == 1 && p->position == 4);
+    assert_true(p->stop_seen == 4 && p->stop_waited == 2 && p->stop_best == -1.0 / 7);
+    assert_true(p->best.maps && p->best.dice == 4.0 / 5 && p->best.class_dice[0] == 6.0 / 7);
     assert_true(p->time_s == 1.0 / 3 && p->loss == 0.1 && p->best_step == 5);
     assert_true(p->best.loss == 1e-17 && p->best.accuracy == 2.0 / 3 && isnan(p->best.auc));
     assert_memory_equal(p->best.confusion, c.progress.best.confusion, 4 * sizeof(int64_t));

@@ -131,6 +131,9 @@ static void whole_volumes(void **state)
     assert_ok(vox_model_open(&model, ctx, path, &err));
     assert_ok(vox_model_eval(model, NULL, &r, &err));
     assert_true(r.samples == 3 && r.accuracy > 0.97);
+    const double right = (double)r.confusion[3], all = (double)(r.confusion[1] + r.confusion[2]);
+    assert_true(r.maps && r.dice == 2 * right / (2 * right + all) && r.dice > 0.8);
+    assert_true(r.class_dice[1] == r.dice && isnan(r.auc));
     assert_true(r.confusion[0] + r.confusion[1] + r.confusion[2] + r.confusion[3] == 3 * 192);
     vox_model_free(&model);
     vox_ctx_free(&ctx);
