@@ -214,7 +214,8 @@ typedef struct vox_network_desc {
     uint64_t parameter_bytes;
     uint64_t activation_bytes; /* for the training batch on one device, plain layouts */
     uint64_t device_bytes;     /* all of a training plan at that batch, one device; plain layouts */
-    int64_t batch;             /* the batch these bytes are for */
+    int64_t batch;             /* samples of a training step */
+    int64_t at_once; /* of these at a time (train.accumulate): the bytes are for so many */
     vox_device_memory *device; /* [device_count]: the usable devices found, maybe none */
     size_t device_count;
 } vox_network_desc;

@@ -53,7 +53,9 @@ static void print_totals(const vox_network_desc *net)
            cli_si(b, net->training_flops));
     printf("one training step   %sFLOP at batch %" PRId64 "\n",
            cli_si(a, net->training_flops * (double)net->batch), net->batch);
-    printf("memory at batch %-3" PRId64 " %s activations, %s in all on one device\n", net->batch,
+    if (net->at_once < net->batch)
+        printf("                    in parts of %" PRId64 " samples\n", net->at_once);
+    printf("memory at batch %-3" PRId64 " %s activations, %s in all on one device\n", net->at_once,
            cli_bytes(a, net->activation_bytes), cli_bytes(b, net->device_bytes));
 }
 
@@ -138,6 +140,7 @@ static int print_json(const char *name, const vox_network_desc *net, const vox_d
     cli_json_set(o, "forward_flops", cli_json_real(net->forward_flops));
     cli_json_set(o, "training_flops", cli_json_real(net->training_flops));
     cli_json_set(o, "batch", json_integer(net->batch));
+    cli_json_set(o, "at_once", json_integer(net->at_once));
     cli_json_set(o, "parameter_bytes", json_integer((json_int_t)net->parameter_bytes));
     cli_json_set(o, "activation_bytes", json_integer((json_int_t)net->activation_bytes));
     cli_json_set(o, "device_bytes", json_integer((json_int_t)net->device_bytes));
@@ -157,7 +160,7 @@ static int print_json(const char *name, const vox_network_desc *net, const vox_d
 static vox_status describe_share(need *out, const char *path, const cli_list *set, int64_t batch,
                                  size_t devices, vox_error *err)
 {
-    const char *overrides[65];
+    const char *overrides[66];
     char share[48];
     size_t n = 0;
     vox_experiment *exp = NULL;
@@ -167,6 +170,7 @@ static vox_status describe_share(need *out, const char *path, const cli_list *se
         overrides[n] = set->item[n];
     snprintf(share, sizeof share, "train.batch=%" PRId64, out->batch);
     overrides[n++] = share;
+    overrides[n++] = "train.accumulate=1"; /* batch is the part's */
     vox_status status = vox_experiment_open(&exp, path, overrides, n, err);
     if (status == VOX_OK)
         status = vox_experiment_describe(&net, exp, err);
@@ -189,7 +193,7 @@ static int show(const vox_experiment *exp, const char *path, const cli_list *set
         status = vox_device_list_open(&list, &err);
     size_t devices = status == VOX_OK ? usable_devices(list) : 0;
     if (status == VOX_OK && devices)
-        status = describe_share(&share, path, set, net->batch, devices, &err);
+        status = describe_share(&share, path, set, net->at_once, devices, &err);
     if (status != VOX_OK) {
         code = cli_error(&err);
     } else if (json) {

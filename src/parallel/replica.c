@@ -247,7 +247,7 @@ vox_status vox_replica_gradients(vox_replica *r, const vox_share *share, vox_err
     if (s == VOX_OK)
         s = vox_plan_run_loss(r->plan, share->n, err);
     if (s == VOX_OK)
-        s = vox_plan_backward(r->plan, share->n, share->scale, false, &step, err);
+        s = vox_plan_backward(r->plan, share->n, share->scale, share->accumulate, &step, err);
     if (s == VOX_OK)
         s = read_losses(r, share, err);
     return s == VOX_OK && share->next ? upload_next(r, share->next, err) : s;

@@ -58,9 +58,10 @@ typedef struct vox_share {
     int64_t n, first;     /* samples, and the global index of the first */
     uint64_t step;
     float scale; /* of the losses' gradient: 1 / samples of the whole batch */
-    int64_t
-        all; /* samples of the whole batch, if the devices exchange numbers in mid-step; else 0 */
-    float *loss; /* [n], written */
+    /* samples that all devices have at once, if they exchange numbers in mid-step; else 0 */
+    int64_t all;
+    bool accumulate; /* its gradients are added to those there: another part of the same batch */
+    float *loss;     /* [n], written */
     /* The share that will come next, to be uploaded meanwhile; NULL: not known yet. */
     const struct vox_share *next;
 } vox_share;

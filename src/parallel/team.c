@@ -17,7 +17,8 @@ typedef struct member {
     vox_replica *replica;
     vox_share share, next; /* next: of the batch after this one, if it is known */
     float *output;         /* vox_team_eval: where its samples' outputs go */
-    float *host;           /* its gradients while they are summed; NULL: it had no sample */
+    float *host;           /* its gradients while they are summed */
+    bool started;          /* it had samples of the batch under way */
 } member;
 
 typedef enum work_kind { WORK_GRADIENTS, WORK_EVAL, WORK_KINDS } work_kind;
@@ -25,6 +26,7 @@ typedef enum work_kind { WORK_GRADIENTS, WORK_EVAL, WORK_KINDS } work_kind;
 struct vox_team {
     const vox_graph *graph;
     int64_t batch;
+    int64_t part; /* most samples of it at once */
     size_t size;
     member *member; /* [size] */
     int64_t *count, *first;
@@ -143,7 +145,7 @@ static vox_status open_replicas(vox_team *team, const vox_ctx *ctx, const vox_te
                                 vox_error *err)
 {
     vox_status first = VOX_OK;
-    vox_shards_make(opt->batch, team->size, NULL, team->count, team->first);
+    vox_shards_make(team->part, team->size, NULL, team->count, team->first);
     for (size_t i = 0; first == VOX_OK && i < team->size; i++) {
         const vox_replica_options r = {.graph = opt->graph,
                                        .n_max = team->count[i] > 0 ? team->count[i] : 1,
@@ -167,11 +169,15 @@ static vox_status open_replicas(vox_team *team, const vox_ctx *ctx, const vox_te
 /* A loss of the batch as a whole would be one of each device's share. */
 static vox_status check_loss(const vox_team *team, vox_error *err)
 {
-    if (team->size == 1 || !vox_loss_per_batch(&team->graph->loss.node))
+    if ((team->size == 1 && team->part == team->batch) ||
+        !vox_loss_per_batch(&team->graph->loss.node))
         return VOX_OK;
-    vox_fail(err, VOX_ERR_UNSUPPORTED, "a loss \"per: batch\" needs the batch on one device");
-    vox_detail(err, "loss %s, %zu devices", team->graph->loss.node.op->name, team->size);
-    vox_hint(err, "use \"per: sample\", or one device (--devices)");
+    vox_fail(err, VOX_ERR_UNSUPPORTED,
+             "a loss \"per: batch\" needs the batch on one device at once");
+    vox_detail(err, "loss %s, %zu devices, %lld of %lld samples at once",
+               team->graph->loss.node.op->name, team->size, (long long)team->part,
+               (long long)team->batch);
+    vox_hint(err, "use \"per: sample\", or one device (--devices) without train.accumulate");
     return VOX_ERR_UNSUPPORTED;
 }
 
@@ -205,6 +211,7 @@ vox_status vox_team_open(vox_team **out, const vox_ctx *ctx, const vox_team_opti
         return VOX_ERR_MEMORY;
     team->graph = opt->graph;
     team->batch = opt->batch;
+    team->part = opt->parts > 1 ? (opt->batch + opt->parts - 1) / opt->parts : opt->batch;
     team->size = vox_ctx_device_count(ctx);
     team->sample_floats = (size_t)vox_sample_floats(&opt->graph->input, VOX_LAYOUT_PLAIN);
     team->sample_labels = vox_graph_labels(opt->graph);
@@ -264,13 +271,17 @@ void vox_team_describe(const vox_team *team, vox_str *text)
     int64_t *count = vox_calloc(team->size, sizeof *count, "a drawing", NULL);
     int64_t *first = vox_calloc(team->size, sizeof *first, "a drawing", NULL);
     if (line && label && count && first) {
-        vox_shards_make(team->batch, team->size, NULL, count, first);
+        vox_shards_make(team->part, team->size, NULL, count, first);
         for (size_t i = 0; i < team->size; i++) {
             snprintf(line[i], sizeof line[i], "%s: %lld of %lld samples",
                      vox_replica_title(team->member[i].replica), (long long)count[i],
-                     (long long)team->batch);
+                     (long long)team->part);
             label[i] = line[i];
         }
+        if (team->part < team->batch)
+            vox_str_add(text,
+                        "batches of %lld samples in parts of %lld, their gradients added up\n",
+                        (long long)team->batch, (long long)team->part);
         if (team->size == 1)
             vox_str_add(text, "one device, no reduction\n  %s\n", label[0]);
         else
@@ -331,45 +342,62 @@ static vox_status check_batch(const vox_team *team, const vox_team_batch *batch,
     return vox_detail(err, "the devices were set up for 1 to %lld", (long long)team->batch);
 }
 
-/* One member's share of a batch; team->count and first are set for it. */
-static vox_share share_of(const vox_team *team, size_t i, const vox_team_batch *batch)
+/* Samples [from, from + n) of a batch, which the devices have at once; n 0: none. */
+typedef struct part {
+    const vox_team_batch *batch;
+    int64_t from, n;
+} part;
+
+static part part_at(const vox_team *team, const vox_team_batch *batch, int64_t from)
 {
-    const int64_t first = team->first[i];
+    const int64_t left = batch->n - from;
+    return (part){batch, from, left < team->part ? left : team->part};
+}
+
+/* The next one of the batch, or the first one of the next batch if that is known. */
+static part part_after(const vox_team *team, const part *p)
+{
+    const int64_t end = p->from + p->n;
+    if (end < p->batch->n)
+        return part_at(team, p->batch, end);
+    return p->batch->next ? part_at(team, p->batch->next, 0) : (part){0};
+}
+
+/* One member's share; team->count and first are set for the part. */
+static vox_share share_of(const vox_team *team, size_t i, const part *p)
+{
+    const int64_t first = p->from + team->first[i];
+    const vox_team_batch *b = p->batch;
     return (vox_share){
-        .voxel = batch->voxel + (size_t)first * team->sample_floats,
-        .label = batch->label ? batch->label + (size_t)first * team->sample_labels : NULL,
+        .voxel = b->voxel + (size_t)first * team->sample_floats,
+        .label = b->label ? b->label + (size_t)first * team->sample_labels : NULL,
         .n = team->count[i],
         .first = first,
-        .step = batch->step,
-        .scale = 1.0f / (float)batch->n,
-        .all = team->meeting ? batch->n : 0,
+        .step = b->step,
+        .scale = 1.0f / (float)b->n,
+        .all = team->meeting ? p->n : 0,
     };
 }
 
-/* Sets everyone's share of the batch, and of the next. */
-static vox_status share_out(vox_team *team, const vox_team_batch *batch, float *loss,
-                            vox_error *err)
+/* Sets everyone's share of a part, and of the one after it. */
+static void share_out(vox_team *team, const part *p, float *loss)
 {
-    const vox_team_batch *next = batch->next;
-    vox_status s = check_batch(team, batch, err);
-    if (s == VOX_OK && next)
-        s = check_batch(team, next, err);
-    if (s != VOX_OK)
-        return s;
-    if (next) {
-        vox_shards_make(next->n, team->size, NULL, team->count, team->first);
+    const part after = part_after(team, p);
+    if (after.n) {
+        vox_shards_make(after.n, team->size, NULL, team->count, team->first);
         for (size_t i = 0; i < team->size; i++)
-            team->member[i].next = share_of(team, i, next);
+            team->member[i].next = share_of(team, i, &after);
     }
-    vox_shards_make(batch->n, team->size, NULL, team->count, team->first);
+    vox_shards_make(p->n, team->size, NULL, team->count, team->first);
     for (size_t i = 0; i < team->size; i++) {
         member *m = &team->member[i];
         m->host = NULL;
-        m->share = share_of(team, i, batch);
-        m->share.loss = loss ? loss + team->first[i] : NULL;
-        m->share.next = next ? &m->next : NULL;
+        m->share = share_of(team, i, p);
+        m->share.loss = loss ? loss + m->share.first : NULL;
+        m->share.next = after.n ? &m->next : NULL;
+        m->share.accumulate = p->from > 0 && m->started;
+        m->started = m->share.n > 0 || m->share.accumulate;
     }
-    return VOX_OK;
 }
 
 /* The work that was enqueued is waited for even after an error. */
@@ -399,6 +427,12 @@ static vox_status call_update(vox_team *team, vox_replica *r, vox_error *err)
 {
     vox_device_label(vox_replica_device(r), VOX_LABEL_UPDATE);
     return team->update(r, team->update_arg, err);
+}
+
+/* The only replica, once the gradients of all parts are added up. */
+static vox_status last_job(vox_replica *r, void *arg, vox_error *err)
+{
+    return finish(r, call_update(arg, r, err), err);
 }
 
 /* The only replica: all of a step in one go. */
@@ -434,7 +468,7 @@ static vox_status weights_back_job(vox_replica *r, void *arg, vox_error *err)
 static void sum_gradients(vox_team *team)
 {
     for (size_t i = 0; i < team->size; i++)
-        team->in[i] = team->count[i] > 0 ? team->member[i].host : NULL;
+        team->in[i] = team->member[i].started ? team->member[i].host : NULL;
     vox_tree_sum(&team->tree, team->in, team->member[0].host, team->graph->flat_floats, team->pool);
 }
 
@@ -473,18 +507,35 @@ static bool all_finite(const float *loss, int64_t n)
     return finite;
 }
 
+bool vox_team_looks(const vox_team *team, int64_t n)
+{
+    return team->size > 1 || n > team->part;
+}
+
+static vox_status check_batches(const vox_team *team, const vox_team_batch *batch, vox_error *err)
+{
+    vox_status s = check_batch(team, batch, err);
+    return s == VOX_OK && batch->next ? check_batch(team, batch->next, err) : s;
+}
+
 vox_status vox_team_step(vox_team *team, const vox_team_batch *batch, vox_replica_fn update,
                          void *arg, float *loss, vox_error *err)
 {
-    vox_status s = share_out(team, batch, loss, err);
-    if (s != VOX_OK)
-        return s;
+    vox_status s = check_batches(team, batch, err);
+    bool finite = true;
     team->update = update;
     team->update_arg = arg;
-    if (team->size == 1)
-        return run_first(team, whole_step_job, team, err);
-    s = run_batch(team, WORK_GRADIENTS, batch->n, gradients_job, err);
-    return s == VOX_OK && all_finite(loss, batch->n) ? reduce_and_update(team, err) : s;
+    for (int64_t from = 0; s == VOX_OK && finite && from < batch->n; from += team->part) {
+        const part p = part_at(team, batch, from);
+        share_out(team, &p, loss);
+        if (!vox_team_looks(team, batch->n))
+            return run_first(team, whole_step_job, team, err);
+        s = run_batch(team, WORK_GRADIENTS, p.n, gradients_job, err);
+        finite = s == VOX_OK && all_finite(loss + from, p.n);
+    }
+    if (s != VOX_OK || !finite)
+        return s;
+    return team->size == 1 ? run_first(team, last_job, team, err) : reduce_and_update(team, err);
 }
 
 /* ---- evaluation ----------------------------------------------------------- */
@@ -498,12 +549,16 @@ static vox_status eval_job(vox_replica *r, void *arg, vox_error *err)
 vox_status vox_team_eval(vox_team *team, const vox_team_batch *batch, float *output, float *loss,
                          vox_error *err)
 {
-    vox_status s = share_out(team, batch, loss, err);
-    if (s != VOX_OK)
-        return s;
-    for (size_t i = 0; i < team->size; i++)
-        team->member[i].output = output + (size_t)team->first[i] * vox_team_output(team);
-    return run_batch(team, WORK_EVAL, batch->n, eval_job, err);
+    vox_status s = check_batches(team, batch, err);
+    for (int64_t from = 0; s == VOX_OK && from < batch->n; from += team->part) {
+        const part p = part_at(team, batch, from);
+        share_out(team, &p, loss);
+        for (size_t i = 0; i < team->size; i++)
+            team->member[i].output =
+                output + (size_t)team->member[i].share.first * vox_team_output(team);
+        s = run_batch(team, WORK_EVAL, p.n, eval_job, err);
+    }
+    return s;
 }
 
 typedef struct find_arg {

@@ -18,8 +18,11 @@
 typedef struct vox_team vox_team;
 
 typedef struct vox_team_options {
-    const vox_graph *graph;       /* borrowed */
-    int64_t batch;                /* most samples of a batch, over all devices; >= 1 */
+    const vox_graph *graph; /* borrowed */
+    int64_t batch;          /* most samples of a batch, over all devices; >= 1 */
+    /* A batch goes through the devices in so many parts, one after the other, the gradients being
+     * added up: so much less memory.  0 or 1: whole. */
+    int64_t parts;
     bool training;                /* false: vox_team_eval only */
     const vox_yaml_node *augment; /* borrowed; NULL: none */
     uint64_t seed;
@@ -57,12 +60,15 @@ typedef struct vox_team_batch {
     const struct vox_team_batch *next;
 } vox_team_batch;
 
+/* Whether a step on a batch of n calls its update with the losses known. */
+bool vox_team_looks(const vox_team *team, int64_t n);
+
 /* One step on a batch: loss[n] is each sample's; the gradients are of their mean.
  *
  * update runs on replica 0's thread and only enqueues; there vox_plan_grads holds the sum over all
  * devices and vox_plan_params is to be changed.  If a loss is not finite the weights must stay as
- * they are, and the step still gives VOX_OK: with several devices update is not called, with one it
- * is called before the losses are known, and must heed those in vox_plan_loss on the device
+ * they are, and the step still gives VOX_OK: with several devices or parts update is not called,
+ * else it is called before the losses are known, and must heed those in vox_plan_loss on the device
  * (vox_optimizer_step does). */
 vox_status vox_team_step(vox_team *team, const vox_team_batch *batch, vox_replica_fn update,
                          void *arg, float *loss, vox_error *err);

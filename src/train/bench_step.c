@@ -65,6 +65,7 @@ static vox_status bench_open(step_bench *b, vox_ctx *ctx, const vox_methods *met
     const vox_train_spec *train = &b->exp->train;
     vox_team_options opt = {.graph = b->exp->graph,
                             .batch = b->batch,
+                            .parts = train->accumulate,
                             .training = true,
                             .seed = train->seed,
                             .algo = methods->algo,
@@ -108,8 +109,8 @@ static vox_status update_job(vox_replica *r, void *arg, vox_error *err)
     step_bench *b = arg;
     vox_plan *plan = vox_replica_plan(r);
     return vox_optimizer_step(b->optimizer, vox_plan_params(plan), vox_plan_grads(plan),
-                              vox_plan_loss(plan)->buf, vox_team_size(b->team) == 1 ? b->batch : 0,
-                              1e-6, b->done, err);
+                              vox_plan_loss(plan)->buf,
+                              vox_team_looks(b->team, b->batch) ? 0 : b->batch, 1e-6, b->done, err);
 }
 
 static vox_status one_step(step_bench *b, vox_error *err)

@@ -53,7 +53,8 @@ static void describe_loss(vox_network_desc *d, const vox_graph *g)
 static void describe_device(vox_device_memory *out, const vox_experiment *exp,
                             const vox_device_desc *found)
 {
-    const vox_plan_options opt = {.n_max = exp->train.batch, .training = true, .ahead = true};
+    const vox_plan_options opt = {
+        .n_max = vox_train_at_once(&exp->train), .training = true, .ahead = true};
     vox_error why;
     vox_device *dev = NULL;
     *out = (vox_device_memory){.index = found->index, .global_mem_bytes = found->global_mem_bytes};
@@ -85,7 +86,8 @@ static vox_status describe_devices(vox_network_desc *d, const vox_experiment *ex
 static vox_status describe(vox_network_desc *d, const vox_experiment *exp, vox_error *err)
 {
     const vox_graph *g = exp->graph;
-    const vox_plan_options opt = {.n_max = exp->train.batch, .training = true, .ahead = true};
+    const vox_plan_options opt = {
+        .n_max = vox_train_at_once(&exp->train), .training = true, .ahead = true};
     d->layer = vox_calloc((size_t)g->layers, sizeof *d->layer, "a description", err);
     if (!d->layer)
         return VOX_ERR_MEMORY;
@@ -97,6 +99,7 @@ static vox_status describe(vox_network_desc *d, const vox_experiment *exp, vox_e
     d->trainable = vox_graph_parameters(g, true);
     d->parameter_bytes = (uint64_t)d->parameters * sizeof(float);
     d->batch = exp->train.batch;
+    d->at_once = vox_train_at_once(&exp->train);
     vox_status s = vox_graph_flops(g, false, &d->forward_flops, err);
     if (s == VOX_OK)
         s = vox_graph_flops(g, true, &d->training_flops, err);

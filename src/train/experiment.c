@@ -14,6 +14,8 @@
 
 static const vox_attr train_attrs[] = {
     {"batch", VOX_ATTR_INT, FIELD(vox_train_spec, batch), .dflt = 1, .min = 1, .max = 1 << 20},
+    {"accumulate", VOX_ATTR_INT, FIELD(vox_train_spec, accumulate), .dflt = 1, .min = 1,
+     .max = 1 << 20},
     {"iterations", VOX_ATTR_INT, FIELD(vox_train_spec, iterations), .min = 1, .max = 1e15},
     {"epochs", VOX_ATTR_INT, FIELD(vox_train_spec, epochs), .min = 1, .max = 1e9},
     {"warmup", VOX_ATTR_INT, FIELD(vox_train_spec, warmup), .min = 0, .max = 1e15},
@@ -125,6 +127,11 @@ static vox_status read_choice(int *kind, void *out, const char *what, const choi
     return VOX_ERR_INPUT;
 }
 
+int64_t vox_train_at_once(const vox_train_spec *train)
+{
+    return (train->batch + train->accumulate - 1) / train->accumulate;
+}
+
 static vox_status check_train(const vox_train_spec *t, vox_error *err)
 {
     const vox_optimizer_spec *o = &t->optimizer;
@@ -132,6 +139,13 @@ static vox_status check_train(const vox_train_spec *t, vox_error *err)
         vox_yaml_fail(err, vox_yaml_find(t->node, "epochs"),
                       "both \"iterations\" and \"epochs\" are given");
         vox_hint(err, "keep one of them; --set train.epochs= takes that key out");
+        return VOX_ERR_INPUT;
+    }
+    if (t->accumulate > t->batch) {
+        vox_yaml_fail(err, vox_yaml_find(t->node, "accumulate"),
+                      "%lld samples cannot be computed in %lld parts", (long long)t->batch,
+                      (long long)t->accumulate);
+        vox_hint(err, "train.batch is the samples of a whole step, all parts together");
         return VOX_ERR_INPUT;
     }
     if (o->nesterov && (o->momentum <= 0 || o->dampening != 0)) {

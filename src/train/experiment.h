@@ -82,6 +82,7 @@ typedef struct vox_early_stop_spec {
 typedef struct vox_train_spec {
     const vox_yaml_node *node;  /* the section, for messages; may be NULL */
     int64_t batch;              /* the GLOBAL batch; 1 */
+    int64_t accumulate;         /* parts a batch is computed in, one after the other; 1 */
     int64_t iterations, epochs; /* at most one is not 0; both 0: not given (bench, info) */
     vox_optimizer_spec optimizer;
     vox_schedule_spec schedule;
@@ -95,6 +96,9 @@ typedef struct vox_train_spec {
     vox_ema_spec ema;
     vox_early_stop_spec early_stop;
 } vox_train_spec;
+
+/* Samples that go through the devices at once: batch / accumulate, rounded up. */
+int64_t vox_train_at_once(const vox_train_spec *train);
 
 struct vox_experiment {
     char *name;     /* letters, digits, . _ - only; the file's own name where none is given */

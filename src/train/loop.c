@@ -131,7 +131,7 @@ static vox_status step(vox_trainer *t, vox_error *err)
                               .step = (uint64_t)p->step,
                               .next = look_ahead(t, &next)};
     update_arg u = {
-        t, vox_team_size(t->team) == 1 ? b.n : 0,
+        t, vox_team_looks(t->team, b.n) ? 0 : b.n,
         vox_schedule_rate(&spec->schedule, spec->optimizer.lr, spec->warmup, p->step, t->steps)};
     if ((s = vox_team_step(t->team, &b, update_job, &u, t->loss, err)) != VOX_OK)
         return s;

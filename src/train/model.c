@@ -29,7 +29,9 @@ static vox_status open_network(vox_model *m, vox_ctx *ctx, const char *path, vox
         vox_log(VOX_LOG_INFO, "%s: using the averaged weights (train.ema)", path);
     }
     if (s == VOX_OK) {
-        const vox_team_options opt = {.graph = m->exp->graph, .batch = m->exp->train.batch};
+        const vox_team_options opt = {.graph = m->exp->graph,
+                                      .batch = m->exp->train.batch,
+                                      .parts = m->exp->train.accumulate};
         s = vox_team_open(&m->team, ctx, &opt, err);
     }
     if (s == VOX_OK)

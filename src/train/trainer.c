@@ -63,6 +63,7 @@ static vox_status open_team(vox_trainer *t, vox_ctx *ctx, vox_error *err)
     const vox_train_spec *train = &t->exp->train;
     vox_team_options opt = {.graph = t->exp->graph,
                             .batch = train->batch,
+                            .parts = train->accumulate,
                             .training = true,
                             .augment = t->exp->data.augment,
                             .seed = train->seed,

@@ -44,7 +44,7 @@ static vox_status tuning_init(tuning *t, vox_finddb *db, vox_error *err)
     if (!t->count)
         return VOX_ERR_MEMORY;
     t->first = t->count + devices;
-    vox_shards_make(t->exp->train.batch, devices, NULL, t->count, t->first);
+    vox_shards_make(vox_train_at_once(&t->exp->train), devices, NULL, t->count, t->first);
     return VOX_OK;
 }
 

@@ -233,6 +233,8 @@ static void a_batch_as_one_volume_needs_one_device(void **state)
     vox_team_free(&team);
     assert_error(vox_team_open(&team, ctx, &opt, &err), VOX_ERR_UNSUPPORTED, "per: batch");
     assert_null(team);
+    const vox_team_options parts = {.graph = exp_->graph, .batch = 7, .parts = 2};
+    assert_error(vox_team_open(&team, one, &parts, &err), VOX_ERR_UNSUPPORTED, "at once");
     loss->per = VOX_LOSS_SAMPLE;
     vox_ctx_free(&one);
 }

@@ -1,5 +1,6 @@
-/* test_average.c - the averaged weights of train.ema, and train.early_stop: what they are, that a
- * resume goes on with them to the same bits, and that validation and evaluation use the average. */
+/* test_average.c - batches in parts (train.accumulate), the averaged weights of train.ema, and
+ * train.early_stop: what they are, that a resume goes on with them to the same bits, and that
+ * validation and evaluation use the average. */
 #include "training.h"
 
 #include "train/checkpoint.h"
@@ -48,6 +49,37 @@ static void an_average_is_what_it_says(void **state)
     free(got);
     free(want);
     vox_experiment_free(&exp_);
+}
+
+/* 7 samples as 3, 3 and 1; on two devices as 2 + 1, 2 + 1 and 1 + 0.  A batch norm would see parts.
+ */
+static void a_batch_in_parts_is_the_batch(void **state)
+{
+    (void)state;
+    vox_error err = {0};
+    static const char *const sets[] = {"train.accumulate=3",
+                                       "network.layers.1={instance_norm: {name: bn1}}", NULL};
+    training whole = {.devices = "0", .run = training_path("in-one"), .sets = sets + 1};
+    training one = {.devices = "0", .run = training_path("parts-1"), .sets = sets};
+    training two = {.devices = "0,1", .run = training_path("parts-2"), .sets = sets};
+    training cut = {.devices = "0,1", .run = training_path("cut-2"), .sets = sets, .stop_at = 9};
+    double loss[3][20];
+    assert_ok(training_run(&whole, &err));
+    assert_ok(training_run(&one, &err));
+    assert_ok(training_run(&two, &err));
+    assert_int_equal(training_losses(whole.run, loss[0], 20), 20);
+    assert_int_equal(training_losses(one.run, loss[1], 20), 20);
+    assert_int_equal(training_losses(two.run, loss[2], 20), 20);
+    for (int i = 0; i < 20; i++)
+        for (int k = 1; k < 3; k++)
+            assert_true(fabs(loss[k][i] - loss[0][i]) <= 1e-5 * loss[0][i]);
+    assert_true(fabs(one.result.valid_loss - whole.result.valid_loss) <=
+                1e-5 * whole.result.valid_loss);
+    assert_error(training_run(&cut, &err), VOX_ERR_INTERRUPTED, "after step 9");
+    cut.stop_at = 0;
+    cut.resume = true;
+    assert_ok(training_run(&cut, &err));
+    training_same_run(two.run, cut.run);
 }
 
 static void the_decay_climbs(void **state)
@@ -132,6 +164,7 @@ static void slips_have_a_place(void **state)
 {
     (void)state;
     static const char *const bad[][2] = {
+        {"train.accumulate=8", "7 samples cannot be computed in 8 parts"},
         {"train.ema={decay: 1.5}", "from 0 to 1"},
         {"train.ema={decya: 0.5}", "unknown key \"decya\" in ema"},
         {"train.early_stop={}", "needs the key \"patience\""},
@@ -164,6 +197,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_decay_climbs),
         cmocka_unit_test(slips_have_a_place),
+        cmocka_unit_test(a_batch_in_parts_is_the_batch),
         cmocka_unit_test(an_average_is_what_it_says),
         cmocka_unit_test(validation_and_evaluation_use_it),
         cmocka_unit_test(a_training_stops_early),
