@@ -134,7 +134,11 @@ __kernel void avg_pool_backward_rows(__global const float *restrict dy, __global
 #ifdef RELU_IN
             const float16 v = load16(x + row * ROW + i, ROW - i, (rows - row) * ROW - i);
 #endif
-            store16(RELU_DX(sum, v), to + i, ROW - i);
+            if (ROW % 16 == 0)
+                STREAM16(RELU_DX(sum, v), to + i);
+            else
+                store16(RELU_DX(sum, v), to + i, ROW - i);
         }
     }
+    STREAM_END;
 }

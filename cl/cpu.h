@@ -5,6 +5,10 @@
  *   STORE16(v, p)
  *   STORE16_INT(v, p)
  *   STORE16_GLOBAL(v, p)  the same to global memory
+ *   STREAM16(v, p)        the same where p is the start of a cache line; with -DSTREAM, which the host
+ *                         gives where more is written than a cache holds, past the caches: else
+ *                         each line is read first, to be overwritten
+ *   STREAM_END            after the last of these
  *   EVENS(a, b)           elements 0, 2, ... of two vectors of 16 in a row, in one permutation
  *   ZIP_LOW(a, b)         the lower (upper) halves' elements of two vectors of 16 in turns, likewise
  *   ZIP_HIGH(a, b)
@@ -48,6 +52,14 @@ typedef int16 __attribute__((aligned(4))) int16_anywhere;
 #define ZIP_HIGH(a, b)  ZIP_HALF((a).hi, (b).hi)
 #define ZIP8_LOW(a, b)  ((a).s0, (b).s0, (a).s1, (b).s1, (a).s2, (b).s2, (a).s3, (b).s3)
 #define ZIP8_HIGH(a, b) ((a).s4, (b).s4, (a).s5, (b).s5, (a).s6, (b).s6, (a).s7, (b).s7)
+#endif
+
+#if defined(STREAM) && defined(__clang__) && defined(__SSE2__)
+#define STREAM16(v, p) __builtin_nontemporal_store(v, (__global float16 *)(p))
+#define STREAM_END     __builtin_ia32_sfence()
+#else
+#define STREAM16(v, p) STORE16_GLOBAL(v, p)
+#define STREAM_END
 #endif
 
 #if defined(__clang__) && (defined(__x86_64__) || defined(__aarch64__))

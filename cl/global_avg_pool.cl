@@ -4,6 +4,7 @@
  * Grid, forward: a work-group of WG items (1 on CPUs) per plane; every item adds runs of 256 vectors
  * and then the runs' sums, so that a volume of millions with an offset keeps its digits, then a
  * tree.  Backward: ROW floats an item.  A relu before or after may be fused (relu.h). */
+#include "cpu.h"
 #include "relu.h"
 #if !defined(V) || !defined(LANES)
 #error "V (voxels) and LANES (1 or 16) must be given"
@@ -61,6 +62,22 @@ __kernel void global_avg_pool_backward(__global const float *restrict dy, __glob
                                        __global const float *restrict x, ulong count)
 {
     const ulong first = get_global_id(0) * (ulong)ROW, last = min(first + ROW, count);
-    for (ulong i = first; i < last; i++)
-        dx[i] = RELU_DX(dy[i / FLOATS * LANES + i % LANES] / (float)V, x[i]);
+    for (ulong i = first; i < last;) {
+        const ulong plane = i / FLOATS, end = min(last, (plane + 1) * FLOATS);
+#if ROW % 16 == 0
+#if LANES == 16
+        const float16 g = vload16(plane, dy) / (float)V;
+#else
+        const float16 g = (float16)(dy[plane] / (float)V);
+#endif
+        for (; i + 16 <= end; i += 16)
+            if (FLOATS % 16 == 0)
+                STREAM16(RELU_DX(g, vload16(0, x + i)), dx + i);
+            else
+                STORE16_GLOBAL(RELU_DX(g, vload16(0, x + i)), dx + i);
+#endif
+        for (; i < end; i++)
+            dx[i] = RELU_DX(dy[plane * LANES + i % LANES] / (float)V, x[i]);
+    }
+    STREAM_END;
 }

@@ -20,8 +20,12 @@ static vox_status build_rows(vox_work *w, vox_error *err)
     const vox_node *node = w->problem.node;
     const bool forward = w->algo->pass == VOX_FORWARD;
     char options[64];
+    const double bytes = 4 * (double)w->problem.n_max *
+                         (double)(vox_sample_floats(&node->in[0], w->algo->in) +
+                                  vox_sample_floats(&node->out, w->algo->out));
     w->number[0] = vox_pooling_run(&w->problem, forward ? &node->out : &node->in[0], w->algo->in);
-    snprintf(options, sizeof options, "%s -DRUN=%lld", padding(w), (long long)w->number[0]);
+    snprintf(options, sizeof options, "%s -DRUN=%lld%s", padding(w), (long long)w->number[0],
+             forward ? "" : vox_stream_options(w->problem.dev, bytes));
     return vox_pooling_kernel(w, 0, "avg_pool_rows.cl",
                               forward ? "avg_pool_rows" : "avg_pool_backward_rows",
                               VOX_POOLING_ROWS, options, err);

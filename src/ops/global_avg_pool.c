@@ -25,9 +25,11 @@ static vox_status build(vox_work *w, vox_error *err)
     const int64_t *d = w->problem.node->in[0].dim;
     const bool cpu = vox_device_is_cpu(w->problem.dev);
     char options[112];
-    snprintf(options, sizeof options, "-DV=%" PRId64 " -DLANES=%d -DWG=%d -DROW=%d%s",
+    const int64_t floats = vox_sample_floats(&w->problem.node->in[0], w->algo->in);
+    snprintf(options, sizeof options, "-DV=%" PRId64 " -DLANES=%d -DWG=%d -DROW=%d%s%s",
              d[2] * d[3] * d[4], w->algo->in == VOX_LAYOUT_BLOCK16 ? 16 : 1, cpu ? 1 : GPU_WG,
-             cpu ? CPU_ROW : 1, vox_relu_options(w));
+             cpu ? CPU_ROW : 1, vox_relu_options(w),
+             vox_stream_options(w->problem.dev, 4 * (double)(w->problem.n_max * floats)));
     return vox_kernel_open(&w->kernel[0], w->problem.dev, "global_avg_pool.cl",
                            w->algo->pass == VOX_FORWARD ? "global_avg_pool_forward"
                                                         : "global_avg_pool_backward",

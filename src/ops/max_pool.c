@@ -5,6 +5,45 @@
 
 static const vox_attr attrs[] = {VOX_POOLING_ATTRS, {0}};
 
+static vox_status build_rows_kernel(vox_work *w, int slot, const char *file, const char *entry,
+                                    const vox_shape *written, const char *more, vox_error *err)
+{
+    char options[64];
+    w->number[slot] = vox_pooling_run(&w->problem, written, w->algo->in);
+    snprintf(options, sizeof options, "-DRUN=%lld%s", (long long)w->number[slot], more);
+    return vox_pooling_kernel(w, slot, file, entry, VOX_POOLING_ROWS, options, err);
+}
+
+static vox_status build_items_kernel(vox_work *w, int slot, const char *entry, vox_error *err)
+{
+    return vox_pooling_kernel(w, slot, "max_pool.cl", entry, VOX_POOLING_ITEMS, "", err);
+}
+
+static vox_status build_rows(vox_work *w, vox_error *err)
+{
+    return build_rows_kernel(w, 0, "max_pool_rows.cl", "max_pool_rows", &w->problem.node->out, "",
+                             err);
+}
+
+static vox_status build_items(vox_work *w, vox_error *err)
+{
+    return build_items_kernel(w, 0, "max_pool_items", err);
+}
+
+static vox_status forward_rows(vox_work *w, const vox_io *io, vox_error *err)
+{
+    const vox_arg args[] = {vox_arg_buffer(io->x[0]->buf), vox_arg_buffer(io->y->buf)};
+    return vox_pooling_launch_rows(w, 0, io->y, io->n, w->number[0], args, 2, err);
+}
+
+static vox_status forward_items(vox_work *w, const vox_io *io, vox_error *err)
+{
+    const vox_arg args[] = {vox_arg_buffer(io->x[0]->buf), vox_arg_buffer(io->y->buf)};
+    return vox_pooling_launch_items(w, 0, io->y, io->n, args, 2, err);
+}
+
+/* ---- backward, PLAIN on CPUs ---- */
+
 /* How dx is cut into slabs of `depth` slices, or of an image's `height` rows: so that every compute
  * unit has four, as windows that reach into the next slab are looked at twice. */
 typedef struct slabs {
@@ -30,63 +69,70 @@ static slabs cut(const vox_problem *p, vox_layout layout)
     return s;
 }
 
-/* Kernels of a file get the same options, used or not: equal options share one program. */
-static vox_status build_rows_kernel(vox_work *w, const char *entry, vox_error *err)
+static vox_status build_slabs(vox_work *w, vox_error *err)
 {
     char options[96];
     const slabs s = cut(&w->problem, w->algo->in);
-    w->number[0] = vox_pooling_run(&w->problem, &w->problem.node->out, w->algo->in);
-    w->number[1] = s.count;
-    snprintf(options, sizeof options, "-DRUN=%lld -DDEPTH=%lld -DHEIGHT=%lld",
-             (long long)w->number[0], (long long)s.depth, (long long)s.height);
-    return vox_pooling_kernel(w, 0, "max_pool_rows.cl", entry, VOX_POOLING_ROWS, options, err);
-}
-
-static vox_status build_items_kernel(vox_work *w, int slot, const char *entry, vox_error *err)
-{
-    return vox_pooling_kernel(w, slot, "max_pool.cl", entry, VOX_POOLING_ITEMS, "", err);
-}
-
-static vox_status build_rows(vox_work *w, vox_error *err)
-{
-    return build_rows_kernel(w, "max_pool_rows", err);
-}
-
-static vox_status build_items(vox_work *w, vox_error *err)
-{
-    return build_items_kernel(w, 0, "max_pool_items", err);
-}
-
-static vox_status forward_rows(vox_work *w, const vox_io *io, vox_error *err)
-{
-    const vox_arg args[] = {vox_arg_buffer(io->x[0]->buf), vox_arg_buffer(io->y->buf)};
-    return vox_pooling_launch_rows(w, 0, io->y, io->n, w->number[0], args, 2, err);
-}
-
-static vox_status forward_items(vox_work *w, const vox_io *io, vox_error *err)
-{
-    const vox_arg args[] = {vox_arg_buffer(io->x[0]->buf), vox_arg_buffer(io->y->buf)};
-    return vox_pooling_launch_items(w, 0, io->y, io->n, args, 2, err);
-}
-
-static vox_status build_slabs(vox_work *w, vox_error *err)
-{
-    return build_rows_kernel(w, "max_pool_backward_slabs", err);
+    w->number[0] = s.count;
+    snprintf(options, sizeof options, "-DDEPTH=%lld -DHEIGHT=%lld", (long long)s.depth,
+             (long long)s.height);
+    return vox_pooling_kernel(w, 0, "max_pool_slabs.cl", "max_pool_backward_slabs",
+                              VOX_POOLING_ROWS, options, err);
 }
 
 static vox_status backward_slabs(vox_work *w, const vox_io *io, vox_error *err)
 {
     const vox_arg args[] = {vox_arg_buffer(io->x[0]->buf), vox_arg_buffer(io->dy->buf),
                             vox_arg_buffer(io->dx[0]->buf)};
-    return vox_pooling_launch_slabs(w, 0, io->dx[0], io->n, w->number[1], args, 3, err);
+    return vox_pooling_launch_slabs(w, 0, io->dx[0], io->n, w->number[0], args, 3, err);
 }
 
-static vox_status build_gather(vox_work *w, vox_error *err)
+/* ---- backward by gathering: BLOCK16 on CPUs, GPUs ---- */
+
+/* The numbers of the windows' maxima: bytes, or two where a window has too many elements. */
+static vox_status open_numbers(vox_work *w, size_t bytes_each, vox_error *err)
 {
     const vox_problem *p = &w->problem;
     const int64_t floats = p->n_max * vox_sample_floats(&p->node->out, w->algo->out);
-    vox_status s = vox_buffer_open(&w->scratch[0], p->dev, 4 * (size_t)floats, VOX_BUFFER_DEVICE,
-                                   "max_pool's indices", err);
+    return vox_buffer_open(&w->scratch[0], p->dev, bytes_each * (size_t)floats, VOX_BUFFER_DEVICE,
+                           "max_pool's indices", err);
+}
+
+static int64_t window_elements(const vox_problem *p)
+{
+    const vox_pooling_attr *a = p->node->attr;
+    return a->kernel[0] * a->kernel[1] * a->kernel[2];
+}
+
+static vox_status build_gather_rows(vox_work *w, vox_error *err)
+{
+    const vox_problem *p = &w->problem;
+    const vox_node *node = p->node;
+    const double floats = 2 * (double)vox_sample_floats(&node->in[0], w->algo->in) +
+                          (double)vox_sample_floats(&node->out, w->algo->out);
+    vox_status s = open_numbers(w, window_elements(p) < 255 ? 1 : 2, err);
+    if (s == VOX_OK)
+        s = build_rows_kernel(w, 0, "max_pool_gather.cl", "max_pool_where", &node->out, "", err);
+    if (s == VOX_OK)
+        s = build_rows_kernel(w, 1, "max_pool_gather.cl", "max_pool_gather", &node->in[0],
+                              vox_stream_options(p->dev, 4 * floats * (double)p->n_max), err);
+    return s;
+}
+
+static vox_status gather_rows(vox_work *w, const vox_io *io, vox_error *err)
+{
+    const vox_arg find[] = {vox_arg_buffer(io->x[0]->buf), vox_arg_buffer(w->scratch[0])};
+    const vox_arg sum[] = {vox_arg_buffer(w->scratch[0]), vox_arg_buffer(io->dy->buf),
+                           vox_arg_buffer(io->dx[0]->buf)};
+    vox_status s = vox_pooling_launch_rows(w, 0, io->dy, io->n, w->number[0], find, 2, err);
+    if (s == VOX_OK)
+        s = vox_pooling_launch_rows(w, 1, io->dx[0], io->n, w->number[1], sum, 3, err);
+    return s;
+}
+
+static vox_status build_gather_items(vox_work *w, vox_error *err)
+{
+    vox_status s = open_numbers(w, 4, err);
     if (s == VOX_OK)
         s = build_items_kernel(w, 0, "max_pool_index_items", err);
     if (s == VOX_OK)
@@ -94,7 +140,7 @@ static vox_status build_gather(vox_work *w, vox_error *err)
     return s;
 }
 
-static vox_status backward_gather(vox_work *w, const vox_io *io, vox_error *err)
+static vox_status gather_items(vox_work *w, const vox_io *io, vox_error *err)
 {
     const vox_arg find[] = {vox_arg_buffer(io->x[0]->buf), vox_arg_buffer(w->scratch[0])};
     const vox_arg sum[] = {vox_arg_buffer(w->scratch[0]), vox_arg_buffer(io->dy->buf),
@@ -115,6 +161,11 @@ static bool block_fits(const vox_problem *p)
     return vox_pooling_rows_fit(p, VOX_LAYOUT_BLOCK16);
 }
 
+static bool gather_rows_fit(const vox_problem *p)
+{
+    return block_fits(p) && window_elements(p) < 65535;
+}
+
 static double seconds_rows(const vox_problem *p)
 {
     return vox_pooling_seconds(p, VOX_POOLING_ROWS, VOX_FORWARD);
@@ -125,12 +176,12 @@ static double seconds_items(const vox_problem *p)
     return vox_pooling_seconds(p, VOX_POOLING_ITEMS, VOX_FORWARD);
 }
 
-static double seconds_slabs(const vox_problem *p)
+static double seconds_back_rows(const vox_problem *p)
 {
     return vox_pooling_seconds(p, VOX_POOLING_ROWS, VOX_BACKWARD_DATA);
 }
 
-static double seconds_gather(const vox_problem *p)
+static double seconds_back_items(const vox_problem *p)
 {
     return vox_pooling_seconds(p, VOX_POOLING_ITEMS, VOX_BACKWARD_DATA);
 }
@@ -143,13 +194,14 @@ static const vox_algo algos[] = {
     {"rows", VOX_FORWARD, BLOCK16, block_fits, seconds_rows, build_rows, forward_rows, true},
     {"items", VOX_FORWARD, PLAIN, NULL, seconds_items, build_items, forward_items, true},
     {"items", VOX_FORWARD, BLOCK16, NULL, seconds_items, build_items, forward_items, true},
-    {"slabs", VOX_BACKWARD_DATA, PLAIN, plain_fits, seconds_slabs, build_slabs, backward_slabs,
+    {"slabs", VOX_BACKWARD_DATA, PLAIN, plain_fits, seconds_back_rows, build_slabs, backward_slabs,
      true},
-    {"slabs", VOX_BACKWARD_DATA, BLOCK16, block_fits, seconds_slabs, build_slabs, backward_slabs,
+    {"rows", VOX_BACKWARD_DATA, BLOCK16, gather_rows_fit, seconds_back_rows, build_gather_rows,
+     gather_rows, true},
+    {"gather", VOX_BACKWARD_DATA, PLAIN, NULL, seconds_back_items, build_gather_items, gather_items,
      true},
-    {"gather", VOX_BACKWARD_DATA, PLAIN, NULL, seconds_gather, build_gather, backward_gather, true},
-    {"gather", VOX_BACKWARD_DATA, BLOCK16, NULL, seconds_gather, build_gather, backward_gather,
-     true},
+    {"gather", VOX_BACKWARD_DATA, BLOCK16, NULL, seconds_back_items, build_gather_items,
+     gather_items, true},
     {0}};
 
 const vox_op vox_op_max_pool = {.name = "max_pool",

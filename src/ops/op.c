@@ -146,6 +146,13 @@ uint64_t vox_work_bytes(const vox_work *w)
     return bytes;
 }
 
+const char *vox_stream_options(const vox_device *dev, double bytes)
+{
+    const vox_device_desc *d = vox_device_get(dev);
+    return vox_device_is_cpu(dev) && d->cache_bytes && bytes > (double)d->cache_bytes ? " -DSTREAM"
+                                                                                      : "";
+}
+
 double vox_rule_seconds(const vox_device *dev, double flops, double flop_share, double bytes,
                         double byte_share)
 {

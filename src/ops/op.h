@@ -223,6 +223,10 @@ const char *vox_relu_options(const vox_work *w);
 /* What RELU_DX looks at: x[0]'s buffer, or NULL where it is not asked for. */
 vox_buffer *vox_relu_input(const vox_work *w, const vox_io *io);
 
+/* " -DSTREAM" where a CPU's kernel that touches so many bytes should write past its caches
+ * (cl/cpu.h): nothing of what it writes would be left in them for the next one; else "". */
+const char *vox_stream_options(const vox_device *dev, double bytes);
+
 /* A rule of thumb for `seconds`: flops at a share of the device's estimated peak plus bytes at a
  * share of its estimated bandwidth (the estimates are good to a factor of two). */
 double vox_rule_seconds(const vox_device *dev, double flops, double flop_share, double bytes,
