@@ -4,6 +4,8 @@
 
 #include "base/mem.h"
 #include "base/philox.h"
+#include "ops/attr.h"
+#include "ops/loss.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -31,6 +33,7 @@ typedef struct softmax {
     int32_t *label;
     double *want;  /* [n] */
     vox_node node; /* the loss */
+    vox_loss_attr attr;
     vox_device *dev;
     vox_buffer *logits, *labels, *loss, *p, *m, *s;
     /* of the rung being measured */
@@ -101,10 +104,13 @@ static vox_status open_ladder(void **state, const char *const *args, size_t coun
     t->c = size[1];
     t->v = size[2];
     t->repeat = repeat;
-    t->node = (vox_node){.op = vox_op_find("cross_entropy"), .name = "bench", .inputs = 2};
+    t->node = (vox_node){
+        .op = vox_op_find("cross_entropy"), .name = "bench", .attr = &t->attr, .inputs = 2};
     t->node.in[0] = (vox_shape){5, {1, t->c, 1, 1, t->v}};
     t->node.in[1] = (vox_shape){5, {1, 1, 1, 1, t->v}};
-    s = t->node.op->infer(&t->node, t->node.in, &t->node.out, err);
+    s = vox_attr_read(t->node.op->attrs, &t->attr, "bench ladder", NULL, NULL, NULL, err);
+    if (s == VOX_OK)
+        s = t->node.op->infer(&t->node, t->node.in, &t->node.out, err);
     if (s == VOX_OK)
         s = draw(t, err);
     if (s != VOX_OK) {
