@@ -118,7 +118,9 @@ vox_status vox_input_shape(const int64_t n[4], const vox_image *image, vox_error
     if (image->channels != n[0])
         return vox_hint(err, "set network.input.channels to %lld, or name as many files per case",
                         (long long)image->channels);
-    return vox_hint(err, "add this to data.prepare: - resize: {size: [%lld, %lld, %lld]}",
+    return vox_hint(err,
+                    "add this to data.prepare: - resize: {size: [%lld, %lld, %lld]}; or pad and "
+                    "center_crop to that size, or let data.patch cut patches from larger cases",
                     (long long)n[1], (long long)n[2], (long long)n[3]);
 }
 

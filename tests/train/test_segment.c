@@ -139,6 +139,38 @@ static void whole_volumes(void **state)
     vox_ctx_free(&ctx);
 }
 
+/* A folder given to an experiment that has no validation data: its layout says what it is. */
+static void folders_are_known_by_their_layout(void **state)
+{
+    (void)state;
+    static const int64_t size[3] = {4, 6, 8};
+    static const char *const sets[] = {"data.valid=null", "train.epochs=1", NULL};
+    static vox_eval_result r[2];
+    vox_error err = {0};
+    vox_ctx *ctx = NULL;
+    vox_model *model = NULL;
+    char path[400],
+        json[64 + 9 * 80] = "{\"labels\": {\"0\": \"no\", \"1\": \"yes\"}, \"training\": [";
+    make_data("layout", size);
+    assert_ok(train("0", sets, training_path("layout-run"), NULL, &err));
+    assert_ok(vox_ctx_open(&ctx, "0", &err));
+    snprintf(path, sizeof path, "%s/last.safetensors", training_path("layout-run"));
+    assert_ok(vox_model_open(&model, ctx, path, &err));
+    assert_error(vox_model_eval(model, NULL, &r[0], &err), VOX_ERR_USAGE, "");
+    assert_ok(vox_model_eval(model, data_dir, &r[0], &err));
+    for (int i = 0; i < 9; i++)
+        snprintf(json + strlen(json), sizeof json - strlen(json),
+                 "%s{\"image\": \"./images/c%d.mha\", \"label\": \"./masks/c%d.mha\"}",
+                 i ? ", " : "", i, i);
+    strcat(json, "]}");
+    snprintf(path, sizeof path, "%s/dataset.json", data_dir);
+    assert_ok(vox_file_write(path, json, strlen(json), &err));
+    assert_ok(vox_model_eval(model, data_dir, &r[1], &err));
+    assert_true(r[0].samples == 9 && r[1].samples == 9 && r[0].loss == r[1].loss);
+    vox_model_free(&model);
+    vox_ctx_free(&ctx);
+}
+
 static void patches(void **state)
 {
     (void)state;
@@ -193,6 +225,7 @@ int main(int argc, char **argv)
     }
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(whole_volumes),
+        cmocka_unit_test(folders_are_known_by_their_layout),
         cmocka_unit_test(patches),
         cmocka_unit_test(what_does_not_fit_is_said),
     };
