@@ -14,8 +14,12 @@
  * A label outside 0..CLASSES-1 gives NaN (the host refuses such labels before).
  *
  *        v ->   .----------.----------.----------.
- *   sample n    | chunk 0  | chunk 1  | chunk 2  |   part[n][chunk][SUMS]: a work-group each
+ *   sample n    | chunk 0  | chunk 1  | chunk 2  |   part[n][chunk][SUMS]: a work-group each, from `at` on
  *               '----------'----------'----------'   loss_finish adds the chunks in order
+ *
+ * The overlap may also be of the batch as one volume (`per: batch`): then loss_totals adds up inside, all and
+ * truth over all samples, these totals are joined with other devices' between the two kernels, and
+ * loss_finish takes them in place of each sample's.
  *
  * Why three kernels: the gradient of a voxel needs the sums over all of them.  V is an argument, so that
  * the outputs of deep supervision, of several sizes, share the kernels.  PLAIN only. */
@@ -81,8 +85,8 @@ inline void add_voxels(__global const float *x, __global const int *label, __glo
 
 /* part[n][chunk][SUMS] =.  Grid: (chunks * WG, n). */
 __kernel void loss_sums(__global const float *restrict x, __global const int *restrict label,
-                        __global const float *restrict weight, __global float *restrict part, uint V,
-                        uint chunk, int ignore, float gamma)
+                        __global const float *restrict weight, __global float *restrict part, uint at,
+                        uint V, uint chunk, int ignore, float gamma)
 {
     __local float shared[WG];
     const uint item = get_local_id(0), first = (uint)get_group_id(0) * chunk, end = min(first + chunk, V);
@@ -92,7 +96,7 @@ __kernel void loss_sums(__global const float *restrict x, __global const int *re
         sum[k] = (floatv)(0.0f);
     for (uint v = first + item * LANES; v < end; v += WG * LANES)
         add_voxels(x + n * C * V, label + n * V, weight, v, V, end - v, ignore, gamma, sum);
-    part += (n * get_num_groups(0) + get_group_id(0)) * SUMS;
+    part += at + (n * get_num_groups(0) + get_group_id(0)) * SUMS;
     for (uint k = 0; k < SUMS; k++) {
         shared[item] = ADD_ACROSS(sum[k]);
         for (uint reach = WG / 2; reach > 0; reach /= 2) {
@@ -118,6 +122,15 @@ inline float add_parts(__global const float *part, size_t count)
     return total;
 }
 
+/* total[k] = inside, all and truth of `count` chunks, those of all samples.  Grid: an item a sum. */
+__kernel void loss_totals(__global const float *restrict part, __global float *restrict total, uint at,
+                          uint total_at, uint count)
+{
+    const uint k = get_global_id(0);
+    if (k < REGION_SUMS)
+        total[total_at + k] = add_parts(part + at + k, count);
+}
+
 /* 1 - the mean overlap; factor: along and across, times `times`. */
 inline float region_loss(__local const float *sum, uint first, float alpha, float beta, float smooth,
                          float times, __global float *factor)
@@ -137,38 +150,38 @@ inline float region_loss(__local const float *sum, uint first, float alpha, floa
     return loss / (C - first);
 }
 
-/* loss[n] = (or += with `more`) and factor[n][FACTORS] =, either of which may be NULL.  batch: the
- * overlap is that of all `samples` together.  Grid: (WG, samples), a work-group per sample. */
-__kernel void loss_finish(__global const float *restrict part, __global float *restrict loss,
-                          __global float *restrict factor, uint chunks, uint samples, int batch, uint first,
+/* loss[n] = (or += with `more`) and factor[n][FACTORS] =, either of which may be NULL.  total: of the
+ * batch of so many samples, which share its overlap; NULL: each has its own, and samples is 1.
+ * Grid: (WG, n), a work-group per sample. */
+__kernel void loss_finish(__global const float *restrict part, __global const float *restrict total,
+                          __global float *restrict loss, __global float *restrict factor, uint at,
+                          uint total_at, uint chunks, float samples, uint first,
                           float alpha, float beta, float smooth, float region, float voxel, float level,
                           float scale, int more)
 {
     __local float sum[SUMS];
     const uint item = get_local_id(0);
     const size_t n = get_global_id(1);
-    for (uint k = item; k < SUMS; k += WG) {
-        const bool of_all = batch && k < REGION_SUMS;
-        sum[k] = add_parts(part + (of_all ? 0 : n * chunks * SUMS) + k, (size_t)chunks * (of_all ? samples : 1));
-    }
+    for (uint k = item; k < SUMS; k += WG)
+        sum[k] = total && k < REGION_SUMS ? total[total_at + k]
+                                          : add_parts(part + at + n * chunks * SUMS + k, chunks);
     barrier(CLK_LOCAL_MEM_FENCE);
     if (item != 0)
         return;
-    float total = 0.0f;
+    float value = 0.0f;
     if (factor)
         factor += n * FACTORS;
 #if REGION
-    total += region * region_loss(sum, first, alpha, beta, smooth,
-                                  scale * level * region * (batch ? samples : 1), factor);
+    value += region * region_loss(sum, first, alpha, beta, smooth, scale * level * region * samples, factor);
 #endif
 #if VOXEL
     const float each = sum[SUMS - 1] == 0.0f ? 0.0f : voxel / sum[SUMS - 1];
-    total += sum[SUMS - 1] == 0.0f ? 0.0f : each * sum[SUMS - 2];
+    value += sum[SUMS - 1] == 0.0f ? 0.0f : each * sum[SUMS - 2];
     if (factor)
         factor[2 * C] = scale * level * each;
 #endif
     if (loss)
-        loss[n] = (more ? loss[n] : 0.0f) + level * total;
+        loss[n] = (more ? loss[n] : 0.0f) + level * value;
 }
 
 /* From t[c] = d loss / d p[c] to d loss / dx[c].  A softmax's does not change if all t do by the same

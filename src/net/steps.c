@@ -191,6 +191,7 @@ static void read_for_loss(builder *b, vox_plan_step *step)
     for (int k = 0; k < outputs; k++)
         step->x[k] = reads(b, b->act[vox_wiring_from(b->w, step->layer, k)][VOX_LAYOUT_PLAIN]);
     step->x[outputs] = reads(b, b->s->labels);
+    take_keeps(b, step);
 }
 
 /* The outputs must be PLAIN whoever reads them; labels and losses have buffers of their own. */
@@ -210,6 +211,8 @@ static vox_status add_loss(builder *b, vox_error *err)
     if (st == VOX_OK)
         st = add_value(b, &s->loss, &g->loss.node.out, VOX_LAYOUT_PLAIN, VOX_F32, false,
                        "the losses", err);
+    if (st == VOX_OK)
+        st = make_keep(b, g->layers, VOX_FORWARD, err);
     if (st == VOX_OK)
         st =
             add_step(b, &step, g->layers, VOX_FORWARD, b->choice[g->layers].algo[VOX_FORWARD], err);

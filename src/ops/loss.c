@@ -63,6 +63,33 @@ bool vox_loss_per_batch(const vox_node *node)
     return false;
 }
 
+/* The outputs' sums one after the other. */
+int64_t vox_loss_keeps(const vox_node *node, vox_pass pass, int64_t n)
+{
+    (void)n;
+    const bool keeps = pass == VOX_FORWARD && vox_loss_per_batch(node);
+    return keeps ? 3 * node->in[0].dim[1] * outputs(node) : 0;
+}
+
+static void join_sums(const vox_node *node, const float *const *from, const int64_t *n,
+                      size_t replicas, size_t floats, float *to)
+{
+    (void)node;
+    (void)n;
+    for (size_t k = 0; k < floats; k++) {
+        double sum = 0;
+        for (size_t i = 0; i < replicas; i++)
+            sum += (double)from[i][k];
+        to[k] = (float)sum;
+    }
+}
+
+vox_join_fn vox_loss_joins(const vox_node *node, vox_pass pass, bool training)
+{
+    (void)training; /* the loss of a validation is the batch's too */
+    return vox_loss_keeps(node, pass, 1) ? join_sums : NULL;
+}
+
 static vox_status shapes_differ(const vox_node *node, const vox_shape *a, const vox_shape *b,
                                 const char *what, vox_error *err)
 {
@@ -143,7 +170,7 @@ double vox_loss_seconds_group(const vox_problem *p)
 
 /* ---- building ----------------------------------------------------------- */
 
-enum { SUMS, FINISH, GRADIENT, LABELS };              /* kernels */
+enum { SUMS, FINISH, GRADIENT, LABELS, TOTALS };      /* kernels */
 enum { PARTS, FACTORS, WEIGHTS, COARSE };             /* scratch */
 enum { GROUP, HAS_WEIGHTS };                          /* numbers */
 enum { CHUNK = 2048, MOST_CHUNKS = 256, ITEMS = 64 }; /* of voxels; items of a GPU's work-group */
@@ -163,6 +190,16 @@ static int64_t chunks_of(int64_t count)
 static int64_t sums(const vox_node *node, const vox_loss_form *form)
 {
     return (form->region != 0 ? 3 * node->in[0].dim[1] : 0) + 2;
+}
+
+/* Where the chunks of output k begin among all. */
+static int64_t part_at(const vox_work *w, const vox_loss_form *form, int k)
+{
+    const vox_node *node = w->problem.node;
+    int64_t at = 0;
+    for (int i = 0; i < k; i++)
+        at += w->problem.n_max * chunks_of(voxels(&node->in[i])) * sums(node, form);
+    return at;
 }
 
 static vox_status open_scratch(vox_work *w, int which, int64_t words, const char *what,
@@ -195,7 +232,9 @@ static vox_status open_weights(vox_work *w, const vox_loss_form *form, vox_error
 
 static vox_status open_kernels(vox_work *w, const vox_loss_form *form, int lanes, vox_error *err)
 {
-    static const char *const entry[] = {"loss_sums", "loss_finish", "loss_gradient", "loss_labels"};
+    static const char *const entry[] = {"loss_sums", "loss_finish", "loss_gradient", "loss_labels",
+                                        "loss_totals"};
+    const bool forward = w->algo->pass == VOX_FORWARD;
     const vox_node *node = w->problem.node;
     const bool softmax = form->region != 0 || form->voxel == VOX_LOSS_FOCAL;
     char options[200];
@@ -206,9 +245,9 @@ static vox_status open_kernels(vox_work *w, const vox_loss_form *form, int lanes
              node->in[0].dim[1], vox_loss_classes(node), node->in[0].dim[1] == 1 && softmax,
              form->region != 0, (int)form->voxel, (int)w->number[HAS_WEIGHTS], lanes,
              (int)w->number[GROUP]);
-    for (int k = 0; k < 4 && s == VOX_OK; k++)
-        if ((k != GRADIENT || w->algo->pass == VOX_BACKWARD_DATA) &&
-            (k != LABELS || outputs(node) > 1))
+    for (int k = 0; k < 5 && s == VOX_OK; k++)
+        if ((k != GRADIENT || !forward) && (k != LABELS || outputs(node) > 1) &&
+            (k != TOTALS || (forward && vox_loss_per_batch(node))))
             s = vox_kernel_open(&w->kernel[k], w->problem.dev, "loss.cl", entry[k], options, err);
     return s;
 }
@@ -222,8 +261,7 @@ static vox_status build(vox_work *w, const vox_loss_form *form, int lanes, int g
     w->number[GROUP] = group;
     for (int k = 1; k < outputs(node); k++)
         coarse = voxels(&node->in[k]) > coarse ? voxels(&node->in[k]) : coarse;
-    vox_status s = open_scratch(w, PARTS, n * chunks_of(voxels(&node->in[0])) * sums(node, form),
-                                "partial losses", err);
+    vox_status s = open_scratch(w, PARTS, part_at(w, form, outputs(node)), "partial losses", err);
     if (s == VOX_OK)
         s = open_scratch(w, FACTORS, n * (2 * channels + 1), "factors of a loss's gradient", err);
     if (s == VOX_OK && coarse > 0)
@@ -277,19 +315,48 @@ static vox_grid grid_of(const vox_work *w, int64_t groups, int64_t n)
     return (vox_grid){{(size_t)groups * items, (size_t)n, 1}, {items, 1, 1}};
 }
 
+static vox_status run_sums(vox_work *w, const vox_loss_form *form, const vox_io *io, int k,
+                           vox_buffer *label, vox_error *err)
+{
+    const vox_node *node = w->problem.node;
+    const int64_t count = voxels(&node->in[k]), chunks = chunks_of(count);
+    const int64_t totals = 3 * node->in[0].dim[1], at = part_at(w, form, k);
+    const vox_grid grid = grid_of(w, chunks, io->n);
+    const vox_arg sum[] = {vox_arg_buffer(io->x[k]->buf),
+                           vox_arg_buffer(label),
+                           vox_arg_buffer(w->scratch[WEIGHTS]),
+                           vox_arg_buffer(w->scratch[PARTS]),
+                           u32(at),
+                           u32(count),
+                           u32(chunk_of(count)),
+                           vox_arg_i32((int32_t)attr_of(node)->ignore),
+                           f32(form->gamma)};
+    vox_status s = vox_kernel_launch(w->kernel[SUMS], &grid, sum, 9, err);
+    if (s != VOX_OK || !w->kernel[TOTALS])
+        return s;
+    const vox_grid items = {{(size_t)totals, 1, 1}, {0}};
+    const vox_arg args[] = {vox_arg_buffer(w->scratch[PARTS]),
+                            vox_arg_buffer(io->keep[VOX_FORWARD]), u32(at), u32(k * totals),
+                            u32(io->n * chunks)};
+    return vox_kernel_launch(w->kernel[TOTALS], &items, args, 5, err);
+}
+
 static vox_status run_finish(vox_work *w, const vox_loss_form *form, const vox_io *io, int k,
                              vox_error *err)
 {
     const vox_node *node = w->problem.node;
     const vox_loss_attr *a = attr_of(node);
     const bool forward = w->algo->pass == VOX_FORWARD, sigmoid = node->in[0].dim[1] == 1;
+    const bool batch = vox_loss_per_batch(node);
     const vox_grid grid = grid_of(w, 1, io->n);
     const vox_arg args[] = {vox_arg_buffer(w->scratch[PARTS]),
+                            vox_arg_buffer(batch ? io->keep[VOX_FORWARD] : NULL),
                             vox_arg_buffer(forward ? io->y->buf : NULL),
                             vox_arg_buffer(forward ? NULL : w->scratch[FACTORS]),
+                            u32(part_at(w, form, k)),
+                            u32(k * 3 * node->in[0].dim[1]),
                             u32(chunks_of(voxels(&node->in[k]))),
-                            u32(io->n),
-                            vox_arg_i32(form->region != 0 && vox_loss_per_batch(node)),
+                            f32(batch ? (double)vox_io_samples(io) : 1),
                             u32(sigmoid || a->background ? 0 : 1),
                             f32(form->alpha),
                             f32(form->beta),
@@ -299,48 +366,59 @@ static vox_status run_finish(vox_work *w, const vox_loss_form *form, const vox_i
                             f32(vox_loss_output_weight(node, k)),
                             vox_arg_f32(io->scale),
                             vox_arg_i32(k > 0)};
-    return vox_kernel_launch(w->kernel[FINISH], &grid, args, 15, err);
+    return vox_kernel_launch(w->kernel[FINISH], &grid, args, 17, err);
 }
 
-static vox_status run_output(vox_work *w, const vox_loss_form *form, const vox_io *io, int k,
-                             vox_error *err)
+static vox_status run_gradient(vox_work *w, const vox_loss_form *form, const vox_io *io, int k,
+                               vox_buffer *label, vox_error *err)
 {
-    const int64_t count = voxels(&w->problem.node->in[k]), chunk = chunk_of(count);
+    const int64_t count = voxels(&w->problem.node->in[k]);
     const vox_grid grid = grid_of(w, chunks_of(count), io->n);
-    const vox_arg ignore = vox_arg_i32((int32_t)attr_of(w->problem.node)->ignore);
+    const vox_arg args[] = {vox_arg_buffer(io->x[k]->buf),
+                            vox_arg_buffer(label),
+                            vox_arg_buffer(w->scratch[WEIGHTS]),
+                            vox_arg_buffer(w->scratch[FACTORS]),
+                            vox_arg_buffer(io->dx[k]->buf),
+                            u32(count),
+                            u32(chunk_of(count)),
+                            vox_arg_i32((int32_t)attr_of(w->problem.node)->ignore),
+                            f32(form->gamma)};
+    return vox_kernel_launch(w->kernel[GRADIENT], &grid, args, 9, err);
+}
+
+/* First half: the sums, and of a loss per batch the totals; second half: what is made of them. */
+static vox_status run_forward(vox_work *w, const vox_loss_form *form, const vox_io *io,
+                              vox_error *err)
+{
+    vox_status s = VOX_OK;
     vox_buffer *label;
-    vox_status s = labels_of(w, io, k, &label, err);
-    if (s != VOX_OK)
-        return s;
-    const vox_arg sum[] = {vox_arg_buffer(io->x[k]->buf),
-                           vox_arg_buffer(label),
-                           vox_arg_buffer(w->scratch[WEIGHTS]),
-                           vox_arg_buffer(w->scratch[PARTS]),
-                           u32(count),
-                           u32(chunk),
-                           ignore,
-                           f32(form->gamma)};
-    s = vox_kernel_launch(w->kernel[SUMS], &grid, sum, 8, err);
-    if (s == VOX_OK)
-        s = run_finish(w, form, io, k, err);
-    if (s != VOX_OK || w->algo->pass == VOX_FORWARD || !io->dx[k])
-        return s;
-    const vox_arg gradient[] = {vox_arg_buffer(io->x[k]->buf),
-                                vox_arg_buffer(label),
-                                vox_arg_buffer(w->scratch[WEIGHTS]),
-                                vox_arg_buffer(w->scratch[FACTORS]),
-                                vox_arg_buffer(io->dx[k]->buf),
-                                u32(count),
-                                u32(chunk),
-                                ignore,
-                                f32(form->gamma)};
-    return vox_kernel_launch(w->kernel[GRADIENT], &grid, gradient, 9, err);
+    for (int k = 0; k < outputs(w->problem.node) && s == VOX_OK; k++) {
+        if (io->half != VOX_SECOND_HALF)
+            s = labels_of(w, io, k, &label, err);
+        if (s == VOX_OK && io->half != VOX_SECOND_HALF)
+            s = run_sums(w, form, io, k, label, err);
+        if (s == VOX_OK && io->half != VOX_FIRST_HALF)
+            s = run_finish(w, form, io, k, err);
+    }
+    return s;
 }
 
 vox_status vox_loss_run(vox_work *w, const vox_loss_form *form, const vox_io *io, vox_error *err)
 {
     vox_status s = VOX_OK;
-    for (int k = 0; k < outputs(w->problem.node) && s == VOX_OK; k++)
-        s = run_output(w, form, io, k, err);
+    vox_buffer *label;
+    if (w->algo->pass == VOX_FORWARD)
+        return run_forward(w, form, io, err);
+    for (int k = 0; k < outputs(w->problem.node) && s == VOX_OK; k++) {
+        if (!io->dx[k])
+            continue;
+        s = labels_of(w, io, k, &label, err);
+        if (s == VOX_OK)
+            s = run_sums(w, form, io, k, label, err);
+        if (s == VOX_OK)
+            s = run_finish(w, form, io, k, err);
+        if (s == VOX_OK)
+            s = run_gradient(w, form, io, k, label, err);
+    }
     return s;
 }

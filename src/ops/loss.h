@@ -72,8 +72,13 @@ bool vox_loss_ignored(const vox_node *node, int32_t *label);
 /* The weight of output number i of a node: from_weights, or by default 1, 1/2, 1/4 ... but 0 for
  * the last of several, their sum made 1 (nnU-Net's). */
 double vox_loss_output_weight(const vox_node *node, int i);
-/* The overlap is of the whole batch, which one device must therefore have at once. */
+/* The overlap is of the whole batch: its devices exchange sums in mid-step. */
 bool vox_loss_per_batch(const vox_node *node);
+
+/* What a loss per batch keeps and joins (vox_op): inside, all and truth of each output's classes.
+ */
+int64_t vox_loss_keeps(const vox_node *node, vox_pass pass, int64_t n);
+vox_join_fn vox_loss_joins(const vox_node *node, vox_pass pass, bool training);
 
 vox_status vox_loss_infer(const vox_node *node, const vox_shape *in, vox_shape *out,
                           vox_error *err);
@@ -119,7 +124,7 @@ vox_status vox_loss_run(vox_work *w, const vox_loss_form *form, const vox_io *io
     {                                                                                              \
         .name = word, .attr_bytes = sizeof(vox_loss_attr), .attrs = attrs, .min_inputs = 2,        \
         .max_inputs = VOX_MAX_INPUTS, .infer = vox_loss_infer, .algos = algos,                     \
-        .backward_reads_x = true, .loss = true                                                     \
+        .keeps = vox_loss_keeps, .joins = vox_loss_joins, .backward_reads_x = true, .loss = true   \
     }
 
 #endif

@@ -166,18 +166,15 @@ static vox_status open_replicas(vox_team *team, const vox_ctx *ctx, const vox_te
     return first;
 }
 
-/* A loss of the batch as a whole would be one of each device's share. */
+/* A loss of the batch as one volume would be one of each part. */
 static vox_status check_loss(const vox_team *team, vox_error *err)
 {
-    if ((team->size == 1 && team->part == team->batch) ||
-        !vox_loss_per_batch(&team->graph->loss.node))
+    if (team->part == team->batch || !vox_loss_per_batch(&team->graph->loss.node))
         return VOX_OK;
-    vox_fail(err, VOX_ERR_UNSUPPORTED,
-             "a loss \"per: batch\" needs the batch on one device at once");
-    vox_detail(err, "loss %s, %zu devices, %lld of %lld samples at once",
-               team->graph->loss.node.op->name, team->size, (long long)team->part,
-               (long long)team->batch);
-    vox_hint(err, "use \"per: sample\", or one device (--devices) without train.accumulate");
+    vox_fail(err, VOX_ERR_UNSUPPORTED, "a loss \"per: batch\" needs the batch at once");
+    vox_detail(err, "loss %s, %lld of %lld samples at once", team->graph->loss.node.op->name,
+               (long long)team->part, (long long)team->batch);
+    vox_hint(err, "use \"per: sample\", or leave train.accumulate away");
     return VOX_ERR_UNSUPPORTED;
 }
 

@@ -114,12 +114,26 @@ static void add_sums(const sample *s, sums *out)
     }
 }
 
+/* The batch's, which forward also keeps. */
+static void keep_sums(const ref_io *io, int k, const sums *t)
+{
+    const int64_t C = io->node->in[k].dim[1];
+    double *to = io->keep[VOX_FORWARD] + 3 * C * k;
+    for (int64_t c = 0; c < C; c++) {
+        to[c] = t->inside[c];
+        to[C + c] = t->all[c];
+        to[2 * C + c] = t->truth[c];
+    }
+}
+
 static sums sums_of(const ref_io *io, int64_t n, int k)
 {
     sums t = {0};
     const bool batch = ref_word(io->node, "per") == 1;
     for (int64_t i = batch ? 0 : n; i < (batch ? io->n : n + 1); i++)
         add_sums(get(io, i, k), &t);
+    if (batch && io->keep[VOX_FORWARD])
+        keep_sums(io, k, &t);
     return t;
 }
 
