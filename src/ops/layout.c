@@ -26,8 +26,11 @@ vox_status vox_layout_build(vox_work *w, vox_error *err)
         return vox_flat_copy_build(w, 0, err);
     char options[112];
     const int row = vox_device_is_cpu(dev) ? CPU_ROW : 1;
-    snprintf(options, sizeof options, "-DC=%" PRId64 " -DV=%" PRId64 " -DROW=%d%s",
-             node->in[0].dim[1], voxels(node), row, vox_relu_options(w));
+    const double bytes =
+        8 * (double)(w->problem.n_max * vox_sample_floats(&node->in[0], VOX_LAYOUT_BLOCK16));
+    snprintf(options, sizeof options, "-DC=%" PRId64 " -DV=%" PRId64 " -DROW=%d%s%s",
+             node->in[0].dim[1], voxels(node), row, vox_relu_options(w),
+             vox_stream_options(dev, bytes));
     w->number[0] = (node->in[0].dim[1] + 15) / 16 * ((voxels(node) + row - 1) / row);
     return vox_kernel_open(
         &w->kernel[0], dev, "reorder.cl",

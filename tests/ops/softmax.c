@@ -10,6 +10,8 @@ static const vt_case cases[] = {
     {"1e4 does not overflow", NULL, {3, 6, 2, 2, 2}, 2, VT_TINY, VT_LARGE},
     {"an offset of 1000", NULL, {2, 4, 3, 3, 3}, 1, VT_ALWAYS, VT_OFFSET},
     {"NaN and infinities", NULL, {9, 3, 1, 2, 2}, 5, VT_ALWAYS, VT_SPECIAL},
+    {"NaN and infinities in a volume", NULL, {9, 3, 2, 3, 3}, 5, VT_ALWAYS, VT_SPECIAL},
+    {"several runs of voxels, the last one short", NULL, {2, 3, 9, 23, 41}, 1, VT_ALWAYS, VT_OFFSET},
     {"one channel: all 1", NULL, {2, 1, 1, 2, 2}, 1, VT_ALWAYS, VT_UNIFORM},
     {"two classes over 64^3", NULL, {2, 2, 64, 64, 64}, 0, VT_BENCH, VT_UNIFORM},
     {0}};
