@@ -16,6 +16,7 @@
  * it goes through from one end to the other, so that the cores stream; a plane's last floats, fewer than
  * 16, are the last chunk's.  The chunks' parts are joined by norm_finish.cl.  A relu before or after may
  * be fused (relu.h).  Sizes are arguments: memory is the limit, and one build serves all layers. */
+#include "cpu.h"
 #include "norm.h"
 #include "relu.h"
 
@@ -130,8 +131,9 @@ __kernel void norm_apply_rows(__global const float *restrict x, __global float *
     y += begin;
     for (uint i = first; i < last; i++) {
         const float16 v = (vload16(i, x) - mean - rest) * slope + shift;
-        vstore16(RELU_Y(v), i, y);
+        STREAM16(RELU_Y(v), y + 16 * (size_t)i);
     }
+    STREAM_END;
     if (TAIL)
         FOR_TAIL(i)
         {
@@ -204,8 +206,10 @@ __kernel void norm_backward_rows(__global const float *restrict x, __global cons
     dx += begin;
     for (uint i = first; i < last; i++) {
         const float16 v = vload16(i, x);
-        vstore16(RELU_DX(vload16(i, dy) * slope - a - (v - mean - rest) * b, v), i, dx);
+        const float16 g = vload16(i, dy) * slope - a - (v - mean - rest) * b;
+        STREAM16(RELU_DX(g, v), dx + 16 * (size_t)i);
     }
+    STREAM_END;
     if (TAIL)
         FOR_TAIL(i)
             dx[i] = RELU_DX(dy[i] * slope.s0 - a.s0 - (x[i] - mean.s0 - rest.s0) * b.s0, x[i]);

@@ -216,15 +216,41 @@ static double seconds_data_group(const vox_problem *p)
 
 /* ---- building ----------------------------------------------------------- */
 
+/* Whether x and what is written, in BLOCK16, are more than the caches hold. */
+static bool is_large(const vox_problem *p)
+{
+    const int64_t floats = p->n_max * vox_sample_floats(&p->node->in[0], VOX_LAYOUT_BLOCK16);
+    return *vox_stream_options(p->dev, 8 * (double)floats) != '\0';
+}
+
+/* Of rows on BLOCK16: past the caches or not; number 1 is what the rule does not take. */
+static int variants(const vox_problem *p)
+{
+    (void)p;
+    return 2;
+}
+
+static void variant_text(const vox_problem *p, int i, char text[VOX_VARIANT_TEXT])
+{
+    (void)i;
+    snprintf(text, VOX_VARIANT_TEXT, "%s", is_large(p) ? "store" : "stream");
+}
+
+static bool streams(const vox_work *w)
+{
+    return w->algo->variants && is_large(&w->problem) == (w->problem.variant == 0);
+}
+
 /* writes: y or dx, which may have a relu. */
 static vox_status open_kernel(vox_work *w, int slot, const char *entry, bool writes, vox_error *err)
 {
-    char name[64], options[96];
+    char name[64], options[128];
     const bool grouped =
         writes && w->algo->pass == VOX_BACKWARD_DATA && group_of(w->problem.node) > 1;
     snprintf(name, sizeof name, "%s_%s", entry, is_rows(w) ? "rows" : "group");
-    snprintf(options, sizeof options, "-DLANES=%d%s%s", (int)lanes_of(w->algo->in),
-             grouped ? " -DGROUPED=1" : "", writes ? vox_relu_options(w) : "");
+    snprintf(options, sizeof options, "-DLANES=%d%s%s%s", (int)lanes_of(w->algo->in),
+             grouped ? " -DGROUPED=1" : "", writes && streams(w) ? " -DSTREAM" : "",
+             writes ? vox_relu_options(w) : "");
     return vox_kernel_open(&w->kernel[slot], w->problem.dev,
                            is_rows(w) ? "norm_rows.cl" : "norm_group.cl", name, options, err);
 }
@@ -491,14 +517,18 @@ static vox_status backward_data(vox_work *w, const vox_io *io, vox_error *err)
 
 #define PLAIN   VOX_LAYOUT_PLAIN, VOX_LAYOUT_PLAIN
 #define BLOCK16 VOX_LAYOUT_BLOCK16, VOX_LAYOUT_BLOCK16
-#define METHOD(name, layouts)                                                                      \
-    {#name, VOX_FORWARD, layouts, NULL, seconds_forward_##name, build_forward, forward, true},     \
-        {#name,      VOX_BACKWARD_DATA, layouts, NULL, seconds_data_##name,                        \
-         build_data, backward_data,     true},                                                     \
+#define METHOD(name, layouts, variants, text)                                                      \
+    {#name,         VOX_FORWARD, layouts, NULL,     seconds_forward_##name,                        \
+     build_forward, forward,     true,    variants, text},                                         \
+        {#name,      VOX_BACKWARD_DATA, layouts, NULL,     seconds_data_##name,                    \
+         build_data, backward_data,     true,    variants, text},                                  \
     {                                                                                              \
 #name, VOX_BACKWARD_WEIGHTS, layouts, NULL, seconds_weights_##name, build_weights,         \
             backward_weights                                                                       \
     }
 
-const vox_algo vox_norm_algos[] = {
-    METHOD(rows, PLAIN), METHOD(rows, BLOCK16), METHOD(group, PLAIN), METHOD(group, BLOCK16), {0}};
+const vox_algo vox_norm_algos[] = {METHOD(rows, PLAIN, NULL, NULL),
+                                   METHOD(rows, BLOCK16, variants, variant_text),
+                                   METHOD(group, PLAIN, NULL, NULL),
+                                   METHOD(group, BLOCK16, NULL, NULL),
+                                   {0}};

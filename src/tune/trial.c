@@ -68,6 +68,10 @@ static vox_status draw_params(vox_trial *t, vox_error *err)
             draw((size_t)vox_shape_count(&t->param[k].shape), 100 + (uint64_t)k, bound, err);
         if (!t->weight[k])
             return VOX_ERR_MEMORY;
+        const bool about_one =
+            t->param[k].init == VOX_INIT_ONE; /* a variance must not be negative */
+        for (int64_t i = 0; about_one && i < vox_shape_count(&t->param[k].shape); i++)
+            t->weight[k][i] = 1 + t->weight[k][i] / 2;
     }
     return VOX_OK;
 }

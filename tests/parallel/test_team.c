@@ -268,6 +268,44 @@ static void errors_name_the_device(void **state)
     assert_null(team);
 }
 
+/* Devices with one sample cannot take statistics of their own; the first, with two, waits for them
+ * at the next layer, and must not wait for ever. */
+static void a_failure_in_mid_step_frees_the_others(void **state)
+{
+    (void)state;
+    static const char text[] = "network:\n"
+                               "  input: {channels: 1, size: [6, 10, 10]}\n"
+                               "  layers:\n"
+                               "    - global_avg_pool:\n"
+                               "    - batch_norm: {name: own}\n"
+                               "    - batch_norm: {name: everybody, sync: true}\n"
+                               "    - flatten:\n"
+                               "    - dense: {name: fc, out: 3}\n"
+                               "  loss: cross_entropy\n"
+                               "train: {batch: 6}\n";
+    vox_error err = {0};
+    vox_experiment *exp = NULL;
+    vox_team *team = NULL;
+    float loss[6], grads[8192];
+    const int64_t devices = (int64_t)vox_ctx_device_count(ctx);
+    vox_team_batch batch = {.voxel = voxel, .label = label, .n = devices + 1};
+    if (devices < 2 || devices > 3)
+        return;
+    assert_ok(vox_experiment_parse(&exp, text, "mid.yaml", ".", &err));
+    assert_true(exp->graph->flat_floats <= flat && flat <= 8192);
+    const vox_team_options opt = {.graph = exp->graph, .batch = 6, .training = true};
+    assert_ok(vox_team_open(&team, ctx, &opt, &err));
+    assert_ok(vox_team_set_params(team, weights, &err));
+    for (int i = 0; i < 2; i++) {
+        assert_error(vox_team_step(team, &batch, keep_gradients, grads, loss, &err), VOX_ERR_INPUT,
+                     "layer own: batch statistics need more than one value");
+        assert_non_null(
+            strstr(err.detail, i ? "device " : "device 1 ")); /* then whoever is first */
+    }
+    vox_team_free(&team);
+    vox_experiment_free(&exp);
+}
+
 int main(int argc, char **argv)
 {
     if (!training_possible())
@@ -281,6 +319,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(shared_gradients_are_one_devices),
         cmocka_unit_test(the_next_batch_comes_early),
         cmocka_unit_test(errors_name_the_device),
+        cmocka_unit_test(a_failure_in_mid_step_frees_the_others),
         cmocka_unit_test(evaluation_is_one_devices),
     };
     const struct CMUnitTest voxels[] = {
