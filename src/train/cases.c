@@ -14,13 +14,17 @@ vox_status vox_cases_classes(const vox_graph *graph, int64_t *classes, vox_error
     const vox_shape *out = vox_graph_edge_shape(graph, graph->layers);
     char text[96];
     bool voxels = vox_graph_labels(graph) > 1;
-    *classes = voxels && out->dim[1] == 1 ? 2 : out->dim[1];
+    *classes = voxels ? vox_loss_classes(&graph->loss.node) : out->dim[1];
     if (*classes >= 2 && *classes <= VOX_CLASSES_MAX)
         return VOX_OK;
     vox_fail(err, VOX_ERR_INPUT, "a network needs 2 to %d outputs, one for each class",
              VOX_CLASSES_MAX);
     vox_detail(err, "the last layer \"%s\" gives %s", vox_graph_edge_name(graph, graph->layers),
                vox_shape_text(out, text));
+    if (voxels && *classes == 1)
+        vox_hint(err,
+                 "cross_entropy of one channel is always 0: one channel is for bce_logits, dice "
+                 "or dice_ce");
     return VOX_ERR_INPUT;
 }
 

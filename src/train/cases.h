@@ -18,7 +18,8 @@ typedef struct vox_cases {
 } vox_cases;
 
 /* Classes a network tells apart, 2..64, else VOX_ERR_INPUT: the numbers of its output for one
- * sample, or, if it has an output for every voxel, its channels (a single channel tells two). */
+ * sample, or, if it has an output for every voxel, its channels (a single channel tells two, but
+ * not to cross_entropy). */
 vox_status vox_cases_classes(const vox_graph *graph, int64_t *classes, vox_error *err);
 
 /* Opens and reads the set that spec describes.  names->count == 0: the set's classes become the

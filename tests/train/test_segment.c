@@ -202,6 +202,10 @@ static void what_does_not_fit_is_said(void **state)
                                         "data.valid=null", NULL};
     assert_error(train("0", three, training_path("no"), NULL, &err), VOX_ERR_INPUT, "class \"c\"");
     assert_non_null(strstr(err.hint, "`out` of the last layer to 3"));
+    /* one channel is none of cross entropy's */
+    static const char *const single[] = {"network.layers.2.conv.out=1", "data.patch={}", NULL};
+    assert_error(train("0", single, training_path("no"), NULL, &err), VOX_ERR_INPUT, "2 to 64");
+    assert_non_null(strstr(err.hint, "bce_logits"));
     /* masks for a classifier */
     static const char *const classifier[] = {"network.layers=[{flatten: }, {dense: {out: 2}}]",
                                              "data.patch={}", NULL};
