@@ -350,6 +350,48 @@ VOX_API vox_status vox_model_eval(vox_model *model, const char *data, vox_eval_r
 VOX_API vox_status vox_model_predict(vox_model *model, const char *const *inputs, size_t count,
                                      const char *output, vox_error *err);
 
+/* Does the network have an output for every voxel (a segmentation), or one for the whole input? */
+VOX_API bool vox_model_segments(const vox_model *model);
+/* Classes it tells apart, and their names: "" where the training data had none.  Borrowed. */
+VOX_API int64_t vox_model_classes(const vox_model *model);
+VOX_API const char *vox_model_class(const vox_model *model, int64_t k);
+
+/* Zeros are the defaults. */
+typedef struct vox_segment_options {
+    /* The volume is seen through windows of the network's input size.  The share that neighbouring
+     * ones have in common: at most 0.95; 0: half; negative: none. */
+    double overlap;
+    /* Outputs are averaged over the window and its mirror images, along "all" axes, those that the
+     * network was "trained" with, or some of "dhw": 2, 4 or 8 times the work.  NULL: not. */
+    const char *mirror;
+    /* Paths; NULL: not wanted.  mask: the class of each voxel (8-bit integers).  probabilities:
+     * "p.nii.gz" writes p_0.nii.gz, p_1.nii.gz ... (float32), one for each class. */
+    const char *mask, *probabilities;
+    void (*on_progress)(void *user, int64_t done, int64_t total); /* windows; may be NULL */
+    bool (*should_stop)(void *user); /* asked between batches of windows; may be NULL */
+    void *user;
+} vox_segment_options;
+
+typedef struct vox_segment_result {
+    int64_t size[3]; /* of the mask: the input's own */
+    int64_t windows; /* that the network saw, mirrored ones counted */
+    int64_t classes;
+    int64_t voxels[64];       /* of each class in the mask */
+    double volume_ml[64];     /* likewise; NaN where the input has no spacing */
+    double network_s, time_s; /* while the devices had work, and in all but writing */
+} vox_segment_result;
+
+/* Segments one scan: input is a file or a folder with a DICOM series, of several channels
+ * "a.nii.gz;b.nii.gz".  It is prepared as the experiment says and predicted window by window, the
+ * network's outputs averaged with Gaussian weights and then made probabilities; these are
+ * interpolated to the input's own grid, and the most probable class is the mask's.  What prepare
+ * cut away is class 0.  From NIfTI to NIfTI the header's geometry is copied byte for byte, from
+ * MetaImage to MetaImage word for word.  Files appear whole, when everything was computed; after
+ * should_stop the status is VOX_ERR_INTERRUPTED and there is none. */
+VOX_API vox_status vox_model_segment(vox_model *model, const char *input,
+                                     const vox_segment_options *opt, vox_segment_result *result,
+                                     vox_error *err);
+
 /* ---- benchmarks ---------------------------------------------------------- */
 
 /* Each returns a JSON document (free with vox_string_free) whose keys are in

@@ -201,8 +201,9 @@ void cli_bar_end(void);
 /* ---- signals ------------------------------------------------------------ */
 
 /* From here on the first SIGINT, SIGTERM or SIGHUP only asks to stop (cli_stopped) and the
- * second kills; a closed pipe on standard output no longer does. */
-void cli_catch_signals(void);
+ * second kills; a closed pipe on standard output no longer does.  text answers the
+ * first one, on standard error. */
+void cli_catch_signals(const char *text);
 bool cli_stopped(void *user); /* fits vox_train_options.should_stop */
 int cli_stop_code(void);      /* 128 + the signal: 130, 143, 129; CLI_FAILED if none came */
 

@@ -6,21 +6,21 @@
 #include <unistd.h>
 
 static volatile sig_atomic_t caught;
+static char answer[128]; /* what the first signal is answered with */
 
 static void on_signal(int number)
 {
-    static const char text[] =
-        "\nvoxcl: finishing this step and saving; once more to quit without saving\n";
     caught = number;
     signal(SIGINT, SIG_DFL);
     signal(SIGTERM, SIG_DFL);
     signal(SIGHUP, SIG_DFL);
-    if (write(STDERR_FILENO, text, sizeof text - 1) < 0)
+    if (write(STDERR_FILENO, answer, strlen(answer)) < 0)
         return; /* nobody is reading; nothing to do about it here */
 }
 
-void cli_catch_signals(void)
+void cli_catch_signals(const char *text)
 {
+    snprintf(answer, sizeof answer, "\nvoxcl: %s\n", text);
     struct sigaction action;
     memset(&action, 0, sizeof action);
     action.sa_handler = on_signal;

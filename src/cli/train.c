@@ -198,7 +198,7 @@ static int run(const vox_experiment *exp, vox_ctx *ctx, vox_train_options *opt, 
     opt->on_event = on_event;
     opt->should_stop = cli_stopped;
     opt->user = &w;
-    cli_catch_signals();
+    cli_catch_signals("finishing this step and saving; once more to quit without saving");
     vox_status status = vox_train(exp, ctx, opt, &result, &err);
     cli_bar_end();
     if (status == VOX_ERR_INTERRUPTED)

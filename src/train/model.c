@@ -29,9 +29,11 @@ static vox_status open_network(vox_model *m, vox_ctx *ctx, const char *path, vox
         vox_log(VOX_LOG_INFO, "%s: using the averaged weights (train.ema)", path);
     }
     if (s == VOX_OK) {
-        const vox_team_options opt = {.graph = m->exp->graph,
-                                      .batch = m->exp->train.batch,
-                                      .parts = m->exp->train.accumulate};
+        /* as many at once as in training, in equal shares: no device waits for another's more */
+        const int64_t devices = (int64_t)vox_ctx_device_count(ctx);
+        const int64_t batch = vox_train_at_once(&m->exp->train);
+        m->batch = (batch + devices - 1) / devices * devices;
+        const vox_team_options opt = {.graph = m->exp->graph, .batch = m->batch};
         s = vox_team_open(&m->team, ctx, &opt, err);
     }
     if (s == VOX_OK)
@@ -64,6 +66,22 @@ void vox_model_free(vox_model **model)
     vox_checkpoint_release(&m->saved);
     free(m);
     *model = NULL;
+}
+
+bool vox_model_segments(const vox_model *model)
+{
+    return vox_graph_labels(model->exp->graph) > 1;
+}
+
+int64_t vox_model_classes(const vox_model *model)
+{
+    return model->classes;
+}
+
+const char *vox_model_class(const vox_model *model, int64_t k)
+{
+    const vox_class_names *names = &model->saved.classes;
+    return k >= 0 && (size_t)k < names->count ? names->name[k] : "";
 }
 
 /* ---- which data --------------------------------------------------------------- */
@@ -136,8 +154,7 @@ vox_status vox_model_eval(vox_model *model, const char *data, vox_eval_result *r
         s = vox_cases_open(&cases, model->exp, spec, dir, "evaluation", model->classes,
                            &model->saved.classes, &model->saved.stats, pool, err);
     if (s == VOX_OK)
-        s = vox_cases_evaluate(&cases, model->team, model->exp->graph, model->exp->train.batch, r,
-                               err);
+        s = vox_cases_evaluate(&cases, model->team, model->exp->graph, model->batch, r, err);
     if (s == VOX_OK) {
         vox_cases_report_bad(&cases);
         result->samples = r->samples;

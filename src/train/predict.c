@@ -55,7 +55,7 @@ static vox_status predict_batch(prediction *p, size_t n, vox_pool *pool, vox_err
 
 static vox_status predict_all(prediction *p, vox_error *err)
 {
-    size_t batch = (size_t)p->model->exp->train.batch;
+    size_t batch = (size_t)p->model->batch;
     vox_pool *pool = NULL;
     p->voxel = vox_calloc(batch, p->sample * sizeof(float), "a batch of inputs", err);
     p->output = vox_calloc(p->count, p->classes * sizeof(float), "the outputs", err);
@@ -159,8 +159,8 @@ vox_status vox_model_predict(vox_model *model, const char *const *inputs, size_t
     if (count == 0)
         return vox_fail(err, VOX_ERR_USAGE, "no input to predict");
     if (vox_graph_labels(model->exp->graph) > 1) {
-        vox_fail(err, VOX_ERR_UNSUPPORTED, "only classifiers can predict yet");
-        return vox_detail(err, "the network has an output for every voxel");
+        vox_fail(err, VOX_ERR_USAGE, "the network has an output for every voxel");
+        return vox_hint(err, "let it write masks (vox_model_segment)");
     }
     if (!vox_path_ends(output, ".csv") && !vox_path_ends(output, ".npy")) {
         vox_fail(err, VOX_ERR_USAGE, "cannot tell what to write from the name %s", output);

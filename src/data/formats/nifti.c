@@ -118,18 +118,25 @@ static int header_bytes(const unsigned char *p, bool *msb)
     return little == 348 || big == 348 ? 348 : little == 540 || big == 540 ? 540 : 0;
 }
 
-static vox_status read_header(layout *l, vox_stream *stream, const char *path, vox_error *err)
+static vox_status read_bytes(unsigned char head[540], int *bytes, bool *msb, vox_stream *stream,
+                             const char *path, vox_error *err)
 {
-    unsigned char head[540];
     vox_status s = vox_stream_read(stream, head, 4, err);
     if (s != VOX_OK)
         return s;
-    int bytes = header_bytes(head, &l->msb);
-    if (!bytes)
+    *bytes = header_bytes(head, msb);
+    if (!*bytes)
         return vox_image_bad(err, KIND, path,
                              "begins with the bytes %02x %02x %02x %02x, not with 348 or 540",
                              head[0], head[1], head[2], head[3]);
-    s = vox_stream_read(stream, head + 4, (size_t)bytes - 4, err);
+    return vox_stream_read(stream, head + 4, (size_t)*bytes - 4, err);
+}
+
+static vox_status read_header(layout *l, vox_stream *stream, const char *path, vox_error *err)
+{
+    unsigned char head[540];
+    int bytes = 0;
+    vox_status s = read_bytes(head, &bytes, &l->msb, stream, path, err);
     if (s != VOX_OK)
         return s;
     return bytes == 348 ? read_version_1(l, head, path, err) : read_version_2(l, head, path, err);
@@ -365,9 +372,29 @@ static vox_status read_header_file(vox_image **out, const char *path, vox_error 
     return s;
 }
 
+static bool is_data_file(const char *path)
+{
+    return vox_path_ends(path, ".img") || vox_path_ends(path, ".img.gz");
+}
+
+vox_status vox_nifti_header(const char *path, unsigned char head[540], int *bytes, bool *msb,
+                            vox_error *err)
+{
+    char *header = NULL;
+    vox_stream *stream = NULL;
+    vox_status s = is_data_file(path) ? partner(&header, path, ".hdr", err) : VOX_OK;
+    if (s == VOX_OK)
+        s = open_either(&stream, header ? header : path, err);
+    if (s == VOX_OK)
+        s = read_bytes(head, bytes, msb, stream, path, err);
+    vox_stream_free(&stream);
+    free(header);
+    return s;
+}
+
 static vox_status nifti_read(vox_image **out, const char *path, vox_error *err)
 {
-    if (!vox_path_ends(path, ".img") && !vox_path_ends(path, ".img.gz"))
+    if (!is_data_file(path))
         return read_header_file(out, path, err);
     char *header;
     vox_status s = partner(&header, path, ".hdr", err);
