@@ -367,6 +367,9 @@ typedef struct vox_segment_options {
     /* Paths; NULL: not wanted.  mask: the class of each voxel (8-bit integers).  probabilities:
      * "p.nii.gz" writes p_0.nii.gz, p_1.nii.gz ... (float32), one for each class. */
     const char *mask, *probabilities;
+    /* A picture to check at a glance (PNG): up to twelve slices of the input's first channel with
+     * the outlines of the mask's classes. */
+    const char *png;
     void (*on_progress)(void *user, int64_t done, int64_t total); /* windows; may be NULL */
     bool (*should_stop)(void *user); /* asked between batches of windows; may be NULL */
     void *user;
@@ -391,6 +394,55 @@ typedef struct vox_segment_result {
 VOX_API vox_status vox_model_segment(vox_model *model, const char *input,
                                      const vox_segment_options *opt, vox_segment_result *result,
                                      vox_error *err);
+
+/* How a class's voxels agree with the truth, on the case's own grid; NaN where undefined. */
+typedef struct vox_class_score {
+    int64_t truth, predicted, both; /* voxels */
+    /* 2 both / (truth + predicted); where the truth is empty, by a rule: nnU-Net's is NaN if the
+     * prediction is empty too, else 0; MONAI's is NaN; "one" is 1 if both are empty, else 0. */
+    double dice_nnunet, dice_monai, dice_one;
+    double iou, sensitivity, precision;
+    double hd95_mm; /* 95 % Hausdorff distance as MONAI has it */
+    double truth_ml, predicted_ml, volume_error_ml;
+    double volume_error; /* (predicted - truth) / truth */
+} vox_class_score;
+
+typedef struct vox_case_score {
+    char *name;
+    vox_class_score *score; /* [classes - 1]: of class 1 and on; the background has none */
+} vox_case_score;
+
+typedef struct vox_segment_scores {
+    vox_case_score *item; /* [count] */
+    size_t count;
+    int64_t classes;
+    vox_class_score *mean; /* [classes - 1]: of each figure over the cases that have it; voxels: sums */
+    size_t bad_cases;      /* left out under data.skip_bad */
+} vox_segment_scores;
+
+/* Zeros are the defaults. */
+typedef struct vox_segment_eval_options {
+    double overlap;     /* as in vox_segment_options */
+    const char *mirror; /* likewise */
+    void (*on_case)(void *user, const vox_case_score *score, int64_t done, int64_t total);
+    bool (*should_stop)(void *user); /* asked between batches of windows; may be NULL */
+    void *user;
+} vox_segment_eval_options;
+
+/* Predicts every case of a data set whole, as vox_model_segment does, and compares it with its mask.
+ * data: as in vox_model_eval, a set with masks.  Voxels that the loss ignores do not count. */
+VOX_API vox_status vox_model_eval_segments(vox_model *model, const char *data,
+                                           const vox_segment_eval_options *opt,
+                                           vox_segment_scores **out, vox_error *err);
+VOX_API void vox_segment_scores_free(vox_segment_scores **scores);
+/* A CSV file with a row per case and class, empty fields for NaN; and a JSON document {samples, dice, cases: [{case,
+ * classes: [...]}], mean: [...], bad_cases}, null for NaN (free with vox_string_free).  Names are as
+ * in vox_class_score. */
+VOX_API vox_status vox_segment_scores_write(const vox_segment_scores *scores,
+                                            const vox_model *model, const char *path,
+                                            vox_error *err);
+VOX_API vox_status vox_segment_scores_json(const vox_segment_scores *scores,
+                                           const vox_model *model, char **json, vox_error *err);
 
 /* ---- benchmarks ---------------------------------------------------------- */
 

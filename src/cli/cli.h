@@ -139,6 +139,22 @@ typedef struct cli_methods {
 /* Returns CLI_GO, or the exit code after a complaint. */
 int cli_methods_get(vox_methods *out, const cli_methods *m, const char *command);
 
+/* ---- segmenting.c: --overlap and --mirror, which predict and eval share --- */
+
+#define CLI_OVERLAP_OPTION(v)                                                                      \
+    {                                                                                              \
+        .name = "overlap", .value = "SHARE", .text = &(v),                                         \
+        .help = "that neighbouring windows have in common (0.5)"                                   \
+    }
+#define CLI_MIRROR_OPTION(v)                                                                       \
+    {                                                                                              \
+        .name = "mirror", .value = "AXES", .text = &(v),                                           \
+        .help = "average over mirror images: all, trained, or some of dhw (none)"                  \
+    }
+
+/* text NULL: the default.  Returns CLI_GO, or the exit code after a complaint. */
+int cli_overlap_get(double *out, const char *text, const char *command);
+
 /* ---- messages ----------------------------------------------------------- */
 
 /* "voxcl: error: ..." with its detail and hint; returns the exit code: CLI_USAGE

@@ -83,6 +83,8 @@ static void print_segmentation(const vox_model *model, const request *q,
            r->size[1], r->size[2], r->windows, cli_duration(text, r->time_s));
     if (q->segment.mask)
         printf("wrote %s\n", q->segment.mask);
+    if (q->segment.png)
+        printf("wrote %s\n", q->segment.png);
     if (q->segment.probabilities)
         printf("wrote the probabilities %s, one for each class\n", q->segment.probabilities);
 }
@@ -122,9 +124,9 @@ static int classify(vox_model *model, const request *q)
     vox_error err = {0};
     if (!q->output)
         return cli_usage("predict", NULL, "predict needs --output PATH");
-    if (q->segment.mirror || q->overlap || q->segment.probabilities)
+    if (q->segment.mirror || q->overlap || q->segment.probabilities || q->segment.png)
         return cli_usage("predict", "they are for networks with an output for every voxel",
-                         "a classifier takes no --overlap, --mirror or --probabilities");
+                         "a classifier takes no --overlap, --mirror, --probabilities or --png");
     if (vox_model_predict(model, q->inputs.item, q->inputs.count, q->output, &err) != VOX_OK)
         return cli_error(&err);
     printf("wrote %s\n", q->output);
@@ -147,19 +149,6 @@ static int predict(request *q)
     return code;
 }
 
-static int read_overlap(request *q)
-{
-    char *end;
-    if (!q->overlap)
-        return CLI_GO;
-    const double value = strtod(q->overlap, &end);
-    if (end == q->overlap || *end || !(value >= 0 && value <= 0.95))
-        return cli_usage("predict", NULL, "--overlap takes a number from 0 to 0.95, not \"%s\"",
-                         q->overlap);
-    q->segment.overlap = value > 0 ? value : -1;
-    return CLI_GO;
-}
-
 int cmd_predict(int argc, char **argv)
 {
     request q = {0};
@@ -177,14 +166,12 @@ int cmd_predict(int argc, char **argv)
          .value = "PATH",
          .text = &q.segment.probabilities,
          .help = "p.nii.gz writes p_0.nii.gz, p_1.nii.gz ..., one for each class"},
-        {.name = "overlap",
-         .value = "SHARE",
-         .text = &q.overlap,
-         .help = "that neighbouring windows have in common (0.5)"},
-        {.name = "mirror",
-         .value = "AXES",
-         .text = &q.segment.mirror,
-         .help = "average over mirror images: all, trained, or some of dhw (none)"},
+        {.name = "png",
+         .value = "FILE",
+         .text = &q.segment.png,
+         .help = "a picture: slices of the first channel with the mask's outlines"},
+        CLI_OVERLAP_OPTION(q.overlap),
+        CLI_MIRROR_OPTION(q.segment.mirror),
         CLI_DEVICES_OPTION(q.devices),
         {.name = NULL},
     };
@@ -208,10 +195,10 @@ int cmd_predict(int argc, char **argv)
     int code = cli_parse(&spec, argc, argv, &q.checkpoint);
     if (code == CLI_GO && !q.inputs.count)
         code = cli_usage("predict", NULL, "predict needs --input FILE...");
-    if (code == CLI_GO && !q.output && !q.segment.probabilities)
+    if (code == CLI_GO && !q.output && !q.segment.probabilities && !q.segment.png)
         code = cli_usage("predict", NULL, "predict needs --output PATH");
     if (code == CLI_GO)
-        code = read_overlap(&q);
+        code = cli_overlap_get(&q.segment.overlap, q.overlap, "predict");
     if (code == CLI_GO)
         code = predict(&q);
     cli_list_release(&q.inputs);

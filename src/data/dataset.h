@@ -74,6 +74,10 @@ const char *vox_dataset_bad(const vox_dataset *set, size_t i); /* "path: why" */
  * at once. */
 vox_status vox_dataset_get(vox_dataset *set, size_t i, float *out, int32_t *label, vox_error *err);
 
+/* Case i as its files have it, not prepared: p->image, p->mask (classes, or VOX_MASK_IGNORED; NULL
+ * where the set has none), which the caller frees, and p->point_mm. */
+vox_status vox_dataset_open_case(const vox_dataset *set, size_t i, vox_prepared *p, vox_error *err);
+
 /* Which part of a case: drawn from the generator (patch.h), or one of the windows that cover the
  * case, as few as possible and evenly spaced.  Without patches a case is its own only window, and
  * is what a draw gives. */

@@ -102,6 +102,16 @@ vox_status vox_case_read(const vox_dataset *set, const vox_case *c, vox_ready *r
     return fail_case(c, &local, err);
 }
 
+vox_status vox_dataset_open_case(const vox_dataset *set, size_t i, vox_prepared *p, vox_error *err)
+{
+    vox_error local = {0};
+    vox_status s = vox_case_open(set, &set->item[i], p, &local);
+    if (s == VOX_OK)
+        return VOX_OK;
+    vox_case_close(p);
+    return fail_case(&set->item[i], &local, err);
+}
+
 uint64_t vox_ready_mark(const vox_ready *r)
 {
     size_t voxels = (size_t)(r->size[0] * r->size[1] * r->size[2]);

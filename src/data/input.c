@@ -7,13 +7,25 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* "DIR#SERIES" names one of the DICOM series in a folder. */
+static bool is_there(const char *path)
+{
+    const char *hash = strrchr(path, '#');
+    if (vox_path_exists(path) || !hash)
+        return vox_path_exists(path);
+    char *dir = vox_format(NULL, "%.*s", (int)(hash - path), path);
+    const bool there = dir && vox_path_is_dir(dir);
+    free(dir);
+    return there;
+}
+
 static vox_status add_path(vox_names *out, const char *dir, const char *text, size_t length,
                            vox_error *err)
 {
     char *name = vox_format(err, "%.*s", (int)length, text);
     char *path = name ? vox_path_join(dir, name, err) : NULL;
     vox_status s = VOX_ERR_MEMORY;
-    if (path && vox_path_exists(path)) {
+    if (path && is_there(path)) {
         s = vox_names_add(out, path, err);
     } else if (path) {
         vox_fail(err, VOX_ERR_INPUT, "an image does not exist");

@@ -111,8 +111,8 @@ static bool has(const char *dir, const char *name)
  * experiment's validation set lies now (or, if it has none, a data set of the layout that the
  * folder has: dataset.json, images/ and masks/, or one folder per class); a file is a manifest.
  * *doc is set where the spec is not the experiment's. */
-static vox_status choose_data(const vox_model *m, const char *data, vox_yaml **doc,
-                              const vox_yaml_node **spec, const char **dir, vox_error *err)
+vox_status vox_model_choose_data(const vox_model *m, const char *data, vox_yaml **doc,
+                                 const vox_yaml_node **spec, const char **dir, vox_error *err)
 {
     vox_status s = VOX_OK;
     *spec = m->exp->data.valid;
@@ -147,7 +147,7 @@ vox_status vox_model_eval(vox_model *model, const char *data, vox_eval_result *r
     vox_pool *pool = NULL;
     vox_cases cases = {0};
     vox_metrics_result *r = vox_calloc(1, sizeof *r, "an evaluation", err);
-    vox_status s = r ? choose_data(model, data, &doc, &spec, &dir, err) : VOX_ERR_MEMORY;
+    vox_status s = r ? vox_model_choose_data(model, data, &doc, &spec, &dir, err) : VOX_ERR_MEMORY;
     if (s == VOX_OK)
         s = vox_pool_open(&pool, 0, err);
     if (s == VOX_OK)

@@ -12,4 +12,9 @@ struct vox_model {
     int64_t classes;
 };
 
+/* What `data` means (vox_model_eval): *spec is an entry as in `data:` and *dir what its paths are
+ * relative to; *doc, to be freed after them, is set where the spec is not the experiment's. */
+vox_status vox_model_choose_data(const vox_model *m, const char *data, vox_yaml **doc,
+                                 const vox_yaml_node **spec, const char **dir, vox_error *err);
+
 #endif

@@ -3,6 +3,7 @@
  * One invariant: the output file appears only when every input was predicted. */
 #include "data/input.h"
 #include "train/model.h"
+#include "train/table.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -74,31 +75,6 @@ static vox_status predict_all(prediction *p, vox_error *err)
 
 /* ---- writing -------------------------------------------------------------------- */
 
-static void put_field(FILE *f, const char *text)
-{
-    if (!strpbrk(text, ",\"\r\n")) {
-        fputs(text, f);
-        return;
-    }
-    fputc('"', f);
-    for (; *text; text++) {
-        if (*text == '"')
-            fputc('"', f);
-        fputc(*text, f);
-    }
-    fputc('"', f);
-}
-
-static void put_number(FILE *f, double value)
-{
-    char text[40];
-    snprintf(text, sizeof text, "%.9g", value);
-    char *comma = strchr(text, ','); /* the program using us may have set a locale */
-    if (comma)
-        *comma = '.';
-    fputs(text, f);
-}
-
 static void put_csv(FILE *f, const prediction *p)
 {
     const vox_class_names *names = &p->model->saved.classes;
@@ -111,15 +87,15 @@ static void put_csv(FILE *f, const prediction *p)
     for (size_t i = 0; i < p->count; i++) {
         vox_metrics_softmax(p->output + i * p->classes, classes, score);
         size_t best = (size_t)vox_metrics_argmax(score, classes);
-        put_field(f, p->input[i]);
+        vox_table_text(f, p->input[i]);
         fputc(',', f);
         if (best < names->count)
-            put_field(f, names->name[best]);
+            vox_table_text(f, names->name[best]);
         else
             fprintf(f, "%zu", best);
         for (size_t k = 0; k < p->classes; k++) {
             fputc(',', f);
-            put_number(f, (double)score[k]);
+            vox_table_number(f, (double)score[k]);
         }
         fputc('\n', f);
     }

@@ -16,6 +16,11 @@ vox_status vox_segment_check(const vox_model *model, vox_error *err)
     return vox_hint(err, "write class probabilities, to a .csv file");
 }
 
+double vox_segment_overlap(double overlap)
+{
+    return overlap < 0 ? 0 : overlap == 0 ? 0.5 : overlap;
+}
+
 /* ---- mirrored axes -------------------------------------------------------- */
 
 static vox_status trained_axes(const vox_model *model, unsigned *axes, vox_error *err)

@@ -26,6 +26,9 @@ vox_status vox_segment_run(vox_segmentation *out, vox_model *model, vox_prepared
                            bool keep_channel, vox_pool *pool, vox_error *err);
 void vox_segmentation_release(vox_segmentation *s);
 
+/* The public options' overlap: 0 is half, negative none. */
+double vox_segment_overlap(double overlap);
+
 /* The axes (bits d 1, h 2, w 4) of "all", "trained" - those that the experiment's augmentation
  * mirrors - or letters; NULL: none. */
 vox_status vox_segment_mirror(const vox_model *model, const char *text, unsigned *axes,

@@ -1,6 +1,7 @@
 /* segment_write.c - vox_model_segment: a scan's files in, files on the scan's own grid out. */
 #include "data/formats/derived.h"
 #include "data/input.h"
+#include "train/montage.h"
 #include "train/segment.h"
 
 #include <math.h>
@@ -50,10 +51,16 @@ static vox_status check_paths(const job *j, vox_error *err)
 {
     const vox_segment_options *opt = j->opt;
     vox_status s = VOX_OK;
-    if (!opt->mask && !opt->probabilities)
+    if (!opt->mask && !opt->probabilities && !opt->png)
         return vox_fail(err, VOX_ERR_USAGE, "no file to write the segmentation to");
     if (opt->mask)
         s = check_path(j, opt->mask, err);
+    if (opt->png && s == VOX_OK && !vox_path_ends(opt->png, ".png")) {
+        s = vox_fail(err, VOX_ERR_USAGE, "the picture's name must end in .png");
+        vox_detail(err, "%s", opt->png);
+    }
+    if (opt->png && s == VOX_OK)
+        s = check_path(j, opt->png, err);
     for (int64_t k = 0; opt->probabilities && s == VOX_OK && k < j->model->classes; k++) {
         char *path = class_path(opt->probabilities, k, err);
         s = path ? check_path(j, path, err) : VOX_ERR_MEMORY;
@@ -93,6 +100,18 @@ static vox_status write_mask(const job *j, vox_error *err)
     return vox_derived_write(&d, j->opt->mask, err);
 }
 
+static vox_status write_picture(const job *j, vox_error *err)
+{
+    const vox_class_names *names = &j->model->saved.classes;
+    const vox_montage m = {.image = &j->seg.grid,
+                           .label = j->label,
+                           .classes = j->seg.classes,
+                           .name = (const char *const *)names->name,
+                           .names = names->count,
+                           .title = vox_path_base(j->files.name[0])};
+    return vox_montage_write(&m, j->opt->png, err);
+}
+
 static void count_classes(const job *j, vox_segment_result *result)
 {
     const vox_image *g = &j->seg.grid;
@@ -122,9 +141,7 @@ static vox_status make_labels(job *j, vox_error *err)
 static vox_status predict(job *j, vox_error *err)
 {
     const vox_segment_options *opt = j->opt;
-    vox_sliding_options sliding = {.overlap = opt->overlap < 0    ? 0
-                                              : opt->overlap == 0 ? 0.5
-                                                                  : opt->overlap,
+    vox_sliding_options sliding = {.overlap = vox_segment_overlap(opt->overlap),
                                    .on_progress = opt->on_progress,
                                    .should_stop = opt->should_stop,
                                    .user = opt->user};
@@ -137,7 +154,7 @@ static vox_status predict(job *j, vox_error *err)
         s = vox_input_read(&j->files, &p.image, err);
     if (s == VOX_OK) {
         vox_prepare_set_stats(steps, &j->model->saved.stats);
-        s = vox_segment_run(&j->seg, j->model, &p, steps, &sliding, false, j->pool, err);
+        s = vox_segment_run(&j->seg, j->model, &p, steps, &sliding, opt->png != NULL, j->pool, err);
     }
     vox_image_free(&p.image);
     vox_prepare_free(&steps);
@@ -162,6 +179,8 @@ static vox_status run(job *j, const char *input, vox_segment_result *result, vox
     result->time_s = vox_now() - begun;
     if (j->opt->mask)
         s = write_mask(j, err);
+    if (s == VOX_OK && j->opt->png)
+        s = write_picture(j, err);
     if (s == VOX_OK && j->opt->probabilities)
         s = write_probabilities(j, err);
     return s;

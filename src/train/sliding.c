@@ -4,6 +4,7 @@
  * batch before to the mean and cuts out the windows of the batch after. */
 #include "train/sliding.h"
 
+#include "base/log.h"
 #include "train/windows.h"
 
 #include <math.h>
@@ -294,5 +295,7 @@ vox_status vox_sliding_run(vox_team *team, const vox_graph *graph, const float *
         status = check_finite(&s, err);
     release(&s);
     times->all_s = vox_now() - begun;
+    vox_log(VOX_LOG_DEBUG, "%lld windows in %.3f s, of which the devices had work for %.3f s",
+            (long long)times->windows, times->all_s, times->network_s);
     return status;
 }
