@@ -424,6 +424,8 @@ typedef struct vox_segment_scores {
 typedef struct vox_segment_eval_options {
     double overlap;     /* as in vox_segment_options */
     const char *mirror; /* likewise */
+    /* A table to write: a row per case and class, empty fields for NaN; or NULL. */
+    const char *csv;
     void (*on_case)(void *user, const vox_case_score *score, int64_t done, int64_t total);
     bool (*should_stop)(void *user); /* asked between batches of windows; may be NULL */
     void *user;
@@ -435,12 +437,8 @@ VOX_API vox_status vox_model_eval_segments(vox_model *model, const char *data,
                                            const vox_segment_eval_options *opt,
                                            vox_segment_scores **out, vox_error *err);
 VOX_API void vox_segment_scores_free(vox_segment_scores **scores);
-/* A CSV file with a row per case and class, empty fields for NaN; and a JSON document {samples, dice, cases: [{case,
- * classes: [...]}], mean: [...], bad_cases}, null for NaN (free with vox_string_free).  Names are as
- * in vox_class_score. */
-VOX_API vox_status vox_segment_scores_write(const vox_segment_scores *scores,
-                                            const vox_model *model, const char *path,
-                                            vox_error *err);
+/* A JSON document {samples, dice, cases: [{case, classes: [...]}], mean: [...], bad_cases}, null for NaN
+ * (free with vox_string_free).  Names are as in vox_class_score; dice is the classes' mean. */
 VOX_API vox_status vox_segment_scores_json(const vox_segment_scores *scores,
                                            const vox_model *model, char **json, vox_error *err);
 

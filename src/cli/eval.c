@@ -8,7 +8,7 @@
 #include <string.h>
 
 typedef struct request {
-    const char *checkpoint, *data, *devices, *csv, *overlap;
+    const char *checkpoint, *data, *devices, *overlap;
     bool json;
     vox_segment_eval_options segment;
 } request;
@@ -54,7 +54,7 @@ static int classify(vox_model *model, const request *q)
 {
     static vox_eval_result result; /* 32 KiB */
     vox_error err = {0};
-    if (q->csv || q->overlap || q->segment.mirror)
+    if (q->segment.csv || q->overlap || q->segment.mirror)
         return cli_usage("eval", "they are for networks with an output for every voxel",
                          "a classifier takes no --csv, --overlap or --mirror");
     if (vox_model_eval(model, q->data, &result, &err) != VOX_OK)
@@ -123,12 +123,10 @@ static int show(const vox_model *model, const request *q, const vox_segment_scor
 {
     vox_error err = {0};
     char *json = NULL;
-    if (q->csv && vox_segment_scores_write(scores, model, q->csv, &err) != VOX_OK)
-        return cli_error(&err);
     if (!q->json) {
         print_means(model, scores);
-        if (q->csv)
-            printf("wrote %s\n", q->csv);
+        if (q->segment.csv)
+            printf("wrote %s\n", q->segment.csv);
         return CLI_DONE;
     }
     if (vox_segment_scores_json(scores, model, &json, &err) != VOX_OK)
@@ -182,7 +180,10 @@ int cmd_eval(int argc, char **argv)
          .value = "PATH",
          .text = &q.data,
          .help = "a manifest or a data folder (the experiment's own validation data)"},
-        {.name = "csv", .value = "FILE", .text = &q.csv, .help = "writes a row per case and class"},
+        {.name = "csv",
+         .value = "FILE",
+         .text = &q.segment.csv,
+         .help = "writes a row per case and class"},
         CLI_OVERLAP_OPTION(q.overlap),
         CLI_MIRROR_OPTION(q.segment.mirror),
         CLI_DEVICES_OPTION(q.devices),

@@ -27,9 +27,10 @@ static vox_colour colour_of(int64_t class)
 typedef struct view {
     const vox_montage *m;
     vox_image *turned;
-    vox_voxel_map back;     /* to the scan's own voxels */
-    int slice, row, column; /* axes */
-    bool rows_up;           /* row 0 is the axis's end */
+    vox_voxel_map back;       /* to the scan's own voxels */
+    int slice, row, column;   /* axes */
+    bool rows_up;             /* row 0 is the axis's end */
+    int64_t from[2], size[2]; /* rows and columns shown: those that are not all black */
     const char *plane;
     float low, high; /* black and white */
     int64_t at[SLICES];
@@ -70,6 +71,8 @@ static void choose_plane(view *v)
     v->row = v->slice == 0 ? 1 : 0;
     v->column = v->slice == 2 ? 1 : 2;
     v->rows_up = v->slice != 0;
+    v->size[0] = v->turned->size[v->row];
+    v->size[1] = v->turned->size[v->column];
     v->plane = v->turned->has_geometry ? plane[v->slice] : "slices along d";
 }
 
@@ -78,8 +81,8 @@ static const float *voxel_at(const view *v, int channel, int64_t slice, int64_t 
     const int64_t *n = v->turned->size;
     int64_t at[3];
     at[v->slice] = slice;
-    at[v->row] = v->rows_up ? n[v->row] - 1 - row : row;
-    at[v->column] = column;
+    at[v->row] = v->rows_up ? n[v->row] - 1 - v->from[0] - row : v->from[0] + row;
+    at[v->column] = v->from[1] + column;
     return v->turned->voxel + ((channel * n[0] + at[0]) * n[1] + at[1]) * n[2] + at[2];
 }
 
@@ -87,8 +90,8 @@ static const float *voxel_at(const view *v, int channel, int64_t slice, int64_t 
 
 static bool has_label(const view *v, int64_t slice)
 {
-    for (int64_t r = 0; r < v->turned->size[v->row]; r++)
-        for (int64_t c = 0; c < v->turned->size[v->column]; c++)
+    for (int64_t r = 0; r < v->size[0]; r++)
+        for (int64_t c = 0; c < v->size[1]; c++)
             if (*voxel_at(v, 1, slice, r, c) > 0)
                 return true;
     return false;
@@ -134,6 +137,31 @@ static vox_status choose_window(view *v, vox_error *err)
     return VOX_OK;
 }
 
+/* Rows and columns without a voxel that shows, in any slice drawn, are cut off, but for a margin.
+ */
+static void cut_black(view *v)
+{
+    const float visible = v->low + 0.1f * (v->high - v->low);
+    int64_t first[2] = {v->size[0], v->size[1]}, last[2] = {-1, -1};
+    for (int i = 0; i < v->count; i++)
+        for (int64_t r = 0; r < v->size[0]; r++)
+            for (int64_t c = 0; c < v->size[1]; c++) {
+                const int64_t at[2] = {r, c};
+                if (*voxel_at(v, 0, v->at[i], r, c) <= visible &&
+                    *voxel_at(v, 1, v->at[i], r, c) == 0)
+                    continue;
+                for (int a = 0; a < 2; a++) {
+                    first[a] = at[a] < first[a] ? at[a] : first[a];
+                    last[a] = at[a] > last[a] ? at[a] : last[a];
+                }
+            }
+    for (int a = 0; a < 2 && last[a] >= 0; a++) {
+        const int64_t margin = (last[a] - first[a]) / 20 + 1, end = last[a] + margin + 1;
+        v->from[a] = first[a] > margin ? first[a] - margin : 0;
+        v->size[a] = (end < v->size[a] ? end : v->size[a]) - v->from[a];
+    }
+}
+
 static int pixels(double mm, double largest, int most)
 {
     const int n = (int)(mm / largest * most + 0.5);
@@ -143,8 +171,8 @@ static int pixels(double mm, double largest, int most)
 static void choose_sizes(view *v)
 {
     const vox_image *t = v->turned;
-    const double down = (double)t->size[v->row] * t->spacing_mm[v->row],
-                 across = (double)t->size[v->column] * t->spacing_mm[v->column];
+    const double down = (double)v->size[0] * t->spacing_mm[v->row],
+                 across = (double)v->size[1] * t->spacing_mm[v->column];
     const int most = v->count == 1 ? 600 : v->count <= 4 ? 400 : 260;
     v->columns = v->count == 1 ? 1 : v->count <= 4 ? 2 : 4;
     v->width = pixels(across, fmax(down, across), most);
@@ -166,8 +194,8 @@ static int64_t voxel_of(int pixel, int pixels_of, int64_t size, float *share)
 static unsigned char grey_at(const view *v, int64_t slice, int y, int x)
 {
     float a, b;
-    const int64_t r = voxel_of(y, v->height, v->turned->size[v->row], &a),
-                  c = voxel_of(x, v->width, v->turned->size[v->column], &b);
+    const int64_t r = voxel_of(y, v->height, v->size[0], &a),
+                  c = voxel_of(x, v->width, v->size[1], &b);
     const int64_t r1 = r + (a > 0), c1 = c + (b > 0);
     const float top = *voxel_at(v, 0, slice, r, c) * (1 - b) + *voxel_at(v, 0, slice, r, c1) * b,
                 low = *voxel_at(v, 0, slice, r1, c) * (1 - b) + *voxel_at(v, 0, slice, r1, c1) * b;
@@ -180,8 +208,8 @@ static int64_t label_at(const view *v, int64_t slice, int y, int x)
 {
     if (y < 0 || x < 0 || y >= v->height || x >= v->width)
         return 0;
-    return (int64_t)*voxel_at(v, 1, slice, (int64_t)y * v->turned->size[v->row] / v->height,
-                              (int64_t)x * v->turned->size[v->column] / v->width);
+    return (int64_t)*voxel_at(v, 1, slice, (int64_t)y * v->size[0] / v->height,
+                              (int64_t)x * v->size[1] / v->width);
 }
 
 static bool on_outline(const view *v, int64_t slice, int y, int x, int64_t label)
@@ -272,6 +300,7 @@ vox_status vox_montage_write(const vox_montage *m, const char *path, vox_error *
         s = choose_window(&v, err);
     }
     if (s == VOX_OK) {
+        cut_black(&v);
         choose_sizes(&v);
         s = draw(&v, err);
     }

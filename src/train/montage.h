@@ -17,7 +17,8 @@ typedef struct vox_montage {
 
 /* Up to twelve slices, evenly spaced over those that the mask reaches (over all, if it is empty),
  * across the axis of the largest spacing (the plane that was scanned; axial where spacings are
- * alike), in true proportions.  Seen as radiologists do: the patient's right at the left, front or
+ * alike), in true proportions, what
+ * is black all around cut off.  Seen as radiologists do: the patient's right at the left, front or
  * head up.  Grey from the 0.5th to the 99.5th percentile.  VOX_ERR_UNSUPPORTED in a build without
  * PNG. */
 vox_status vox_montage_write(const vox_montage *m, const char *path, vox_error *err);

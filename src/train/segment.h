@@ -34,4 +34,8 @@ double vox_segment_overlap(double overlap);
 vox_status vox_segment_mirror(const vox_model *model, const char *text, unsigned *axes,
                               vox_error *err);
 
+/* A CSV file with a row per case and class; whole or not at all. */
+vox_status vox_segment_scores_write(const vox_segment_scores *scores, const vox_model *model,
+                                    const char *path, vox_error *err);
+
 #endif

@@ -183,6 +183,16 @@ static vox_status open_set(evaluation *e, const vox_yaml_node *spec, const char 
     return s;
 }
 
+/* Told before hours of work, not after them. */
+static vox_status check_table(const char *path, vox_error *err)
+{
+    vox_file f;
+    vox_status s = path ? vox_file_begin(&f, path, err) : VOX_OK;
+    if (path && s == VOX_OK)
+        vox_file_abandon(&f);
+    return s;
+}
+
 static vox_status evaluate(evaluation *e, vox_error *err)
 {
     const size_t count = vox_dataset_count(e->set);
@@ -195,9 +205,10 @@ static vox_status evaluate(evaluation *e, vox_error *err)
         s = add_case(e, i, err);
     if (s == VOX_OK && out->count == 0)
         s = vox_fail(err, VOX_ERR_INPUT, "there is no case to evaluate");
-    if (s == VOX_OK)
-        add_means(out);
-    return s;
+    if (s != VOX_OK)
+        return s;
+    add_means(out);
+    return e->opt->csv ? vox_segment_scores_write(out, e->model, e->opt->csv, err) : VOX_OK;
 }
 
 vox_status vox_model_eval_segments(vox_model *model, const char *data,
@@ -214,6 +225,8 @@ vox_status vox_model_eval_segments(vox_model *model, const char *data,
                                 .user = opt->user}};
     *out = NULL;
     vox_status s = vox_segment_check(model, err);
+    if (s == VOX_OK)
+        s = check_table(opt->csv, err);
     if (s == VOX_OK)
         s = vox_segment_mirror(model, opt->mirror, &e.sliding.mirror, err);
     if (s == VOX_OK)

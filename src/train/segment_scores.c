@@ -1,6 +1,6 @@
 /* segment_scores.c - the figures of an evaluation as a table and as JSON. */
 #include "base/json.h"
-#include "train/model.h"
+#include "train/segment.h"
 #include "train/table.h"
 #include "base/file.h"
 

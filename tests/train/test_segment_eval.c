@@ -168,7 +168,8 @@ static void evaluated(void **state)
         char *text;
         size_t size;
         vox_segment_scores *s;
-        const vox_segment_eval_options opt = {.on_case = on_case, .user = &seen};
+        const vox_segment_eval_options opt = {
+            .csv = training_path("s.csv"), .on_case = on_case, .user = &seen};
         make_pairs(quiet);
         assert_ok(vox_model_eval_segments(o.model, training_path("pairs"), &opt, &s, &err));
         assert_true(seen == 2 && s->count == 2 && s->classes == 2 && s->bad_cases == 0);
@@ -184,7 +185,6 @@ static void evaluated(void **state)
         assert_true(isnan(b->dice_monai) && isnan(b->hd95_mm));
         assert_true(fabs(s->mean[0].dice_nnunet - a->dice_nnunet / (quiet ? 1 : 2)) < 1e-12);
         assert_true(s->mean[0].truth == a->truth && s->mean[0].dice_monai == a->dice_monai);
-        assert_ok(vox_segment_scores_write(s, o.model, training_path("s.csv"), &err));
         assert_ok(vox_file_read(&text, &size, training_path("s.csv"), 0, &err));
         assert_true(strncmp(text, "case,class,name,truth_voxels,", 29) == 0);
         assert_non_null(strstr(text, "c0.mha,1,"));
@@ -209,7 +209,8 @@ static void not_evaluated(void **state)
     (void)state;
     vox_error err = {0};
     vox_segment_scores *s;
-    const vox_segment_eval_options none = {0}, stopped = {.should_stop = stop};
+    const vox_segment_eval_options none = {0}, stopped = {.should_stop = stop},
+                                   nowhere = {.csv = training_path("no/s.csv")};
     opened o =
         open_model("0", save_network("threshold", THRESHOLD_NETWORK, REORIENT, threshold_weights));
     make_pairs(false);
@@ -218,6 +219,8 @@ static void not_evaluated(void **state)
     assert_null(s);
     assert_error(vox_model_eval_segments(o.model, training_path("gone"), &none, &s, &err),
                  VOX_ERR_IO, "gone");
+    assert_error(vox_model_eval_segments(o.model, training_path("pairs"), &nowhere, &s, &err),
+                 VOX_ERR_IO, "no/s.csv");
     assert_error(vox_model_eval_segments(o.model, NULL, &none, &s, &err), VOX_ERR_USAGE,
                  "validation data");
     char path[300]; /* a mask of another grid */
