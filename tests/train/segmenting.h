@@ -8,6 +8,17 @@
 #include "train/checkpoint.h"
 #include "train/experiment.h"
 
+/* Whether this build can train, and read and write the scans; else says why not. */
+static inline bool segmenting_possible(void)
+{
+#if defined(VOXCL_WITH_NIFTI) && defined(VOXCL_WITH_ZLIB)
+    return training_possible();
+#else
+    printf("skipped: built without NIfTI or zlib\n");
+    return false;
+#endif
+}
+
 #define MOST_VOXELS 8192
 
 /* A 1x1x1 convolution on windows of 4 x 6 x 8 voxels: class 1 where channel 0 is above 4.5. */
