@@ -62,7 +62,8 @@ class UNet(torch.nn.Module):
 
 
 def network(dtype):
-    torch.manual_seed(12)
+    # Of some seeds a voxel comes so near to a kink of relu that rounding decides its gradient: not of this.
+    torch.manual_seed(15)
     return UNet().to(dtype)
 
 
