@@ -257,7 +257,9 @@ static void draw_head(view *v)
         int64_t voxels = 0;
         for (size_t i = 0; i < n; i++)
             voxels += m->label[i] == k;
-        const bool named = (size_t)k < m->names && m->name[k][0];
+        char number[24]; /* which is what classes without a name of their own are called */
+        snprintf(number, sizeof number, "%lld", (long long)k);
+        const bool named = (size_t)k < m->names && m->name[k][0] && strcmp(m->name[k], number) != 0;
         snprintf(text, sizeof text, "%lld%s%.40s: %.4g %s", (long long)k, named ? " " : "",
                  named ? m->name[k] : "",
                  m->image->has_geometry ? ml * (double)voxels : (double)voxels,

@@ -1,5 +1,6 @@
 /* segment_write.c - vox_model_segment: a scan's files in, files on the scan's own grid out. */
 #include "data/formats/derived.h"
+#include "data/formats/image.h"
 #include "data/input.h"
 #include "train/montage.h"
 #include "train/segment.h"
@@ -61,6 +62,10 @@ static vox_status check_paths(const job *j, vox_error *err)
     }
     if (opt->png && s == VOX_OK)
         s = check_path(j, opt->png, err);
+#ifndef VOXCL_WITH_PNG
+    if (opt->png && s == VOX_OK)
+        s = vox_image_switched_off(err, "PNG", opt->png);
+#endif
     for (int64_t k = 0; opt->probabilities && s == VOX_OK && k < j->model->classes; k++) {
         char *path = class_path(opt->probabilities, k, err);
         s = path ? check_path(j, path, err) : VOX_ERR_MEMORY;
