@@ -3,8 +3,8 @@
  * It copies, at the speed of memory.  The inputs could be made in their place instead, but within a
  * batch each sample's share of y lies apart, so that every kernel that may stand before a concat,
  * all that read its input again, and their backward passes would need strides between samples.  In
- * a U-Net of base 16 and depth 4 (tests/bench/unet3d.yaml) all copies, forward and back, are 2.3 %
- * of a training step, half of which are relu's gradients, which would be left to do. */
+ * a U-Net of base 16 and depth 4 (tests/bench/unet3d.yaml) all copies, forward and back, are 2 to 3
+ * % of a training step, half of which are relu's gradients, which would be left to do. */
 #include <inttypes.h>
 #include <stdio.h>
 
