@@ -140,9 +140,9 @@ expect 0 'conv1 +conv.relu +forward +naive' bench step exp.yaml --steps 2 --algo
 expect 0 'relu1 +relu +forward +flat' bench step exp.yaml --steps 2 --algo relu=flat
 
 # ---- tuning ----
-expect 0 'layers|conv1 +conv +forward ' tune exp.yaml
-expect 0 '"measured": 0, "known": [1-9][0-9]*, "skipped": 0' tune exp.yaml --json
-expect 0 'conv1 +conv(.relu)? +forward' bench step exp.yaml --steps 2 --tune quick
+expect 0 'layers|conv1 +conv +forward ' tune exp.yaml --budget 3600
+expect 0 '"measured": 0, "known": [1-9][0-9]*, "skipped": 0' tune exp.yaml --budget 3600 --json
+expect 0 'conv1 +conv(.relu)? +forward' bench step exp.yaml --steps 2 --tune quick --budget 3600
 
 echo "$checks checks, $failures failed"
 [ $failures = 0 ]
