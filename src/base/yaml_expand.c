@@ -80,6 +80,8 @@ static vox_status formula_failed(const scope *names, const vox_yaml_node *node, 
                                  size_t length, const char *unknown, vox_error *err)
 {
     char why[sizeof err->message];
+    if (length > 80) /* so that the reason has room */
+        length = 80;
     const char *known[MAX_NAMES + 1];
     const binding *b = find_name(names, unknown, strlen(unknown));
     snprintf(why, sizeof why, "%s", err->message);

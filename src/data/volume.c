@@ -122,7 +122,7 @@ vox_status vox_volume_finite(const vox_image *image, const char *path, vox_error
         vox_fail(err, VOX_ERR_INPUT, "a voxel is %s", isnan(image->voxel[i]) ? "NaN" : "infinite");
         vox_detail(err, "%s: channel %zu, voxel (d,h,w) = (%zu, %zu, %zu)", path, i / voxels,
                    v / (w * h), v / w % h, v % w);
-        vox_hint(err, "repair the file, or leave such cases out with data.skip_bad: true");
+        vox_hint(err, "repair the file; training leaves such cases out with data.skip_bad: true");
         return VOX_ERR_INPUT;
     }
     return VOX_OK;

@@ -57,16 +57,20 @@ static vox_status find_op(const vox_op **out, const char *word, bool loss,
     return VOX_ERR_INPUT;
 }
 
-/* An op's error, put at its place: "exp.yaml:7:5: layer conv2 (conv), input 32x5x5: ...". */
-static vox_status at_layer(vox_error *err, const vox_node *node, const vox_yaml_node *item)
+/* An op's error, put at its place, with the layers that it takes:
+ * "exp.yaml:7:5: layer join (concat) of up 1x4x8x8x8, down 1x4x9x8x8: ...". */
+static vox_status at_layer(vox_error *err, const vox_graph *g, const vox_graph_layer *l,
+                           const vox_yaml_node *item)
 {
-    char place[VOX_YAML_PLACE], shapes[300] = "", one[96];
+    const vox_node *node = &l->node;
+    char place[VOX_YAML_PLACE], inputs[300] = "", one[96];
     size_t used = 0;
-    for (int i = 0; i < node->inputs && used < sizeof shapes; i++)
-        used += (size_t)snprintf(shapes + used, sizeof shapes - used, "%s%s", i ? ", " : "",
+    for (int i = 0; i < node->inputs && used < sizeof inputs; i++)
+        used += (size_t)snprintf(inputs + used, sizeof inputs - used, "%s%s %s", i ? ", " : "",
+                                 l->from[i] < 0 ? "labels" : vox_graph_edge_name(g, l->from[i]),
                                  vox_shape_text(&node->in[i], one));
-    return vox_error_at(err, "%s: layer %s (%s) of input %s", vox_yaml_place(item, place),
-                        node->name, node->op->name, shapes);
+    return vox_error_at(err, "%s: layer %s (%s) of %s", vox_yaml_place(item, place), node->name,
+                        node->op->name, inputs);
 }
 
 /* ---- names -------------------------------------------------------------- */
@@ -227,19 +231,21 @@ static bool count_checked(const vox_shape *shape, int64_t *out)
     return true;
 }
 
-static vox_status infer(const vox_node *node, vox_shape *out, const vox_yaml_node *item,
+static vox_status infer(const vox_graph *g, vox_graph_layer *l, const vox_yaml_node *item,
                         vox_error *err)
 {
+    const vox_node *node = &l->node;
+    vox_shape *out = &l->node.out;
     char text[96];
     int64_t count;
     vox_status s = node->op->infer(node, node->in, out, err);
     if (s != VOX_OK)
-        return at_layer(err, node, item), s;
+        return at_layer(err, g, l, item), s;
     if (!count_checked(out, &count)) {
         vox_fail(err, VOX_ERR_INPUT, "the output of layer %s is too large", node->name);
         vox_detail(err, "%s", vox_shape_text(out, text));
         vox_hint(err, "one sample's tensor may hold %" PRId64 " elements", VOX_GRAPH_MAX_ELEMENTS);
-        return at_layer(err, node, item), VOX_ERR_INPUT;
+        return at_layer(err, g, l, item), VOX_ERR_INPUT;
     }
     return VOX_OK;
 }
@@ -257,7 +263,7 @@ static vox_status add_params(vox_graph *g, size_t *capacity, int layer, const vo
         if (!count_checked(&desc[i].shape, &count)) {
             vox_fail(err, VOX_ERR_INPUT, "the parameters of layer %s are too large", l->node.name);
             vox_detail(err, "%s is %s", desc[i].name, vox_shape_text(&desc[i].shape, text));
-            return at_layer(err, &l->node, item), VOX_ERR_INPUT;
+            return at_layer(err, g, l, item), VOX_ERR_INPUT;
         }
         if (!vox_grow(&g->param, capacity, (size_t)g->params + 1, sizeof *g->param, err))
             return VOX_ERR_MEMORY;
@@ -292,7 +298,7 @@ static vox_status read_layer(reader *r, int i, size_t *capacity, vox_error *err)
     if (s == VOX_OK)
         s = read_from(r, i, err);
     if (s == VOX_OK)
-        s = infer(&l->node, &l->node.out, r->source[i].item, err);
+        s = infer(r->g, l, r->source[i].item, err);
     if (s == VOX_OK)
         s = add_params(r->g, capacity, i, r->source[i].item, err);
     return s;
@@ -396,7 +402,7 @@ static vox_status read_loss(reader *r, const vox_yaml_node *network, vox_error *
     g->loss.from[loss->inputs++] = -1;
     s = read_attrs(loss, &src, true, err);
     if (s == VOX_OK)
-        s = infer(loss, &loss->out, src.item, err);
+        s = infer(g, &g->loss, src.item, err);
     return s;
 }
 

@@ -137,10 +137,15 @@ vox_status vox_loss_infer(const vox_node *node, const vox_shape *in, vox_shape *
         bool fits = in[k].dim[1] == in[0].dim[1];
         for (int i = 2; i < 5; i++)
             fits = fits && in[k].dim[i] <= in[0].dim[i];
-        if (!fits)
-            return shapes_differ(node, &in[0], &in[k],
-                                 "an output has other channels than the first, or more voxels",
-                                 err);
+        if (!fits) {
+            shapes_differ(node, &in[0], &in[k],
+                          "an output has other channels than the first, or more voxels", err);
+            vox_hint(err,
+                     "end each level in a convolution (kernel: 1) of %" PRId64
+                     " channels; the finest comes first",
+                     in[0].dim[1]);
+            return VOX_ERR_INPUT;
+        }
     }
     *out = (vox_shape){5, {in[0].dim[0], 1, 1, 1, 1}};
     return check_counts(node, in, err);

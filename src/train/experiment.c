@@ -339,14 +339,45 @@ static vox_status open_document(vox_experiment **out, vox_yaml *doc, const char 
     return s;
 }
 
+/* --set parameters.width=8 must name a parameter of the file: a new one would change nothing. */
+static vox_status check_override(const vox_yaml *doc, const char *override, vox_error *err)
+{
+    static const char section[] = "parameters.";
+    const vox_yaml_node *all = vox_yaml_find(vox_yaml_root(doc), "parameters");
+    const char *name = override + sizeof section - 1;
+    const char *known[64];
+    size_t count = 0;
+    if (strncmp(override, section, sizeof section - 1) != 0)
+        return VOX_OK;
+    const int length = (int)strcspn(name, ".= ");
+    for (size_t i = 0; i < vox_yaml_count(all) && count < sizeof known / sizeof *known - 1; i++) {
+        known[count++] = vox_yaml_key(all, i);
+        if (strncmp(known[i], name, (size_t)length) == 0 && !known[i][length])
+            return VOX_OK;
+    }
+    known[count] = NULL;
+    char *word = vox_format(err, "%.*s", length, name);
+    if (!word)
+        return VOX_ERR_MEMORY;
+    vox_fail(err, VOX_ERR_USAGE, "the experiment has no parameter \"%.60s\"", word);
+    vox_detail(err, "%s: --set %s", vox_yaml_name(doc), override);
+    if (count > 0)
+        vox_yaml_suggest(err, word, known);
+    free(word);
+    return VOX_ERR_USAGE;
+}
+
 vox_status vox_experiment_open(vox_experiment **out, const char *path, const char *const *overrides,
                                size_t override_count, vox_error *err)
 {
     vox_yaml *doc;
     *out = NULL;
     vox_status s = vox_yaml_open(&doc, path, err);
-    for (size_t i = 0; i < override_count && s == VOX_OK; i++)
-        s = vox_yaml_set(doc, overrides[i], err);
+    for (size_t i = 0; i < override_count && s == VOX_OK; i++) {
+        s = check_override(doc, overrides[i], err);
+        if (s == VOX_OK)
+            s = vox_yaml_set(doc, overrides[i], err);
+    }
     char *dir = s == VOX_OK ? vox_path_dir(path, err) : NULL;
     if (!dir) {
         vox_yaml_free(&doc);

@@ -126,6 +126,14 @@ static vox_status run_network(vox_segmentation *s, vox_model *model, const vox_i
     return status;
 }
 
+static vox_status wrong_channels(const vox_graph *graph, const vox_image *image, vox_error *err)
+{
+    vox_status s = vox_input_channels(graph->input.dim + 1, image, err);
+    vox_hint(err, "the checkpoint's network takes those that it was trained on, in the same order; "
+                  "several files are the channels of one scan");
+    return s;
+}
+
 vox_status vox_segment_run(vox_segmentation *out, vox_model *model, vox_prepared *p,
                            const vox_prepare *steps, const vox_sliding_options *opt,
                            bool keep_channel, vox_pool *pool, vox_error *err)
@@ -134,7 +142,7 @@ vox_status vox_segment_run(vox_segmentation *out, vox_model *model, vox_prepared
     memset(out, 0, sizeof *out);
     vox_status s = vox_sliding_channels(graph, &out->restore.channels, err);
     if (s == VOX_OK && p->image->channels != graph->input.dim[1])
-        s = vox_input_channels(graph->input.dim + 1, p->image, err);
+        s = wrong_channels(graph, p->image, err);
     if (s == VOX_OK)
         s = keep_grid(out, p->image, keep_channel, err);
     if (s == VOX_OK)

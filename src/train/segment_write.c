@@ -37,9 +37,21 @@ static bool same_file(const char *a, const char *b)
     return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
 }
 
-/* A path that can be written to, and is none of the input's. */
+/* Whether the two name one file, be it there or not. */
+static bool same_path(const char *a, const char *b)
+{
+    return a && b && (strcmp(a, b) == 0 || same_file(a, b));
+}
+
+/* A path that can be written to, and is none of the input's nor the mask's. */
 static vox_status check_path(const job *j, const char *path, vox_error *err)
 {
+    if (path != j->opt->mask && same_path(path, j->opt->mask)) {
+        vox_fail(err, VOX_ERR_USAGE, "two outputs would go to one file");
+        vox_detail(err, "%s", path);
+        return vox_hint(err, "the probabilities' names have _0, _1 ... before their ending"),
+               VOX_ERR_USAGE;
+    }
     for (size_t i = 0; i < j->files.count; i++)
         if (same_file(path, j->files.name[i])) {
             vox_fail(err, VOX_ERR_USAGE, "the output would overwrite the input");

@@ -63,6 +63,7 @@ expect 2 "no axis 'x'" predict $ck --input $scan --output no.nii --mirror x
 expect 2 'must end in .png' predict $ck --input $scan --png no.jpg
 expect 2 'cannot tell the format' predict $ck --input $scan --output no.csv
 expect 2 'overwrite the input' predict $ck --input $scan --output $scan
+expect 2 'two outputs would go to one file' predict $ck --input $scan --output no_1.nii --probabilities no.nii
 expect 1 'does not exist.*none.nii' predict $ck --input none.nii --output no.nii
 expect 1 'cannot write no/m.nii|no/m.nii' predict $ck --input $scan --output no/m.nii
 expect 1 '2 channels, the network takes 1' predict $ck --input "$scan;$scan" --output no.nii

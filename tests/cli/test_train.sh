@@ -59,6 +59,7 @@ expect 2 'synth needs DIR' synth prostate
 expect 2 'error: .*hint: .*prostate' synth prostrate other
 
 expect 0 'conv1 +conv +4 x 4 x 8 x 8 +220 .*parameters +865, .*samples +needs' info exp.yaml
+expect 2 'no parameter "widht"' info exp.yaml --set parameters.widht=8
 expect 0 '"parameters": 865,.*"devices": \[' info exp.yaml --json
 expect 0 'at batch 8 ' info exp.yaml --set train.batch=8
 expect 1 'unknown key "bach".*did you mean "batch"' info exp.yaml --set train.bach=8

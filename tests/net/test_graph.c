@@ -284,6 +284,10 @@ static void wrong_words_get_a_suggestion(void **state)
     assert_bad(NET("  - conv: {out: 3, kernel: [5, 3, 3]}\n"), "conv1", "n.yaml");
     if (!strstr(err.detail, "2x4x6x8")) /* all the shapes involved */
         fail_msg("%s | %s", err.message, err.detail);
+    assert_bad(NET("  - max_pool: {kernel: 2}\n  - concat: {from: [max_pool1, input]}\n"),
+               "differ in more than channels", "n.yaml:4:5");
+    if (!strstr(err.detail, "of max_pool1 1x2x2x3x4, input 1x2x4x6x8")) /* and both branches */
+        fail_msg("%s | %s", err.message, err.detail);
 }
 
 static void the_papers_network_has_its_numbers(void **state)
