@@ -154,10 +154,17 @@ typedef struct writer {
     vox_file file;
 } writer;
 
-static void on_message(png_structp png, png_const_charp text)
+static void on_warning(png_structp png, png_const_charp text)
 {
     (void)png;
     (void)text;
+}
+
+/* libpng's own would print: the caller has the error, with the system's reason. */
+static void on_error(png_structp png, png_const_charp text)
+{
+    (void)text;
+    png_longjmp(png, 1);
 }
 
 static bool put_all(writer *w)
@@ -182,7 +189,7 @@ vox_status vox_canvas_write(const vox_canvas *c, const char *path, vox_error *er
     vox_status s = vox_file_begin(&w.file, path, err);
     if (s != VOX_OK)
         return s;
-    w.png = png_create_write_struct(PNG_LIBPNG_VER_STRING, NULL, NULL, on_message);
+    w.png = png_create_write_struct(PNG_LIBPNG_VER_STRING, NULL, on_error, on_warning);
     w.info = w.png ? png_create_info_struct(w.png) : NULL;
     if (!w.info)
         s = vox_fail_memory(err, "libpng", 0);

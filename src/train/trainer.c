@@ -202,6 +202,25 @@ static vox_status resume(vox_trainer *t, vox_error *err)
     return s;
 }
 
+/* That the weights to begin with are this network's, before data are read and kernels built: that
+ * may take minutes. */
+static vox_status check_weights(const vox_trainer *t, vox_error *err)
+{
+    const vox_graph *graph = t->exp->graph;
+    const char *path = t->opt->resume ? t->run.last : t->opt->init;
+    vox_safetensors *file = NULL;
+    if (!path)
+        return VOX_OK;
+    vox_status s = vox_safetensors_open(&file, path, err);
+    float *flat = s == VOX_OK ? vox_calloc(graph->flat_floats, sizeof *flat, "weights", err) : NULL;
+    if (s == VOX_OK)
+        s = flat ? vox_checkpoint_read_flat(file, "", graph, t->opt->resume, flat, err)
+                 : VOX_ERR_MEMORY;
+    free(flat);
+    vox_safetensors_free(&file);
+    return s;
+}
+
 /* ---- open and close -------------------------------------------------------------- */
 
 static int64_t count_steps(const vox_trainer *t)
@@ -249,6 +268,8 @@ vox_status vox_trainer_open(vox_trainer *t, const vox_experiment *exp, vox_ctx *
     }
     if (s == VOX_OK)
         s = vox_run_dir_init(&t->run, opt->run_dir, exp->name, opt->resume, err);
+    if (s == VOX_OK)
+        s = check_weights(t, err);
     if (s == VOX_OK)
         s = open_data(t, dir, err);
     if (s == VOX_OK)
