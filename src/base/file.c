@@ -71,7 +71,9 @@ vox_status vox_file_begin(vox_file *f, const char *path, vox_error *err)
     }
     f->stream = fopen(f->temporary, "wbe");
     if (!f->stream) {
+        const bool missing = errno == ENOENT;
         vox_status s = vox_fail_errno(err, "write", path);
+        vox_hint(err, missing ? "make its folder first" : "check the folder's permissions");
         free(f->temporary);
         f->temporary = NULL;
         vox_file_abandon(f);

@@ -119,6 +119,12 @@ static vox_status check_counts(const vox_node *node, const vox_shape *in, vox_er
         return wrong_count(node, is_named(node, "focal") ? "alpha" : "weights", n, wanted, err);
     if (outs > 0 && outs != outputs(node))
         return wrong_count(node, "from_weights", outs, outputs(node), err);
+    double sum = outs > 0 ? 0 : 1;
+    for (int64_t i = 0; i < outs; i++)
+        sum += a->from_weights.value[i];
+    if (sum <= 0)
+        return vox_fail(err, VOX_ERR_INPUT, "%s (%s): \"from_weights\" are all 0", node->name,
+                        node->op->name);
     return VOX_OK;
 }
 

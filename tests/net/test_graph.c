@@ -260,6 +260,8 @@ static void wrong_networks_say_where(void **state)
         /* the loss */
         {NET("  - flatten\nloss: relu\n"), "unknown loss \"relu\"", "n.yaml:4:7"},
         {NET("  - flatten\nloss: [a]\n"), "a loss", "n.yaml:4:"},
+        {NET("  - relu\nloss: {dice: {from: [relu1], from_weights: [0]}}\n"), "are all 0",
+         "n.yaml:4:"},
         {NET("  - flatten\nloss: {cross_entropy: {name: x}}\n"), "unknown key \"name\"",
          "n.yaml:4:24"},
     };
