@@ -6,11 +6,20 @@
 #include <inttypes.h>
 #include <string.h>
 
-/* What one device needs for its share of the batch. */
+/* What the devices need for their shares of the batch. */
 typedef struct need {
-    int64_t batch; /* samples on the device */
-    uint64_t bytes;
+    int64_t batch;         /* samples on a device */
+    vox_network_desc *net; /* the network at that batch */
 } need;
+
+/* In the layouts that the device prefers; in plain ones if nothing is known of it. */
+static uint64_t bytes_on(const need *share, int device)
+{
+    for (size_t i = 0; i < share->net->device_count; i++)
+        if (share->net->device[i].index == device && share->net->device[i].device_bytes)
+            return share->net->device[i].device_bytes;
+    return share->net->device_bytes;
+}
 
 static const char *shape_text(char text[CLI_TEXT * 3], const int64_t shape[5])
 {
@@ -78,9 +87,10 @@ static void print_devices(const vox_device_list *list, const need *share)
             continue;
         cli_cell(&t, "[%d] %s", d->index, d->name);
         cli_cell(&t, "%" PRId64, share->batch);
-        cli_cell(&t, "%s", cli_bytes(a, share->bytes));
+        cli_cell(&t, "%s", cli_bytes(a, bytes_on(share, d->index)));
         cli_cell(&t, "%s", cli_bytes(b, d->global_mem_bytes));
-        cli_cell(&t, "%s", share->bytes <= d->global_mem_bytes ? "fits" : "DOES NOT FIT");
+        cli_cell(&t, "%s",
+                 bytes_on(share, d->index) <= d->global_mem_bytes ? "fits" : "DOES NOT FIT");
     }
     printf("\nwith the batch split evenly over the devices here:\n");
     cli_table_print(&t, "");
@@ -118,7 +128,7 @@ static json_t *devices_json(const vox_device_list *list, const need *share)
         cli_json_set(o, "index", json_integer(d->index));
         cli_json_set(o, "name", cli_json_text(d->name));
         cli_json_set(o, "samples", json_integer(share->batch));
-        cli_json_set(o, "needs_bytes", json_integer((json_int_t)share->bytes));
+        cli_json_set(o, "needs_bytes", json_integer((json_int_t)bytes_on(share, d->index)));
         cli_json_set(o, "has_bytes", json_integer((json_int_t)d->global_mem_bytes));
         json_array_append_new(array, o);
     }
@@ -156,7 +166,7 @@ static int print_json(const char *name, const vox_network_desc *net, const vox_d
 }
 #endif
 
-/* The experiment once more, at the batch that each of `devices` gets. */
+/* The experiment once more, at the batch that each of `devices` gets; the caller frees out->net. */
 static vox_status describe_share(need *out, const char *path, const cli_list *set, int64_t batch,
                                  size_t devices, vox_error *err)
 {
@@ -164,7 +174,6 @@ static vox_status describe_share(need *out, const char *path, const cli_list *se
     char share[48];
     size_t n = 0;
     vox_experiment *exp = NULL;
-    vox_network_desc *net = NULL;
     out->batch = (batch + (int64_t)devices - 1) / (int64_t)devices;
     for (; n < set->count && n < 64; n++)
         overrides[n] = set->item[n];
@@ -173,10 +182,7 @@ static vox_status describe_share(need *out, const char *path, const cli_list *se
     overrides[n++] = "train.accumulate=1"; /* batch is the part's */
     vox_status status = vox_experiment_open(&exp, path, overrides, n, err);
     if (status == VOX_OK)
-        status = vox_experiment_describe(&net, exp, err);
-    if (status == VOX_OK)
-        out->bytes = net->device_bytes;
-    vox_network_desc_free(&net);
+        status = vox_experiment_describe(&out->net, exp, err);
     vox_experiment_free(&exp);
     return status;
 }
@@ -205,6 +211,7 @@ static int show(const vox_experiment *exp, const char *path, const cli_list *set
             print_devices(list, &share);
     }
     vox_device_list_free(&list);
+    vox_network_desc_free(&share.net);
     vox_network_desc_free(&net);
     return code;
 }
