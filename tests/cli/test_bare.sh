@@ -1,26 +1,8 @@
 #!/bin/bash
 # test_bare.sh - a program built with every optional dependency off: what can be done
 # without them works, and what cannot says which one is missing.  $VOXCL_BINARY is the program.
-set -u
-voxcl=$VOXCL_BINARY
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+. "$(dirname "$0")/expect.sh"
 cd "$work" || exit 1
-checks=0 failures=0
-
-# expect CODE PATTERN ARGUMENT... - as in test_cli.sh.
-expect() {
-    local code=$1 pattern=$2 got
-    shift 2
-    "$voxcl" "$@" > out 2>&1 < /dev/null
-    got=$?
-    checks=$((checks + 1))
-    if [ $got != "$code" ] || ! tr '\n' ' ' < out | grep -Eq -- "$pattern"; then
-        failures=$((failures + 1))
-        echo "FAILED: voxcl $*: exit $got, wanted $code and /$pattern/; it printed:"
-        sed 's/^/    /' out
-    fi
-}
 
 expect 0 'usable +yes' devices
 expect 1 'cannot write JSON.*JANSSON=OFF' devices --json

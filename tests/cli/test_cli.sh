@@ -1,26 +1,7 @@
 #!/bin/bash
 # test_cli.sh - exit codes and messages of the command line: what a wrong argument,
 # a closed pipe and a full disk are answered with.  $VOXCL_BINARY is the program.
-set -u
-voxcl=$VOXCL_BINARY
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-checks=0 failures=0
-
-# expect CODE PATTERN ARGUMENT... - runs voxcl; PATTERN (extended, over all lines
-# joined by spaces) must be found in what it printed.
-expect() {
-    local code=$1 pattern=$2 got
-    shift 2
-    "$voxcl" "$@" > "$work/out" 2>&1 < /dev/null
-    got=$?
-    checks=$((checks + 1))
-    if [ $got != "$code" ] || ! tr '\n' ' ' < "$work/out" | grep -Eq -- "$pattern"; then
-        failures=$((failures + 1))
-        echo "FAILED: voxcl $*: exit $got, wanted $code and /$pattern/; it printed:"
-        sed 's/^/    /' "$work/out"
-    fi
-}
+. "$(dirname "$0")/expect.sh"
 
 # ---- the frame ----
 expect 2 'voxcl: error: a command is missing +hint: see "voxcl --help"'

@@ -2,30 +2,8 @@
 # test_train.sh - the commands that run a network, from the data set to the prediction:
 # synth, info, train, an interruption and its resume, eval, predict, bench step; and what
 # wrong arguments are answered with.  $VOXCL_BINARY is the program.
-set -u
-voxcl=$VOXCL_BINARY
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+. "$(dirname "$0")/expect.sh"
 cd "$work" || exit 1
-checks=0 failures=0
-
-fail() {
-    failures=$((failures + 1))
-    echo "FAILED: $*"
-}
-
-# expect CODE PATTERN ARGUMENT... - runs voxcl; PATTERN must be in its output, lines joined.
-expect() {
-    local code=$1 pattern=$2 got
-    shift 2
-    "$voxcl" "$@" > out 2>&1 < /dev/null
-    got=$?
-    checks=$((checks + 1))
-    if [ $got != "$code" ] || ! tr '\n' ' ' < out | grep -Eq -- "$pattern"; then
-        fail "voxcl $*: exit $got, wanted $code and /$pattern/; it printed:"
-        sed 's/^/    /' out
-    fi
-}
 
 # A network of the size of a unit test; two of three patients train.
 cat > exp.yaml << 'YAML'
