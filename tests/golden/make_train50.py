@@ -3,12 +3,12 @@
 steps of SGD, which tests/train/test_golden.c follows.  Needs torch and numpy; made with torch 1.13.
 
 Rerunning it gives the same files; the test's tolerance is stated there."""
-import json
 import pathlib
-import struct
 
 import numpy as np
 import torch
+
+from safetensors_file import write_safetensors
 
 here = pathlib.Path(__file__).parent / "train50"
 CASES, BATCH, STEPS, SHAPE = 24, 5, 50, (6, 10, 10)
@@ -76,18 +76,6 @@ def train(dtype):
         losses.append(loss.item())
         at = end % CASES
     return losses
-
-
-def write_safetensors(path, state):
-    header, blob = {}, b""
-    for name, value in state.items():
-        raw = value.detach().numpy().astype("<f4").tobytes()
-        offsets = [len(blob), len(blob) + len(raw)]
-        header[name] = {"dtype": "F32", "shape": list(value.shape), "data_offsets": offsets}
-        blob += raw
-    text = json.dumps(header).encode()
-    text += b" " * (-len(text) % 8)
-    path.write_bytes(struct.pack("<Q", len(text)) + text + blob)
 
 
 torch.set_num_threads(1)

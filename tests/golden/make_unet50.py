@@ -3,13 +3,13 @@
 steps of Adam, which tests/train/test_golden.c follows.  Needs torch and numpy; made with torch 1.13.
 
 Rerunning it gives the same files; the test's tolerance is stated there."""
-import json
 import pathlib
-import struct
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+
+from safetensors_file import write_safetensors
 
 here = pathlib.Path(__file__).parent / "unet50"
 CASES, BATCH, STEPS, SHAPE = 8, 4, 50, (4, 8, 12)
@@ -101,20 +101,6 @@ def train(dtype):
     return losses
 
 
-def write_safetensors(path, state):
-    header, blob = {}, b""
-    for name, value in state.items():
-        if name.endswith("num_batches_tracked"):
-            continue
-        raw = value.detach().numpy().astype("<f4").tobytes()
-        offsets = [len(blob), len(blob) + len(raw)]
-        header[name] = {"dtype": "F32", "shape": list(value.shape), "data_offsets": offsets}
-        blob += raw
-    text = json.dumps(header).encode()
-    text += b" " * (-len(text) % 8)
-    path.write_bytes(struct.pack("<Q", len(text)) + text + blob)
-
-
 torch.set_num_threads(1)
 here.mkdir(exist_ok=True)
 voxel, mask = data()
@@ -125,7 +111,9 @@ with open(here / "train.csv", "w") as f:
         np.save(here / f"mask{i}.npy", mask[i])
         f.write(f"image{i}.npy,mask{i}.npy\n")
 (here / "experiment.yaml").write_text(EXPERIMENT)
-write_safetensors(here / "init.safetensors", network(torch.float32).state_dict())
+state = network(torch.float32).state_dict()
+write_safetensors(here / "init.safetensors",
+                  {k: v for k, v in state.items() if not k.endswith("num_batches_tracked")})
 losses, exact = train(torch.float32), train(torch.float64)
 np.savetxt(here / "losses.txt", losses, fmt="%.9g")
 gap = max(abs(a - b) / b for a, b in zip(losses, exact))
