@@ -1,12 +1,6 @@
 /* conv.c - 3D convolution by its definition: every (output voxel, weight) pair that meets inside
  * the input, once; each pass does something else with it. */
-#include "ref/ref.h"
-
-typedef struct pair {
-    int64_t x, y, w, o; /* elements of input, output, weight, bias */
-} pair;
-
-typedef void (*pair_fn)(const ref_io *io, const pair *p);
+#include "ref/conv_pairs.h"
 
 typedef struct sizes {
     const int64_t *kernel, *stride, *pad, *dilation;
@@ -31,14 +25,15 @@ static sizes sizes_of(const vox_node *node)
 }
 
 /* The taps of one output voxel p (d, h, w) with weights (o, c). */
-static void visit_taps(const ref_io *io, const sizes *s, const int64_t p[3], pair at, pair_fn fn)
+static void visit_taps(const ref_io *io, const sizes *s, const int64_t p[3], ref_pair at,
+                       ref_pair_fn *fn)
 {
     int64_t k[3];
     for (k[0] = 0; k[0] < s->kernel[0]; k[0]++)
         for (k[1] = 0; k[1] < s->kernel[1]; k[1]++)
             for (k[2] = 0; k[2] < s->kernel[2]; k[2]++) {
                 bool inside = true;
-                pair q = at;
+                ref_pair q = at;
                 int64_t x = 0, tap = 0;
                 for (int i = 0; i < 3; i++) {
                     int64_t v = p[i] * s->stride[i] - s->pad[i] + k[i] * s->dilation[i];
@@ -53,7 +48,7 @@ static void visit_taps(const ref_io *io, const sizes *s, const int64_t p[3], pai
             }
 }
 
-static void visit(const ref_io *io, pair_fn fn)
+static void visit(const ref_io *io, ref_pair_fn *fn)
 {
     const sizes s = sizes_of(io->node);
     const int64_t in_voxels = s.in[0] * s.in[1] * s.in[2];
@@ -66,52 +61,24 @@ static void visit(const ref_io *io, pair_fn fn)
                     const int64_t p[3] = {i / s.out[2] / s.out[1], i / s.out[2] % s.out[1],
                                           i % s.out[2]};
                     const int64_t channel = o / (s.co / s.groups) * s.ci + c;
-                    const pair at = {.x = (n * s.ci * s.groups + channel) * in_voxels,
-                                     .y = (n * s.co + o) * out_voxels + i,
-                                     .w = (o * s.ci + c) * taps,
-                                     .o = o};
+                    const ref_pair at = {.x = (n * s.ci * s.groups + channel) * in_voxels,
+                                         .y = (n * s.co + o) * out_voxels + i,
+                                         .w = (o * s.ci + c) * taps};
                     visit_taps(io, &s, p, at, fn);
                 }
 }
 
-static void forward_pair(const ref_io *io, const pair *p)
-{
-    io->y[p->y] += io->x[0][p->x] * io->param[0][p->w];
-}
-
-static void data_pair(const ref_io *io, const pair *p)
-{
-    io->dx[0][p->x] += io->dy[p->y] * io->param[0][p->w];
-}
-
-static void weights_pair(const ref_io *io, const pair *p)
-{
-    io->dparam[0][p->w] += io->dy[p->y] * io->x[0][p->x];
-}
-
-static int64_t channel_of(const vox_node *node, int64_t element)
-{
-    const int64_t *d = node->out.dim;
-    return element / (d[2] * d[3] * d[4]) % d[1];
-}
-
 void ref_conv_forward(const ref_io *io)
 {
-    visit(io, forward_pair);
-    if (ref_bool(io->node, "bias"))
-        for (int64_t i = 0; i < io->n * vox_shape_count(&io->node->out); i++)
-            io->y[i] += io->param[1][channel_of(io->node, i)];
+    ref_pairs_forward(io, visit);
 }
 
 void ref_conv_backward_data(const ref_io *io)
 {
-    visit(io, data_pair);
+    ref_pairs_backward_data(io, visit);
 }
 
 void ref_conv_backward_weights(const ref_io *io)
 {
-    visit(io, weights_pair);
-    if (ref_bool(io->node, "bias"))
-        for (int64_t i = 0; i < io->n * vox_shape_count(&io->node->out); i++)
-            io->dparam[1][channel_of(io->node, i)] += io->dy[i];
+    ref_pairs_backward_weights(io, visit);
 }

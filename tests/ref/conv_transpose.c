@@ -1,12 +1,6 @@
 /* conv_transpose.c - transposed 3D convolution by its definition: every (input voxel, weight) pair
  * that lands inside the output, once; each pass does something else with it. */
-#include "ref/ref.h"
-
-typedef struct pair {
-    int64_t x, y, w; /* elements of input, output, weight */
-} pair;
-
-typedef void (*pair_fn)(const ref_io *io, const pair *p);
+#include "ref/conv_pairs.h"
 
 static int64_t voxels(const vox_shape *s)
 {
@@ -32,7 +26,7 @@ static int64_t landing(const vox_node *node, int64_t p, int64_t k)
     return at;
 }
 
-static void visit(const ref_io *io, pair_fn fn)
+static void visit(const ref_io *io, ref_pair_fn *fn)
 {
     const vox_node *node = io->node;
     const int64_t ci = node->in[0].dim[1], co = node->out.dim[1];
@@ -45,51 +39,25 @@ static void visit(const ref_io *io, pair_fn fn)
                     const int64_t q = landing(node, p, k);
                     for (int64_t j = 0; j < each && q >= 0; j++) {
                         const int64_t o = i / inputs * each + j;
-                        const pair at = {.x = (n * ci + i) * voxels(&node->in[0]) + p,
-                                         .y = (n * co + o) * voxels(&node->out) + q,
-                                         .w = (i * each + j) * taps + k};
+                        const ref_pair at = {.x = (n * ci + i) * voxels(&node->in[0]) + p,
+                                             .y = (n * co + o) * voxels(&node->out) + q,
+                                             .w = (i * each + j) * taps + k};
                         fn(io, &at);
                     }
                 }
 }
 
-static void forward_pair(const ref_io *io, const pair *p)
-{
-    io->y[p->y] += io->x[0][p->x] * io->param[0][p->w];
-}
-
-static void data_pair(const ref_io *io, const pair *p)
-{
-    io->dx[0][p->x] += io->dy[p->y] * io->param[0][p->w];
-}
-
-static void weights_pair(const ref_io *io, const pair *p)
-{
-    io->dparam[0][p->w] += io->dy[p->y] * io->x[0][p->x];
-}
-
-static int64_t channel_of(const vox_node *node, int64_t element)
-{
-    return element / voxels(&node->out) % node->out.dim[1];
-}
-
 void ref_conv_transpose_forward(const ref_io *io)
 {
-    visit(io, forward_pair);
-    if (ref_bool(io->node, "bias"))
-        for (int64_t i = 0; i < io->n * vox_shape_count(&io->node->out); i++)
-            io->y[i] += io->param[1][channel_of(io->node, i)];
+    ref_pairs_forward(io, visit);
 }
 
 void ref_conv_transpose_backward_data(const ref_io *io)
 {
-    visit(io, data_pair);
+    ref_pairs_backward_data(io, visit);
 }
 
 void ref_conv_transpose_backward_weights(const ref_io *io)
 {
-    visit(io, weights_pair);
-    if (ref_bool(io->node, "bias"))
-        for (int64_t i = 0; i < io->n * vox_shape_count(&io->node->out); i++)
-            io->dparam[1][channel_of(io->node, i)] += io->dy[i];
+    ref_pairs_backward_weights(io, visit);
 }
