@@ -14,4 +14,19 @@
 void vox_shards_make(int64_t batch, size_t devices, const double *weight, int64_t *count,
                      int64_t *first);
 
+/* What a device needs for n samples: nothing for none, else fixed + n * each seconds.
+ * fixed >= 0; each > 0, INFINITY: it is to get none. */
+typedef struct vox_cost {
+    double fixed, each;
+} vox_cost;
+
+/* Seconds of n samples. */
+double vox_cost_of(const vox_cost *cost, int64_t n);
+
+/* The shares whose slowest device is done soonest, in count[devices]; returns its seconds.  Among
+ * equally good ones each sample goes to the device done with it first, the earlier one of those, so
+ * that equal costs give the shares of vox_shards_make.  A device sits out (gets none) if even one
+ * sample would make the step longer.  At least one device has a finite cost. */
+double vox_shards_fastest(int64_t batch, size_t devices, const vox_cost *cost, int64_t *count);
+
 #endif
