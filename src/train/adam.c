@@ -49,4 +49,31 @@ static vox_status step_adam(vox_optimizer *o, vox_buffer *params, vox_buffer *gr
     return vox_kernel_launch(o->kernel, &grid, args, sizeof args / sizeof *args, err);
 }
 
-const vox_optimizer_method vox_optimizer_adam = {parts, build, step_adam};
+/* As cl/adam.cl has it; shrink is 1 and decay the weight decay, or, decoupled, decay 0. */
+static void host(const vox_optimizer *o, const vox_host_update *u, size_t at, size_t count)
+{
+    const vox_optimizer_spec *s = &o->spec;
+    const bool decoupled = s->kind == VOX_OPTIMIZER_ADAMW;
+    const double t = (double)u->step + 1;
+    const float rate = (float)(u->lr / (1 - pow(s->beta1, t))),
+                root = (float)(1 / sqrt(1 - pow(s->beta2, t))),
+                shrink = decoupled ? (float)(1 - u->lr * s->weight_decay) : 1,
+                decay = decoupled ? 0 : (float)s->weight_decay, scale = u->scale,
+                beta1 = (float)s->beta1, take1 = (float)(1 - s->beta1), beta2 = (float)s->beta2,
+                take2 = (float)(1 - s->beta2), eps = (float)s->eps;
+    float *restrict p = u->param + at, *restrict m = o->host_part[0] + at,
+                    *restrict v = o->host_part[1] + at;
+    float *restrict most = s->amsgrad ? o->host_part[2] + at : NULL;
+    const float *restrict grad = u->grad + at;
+    for (size_t i = 0; i < count; i++) {
+        const float w = p[i] * shrink, g = scale * grad[i] + decay * w;
+        m[i] = beta1 * m[i] + take1 * g;
+        v[i] = beta2 * v[i] + take2 * g * g;
+        float top = v[i];
+        if (most)
+            most[i] = top = most[i] > top ? most[i] : top;
+        p[i] = w - rate * m[i] / (sqrtf(top) * root + eps);
+    }
+}
+
+const vox_optimizer_method vox_optimizer_adam = {parts, build, step_adam, host};

@@ -5,11 +5,13 @@
 #include "ops/flat.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 struct vox_ema {
-    vox_device *dev;
+    vox_device *dev; /* NULL: host memory */
     vox_ema_spec spec;
     size_t floats;
+    float *host_average; /* on the host; else: */
     vox_buffer *average;
     vox_kernel *kernel;
 };
@@ -20,6 +22,21 @@ double vox_ema_decay(const vox_ema_spec *spec, int64_t step)
     return spec->ramp && soon < spec->decay ? soon : spec->decay;
 }
 
+static vox_status open_device(vox_ema *e, vox_error *err)
+{
+    vox_status s = vox_buffer_open(&e->average, e->dev, (e->floats ? e->floats : 1) * sizeof(float),
+                                   VOX_BUFFER_DEVICE, "the average of the weights", err);
+    return s == VOX_OK
+               ? vox_kernel_open(&e->kernel, e->dev, "ema.cl", "ema", vox_flat_options(e->dev), err)
+               : s;
+}
+
+static vox_status open_host(vox_ema *e, vox_error *err)
+{
+    e->host_average = vox_calloc(e->floats, sizeof *e->host_average, "the averaged weights", err);
+    return e->host_average ? VOX_OK : VOX_ERR_MEMORY;
+}
+
 vox_status vox_ema_open(vox_ema **out, vox_device *dev, size_t floats, const vox_ema_spec *spec,
                         vox_error *err)
 {
@@ -28,10 +45,7 @@ vox_status vox_ema_open(vox_ema **out, vox_device *dev, size_t floats, const vox
     if (!e)
         return VOX_ERR_MEMORY;
     *e = (vox_ema){.dev = dev, .spec = *spec, .floats = floats};
-    vox_status s = vox_buffer_open(&e->average, dev, (floats ? floats : 1) * sizeof(float),
-                                   VOX_BUFFER_DEVICE, "the average of the weights", err);
-    if (s == VOX_OK)
-        s = vox_kernel_open(&e->kernel, dev, "ema.cl", "ema", vox_flat_options(dev), err);
+    vox_status s = dev ? open_device(e, err) : open_host(e, err);
     if (s == VOX_OK)
         *out = e;
     else
@@ -45,18 +59,25 @@ void vox_ema_free(vox_ema **ema)
         return;
     vox_kernel_free(&(*ema)->kernel);
     vox_buffer_free(&(*ema)->average);
+    free((*ema)->host_average);
     free(*ema);
     *ema = NULL;
 }
 
 vox_status vox_ema_set(vox_ema *ema, const float *flat, vox_error *err)
 {
-    return vox_buffer_write(ema->average, 0, flat, ema->floats * sizeof(float), true, err);
+    if (ema->dev)
+        return vox_buffer_write(ema->average, 0, flat, ema->floats * sizeof(float), true, err);
+    memcpy(ema->host_average, flat, ema->floats * sizeof(float));
+    return VOX_OK;
 }
 
 vox_status vox_ema_get(vox_ema *ema, float *flat, vox_error *err)
 {
-    return vox_buffer_read(ema->average, 0, flat, ema->floats * sizeof(float), true, err);
+    if (ema->dev)
+        return vox_buffer_read(ema->average, 0, flat, ema->floats * sizeof(float), true, err);
+    memcpy(flat, ema->host_average, ema->floats * sizeof(float));
+    return VOX_OK;
 }
 
 vox_status vox_ema_step(vox_ema *ema, vox_buffer *params, int64_t step, vox_error *err)
@@ -66,4 +87,30 @@ vox_status vox_ema_step(vox_ema *ema, vox_buffer *params, int64_t step, vox_erro
     const vox_arg args[] = {vox_arg_buffer(ema->average), vox_arg_buffer(params),
                             vox_arg_f32((float)share), vox_arg_u64(ema->floats)};
     return vox_kernel_launch(ema->kernel, &grid, args, 4, err);
+}
+
+/* ---- in host memory ---- */
+
+#define PIECE 16384 /* floats that a thread takes at a time */
+
+typedef struct job {
+    vox_ema *ema;
+    const float *params;
+    float share;
+} job;
+
+static void average_item(void *user, size_t item)
+{
+    const job *j = user;
+    const size_t at = item * PIECE, left = j->ema->floats - at, count = left < PIECE ? left : PIECE;
+    float *restrict average = j->ema->host_average + at;
+    const float *restrict weight = j->params + at;
+    for (size_t i = 0; i < count; i++)
+        average[i] += j->share * (weight[i] - average[i]);
+}
+
+void vox_ema_step_host(vox_ema *ema, const float *params, int64_t step, vox_pool *pool)
+{
+    job j = {ema, params, (float)(1 - vox_ema_decay(&ema->spec, step))};
+    vox_pool_for(pool, (ema->floats + PIECE - 1) / PIECE, average_item, &j);
 }

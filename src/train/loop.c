@@ -153,11 +153,9 @@ static vox_status step(vox_trainer *t, vox_error *err)
 
 static vox_status fetch_state(vox_trainer *t, vox_error *err)
 {
-    size_t bytes = t->exp->graph->flat_floats * sizeof(float);
     vox_status s = vox_team_get_params(t->team, t->state.params, err);
     for (size_t i = 0; s == VOX_OK && i < t->state.parts; i++)
-        s = vox_buffer_read(vox_optimizer_part(t->optimizer, i), 0, t->state.part[i], bytes, true,
-                            err);
+        s = vox_optimizer_get_part(t->optimizer, i, t->state.part[i], err);
     return s == VOX_OK && t->ema ? vox_ema_get(t->ema, t->state.ema, err) : s;
 }
 

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/error.h"
 #include "base/mem.h"
@@ -30,11 +31,12 @@ vox_grid vox_optimizer_grid(const vox_optimizer *o)
 }
 
 /* used[b]: how many elements at the start of block b are a trainable tensor's. */
-static vox_status upload_used(vox_optimizer *o, const vox_graph *g, vox_error *err)
+static vox_status make_used(vox_optimizer *o, const vox_graph *g, vox_error *err)
 {
     uint32_t *used = vox_calloc((size_t)o->blocks, sizeof *used, "the optimiser's table", err);
     if (!used)
         return VOX_ERR_MEMORY;
+    o->host_used = used;
     for (int i = 0; i < g->params; i++) {
         const vox_graph_param *p = &g->param[i];
         for (size_t done = 0; p->desc.trainable && done < p->count; done += VOX_OPTIMIZER_BLOCK) {
@@ -43,24 +45,25 @@ static vox_status upload_used(vox_optimizer *o, const vox_graph *g, vox_error *e
                 (uint32_t)(left < VOX_OPTIMIZER_BLOCK ? left : VOX_OPTIMIZER_BLOCK);
         }
     }
-    const size_t bytes = (size_t)o->blocks * sizeof *used;
-    vox_status s =
-        vox_buffer_open(&o->used, o->dev, bytes, VOX_BUFFER_DEVICE, "the optimiser's table", err);
-    if (s == VOX_OK)
-        s = vox_buffer_write(o->used, 0, used, bytes, true, err);
-    free(used);
-    return s;
+    return VOX_OK;
 }
 
-static vox_status open_state(vox_optimizer *o, size_t floats, vox_error *err)
+static vox_status upload_used(vox_optimizer *o, vox_error *err)
+{
+    const size_t bytes = (size_t)o->blocks * sizeof *o->host_used;
+    vox_status s =
+        vox_buffer_open(&o->used, o->dev, bytes, VOX_BUFFER_DEVICE, "the optimiser's table", err);
+    return s == VOX_OK ? vox_buffer_write(o->used, 0, o->host_used, bytes, true, err) : s;
+}
+
+static vox_status open_state(vox_optimizer *o, vox_error *err)
 {
     vox_status s = VOX_OK;
-    o->parts = o->method->parts(&o->spec, o->part_name);
     for (size_t i = 0; i < o->parts && s == VOX_OK; i++) {
-        s = vox_buffer_open(&o->part[i], o->dev, 4 * floats, VOX_BUFFER_DEVICE,
+        s = vox_buffer_open(&o->part[i], o->dev, 4 * o->floats, VOX_BUFFER_DEVICE,
                             "the optimiser's state", err);
         if (s == VOX_OK)
-            s = vox_buffer_fill(o->part[i], 0, 4 * floats, 0, err);
+            s = vox_buffer_fill(o->part[i], 0, 4 * o->floats, 0, err);
     }
     return s;
 }
@@ -92,6 +95,16 @@ static vox_status open_clipping(vox_optimizer *o, vox_error *err)
     return s;
 }
 
+static vox_status open_device(vox_optimizer *o, vox_error *err)
+{
+    vox_status s = upload_used(o, err);
+    if (s == VOX_OK)
+        s = open_state(o, err);
+    if (s == VOX_OK)
+        s = open_clipping(o, err);
+    return s == VOX_OK ? o->method->build(o, err) : s;
+}
+
 vox_status vox_optimizer_open(vox_optimizer **out, vox_device *dev, const vox_graph *graph,
                               const vox_optimizer_spec *spec, double clip_norm, vox_error *err)
 {
@@ -103,14 +116,12 @@ vox_status vox_optimizer_open(vox_optimizer **out, vox_device *dev, const vox_gr
     o->spec = *spec;
     o->clip_norm = clip_norm;
     o->method = methods[spec->kind];
-    o->blocks = (int64_t)((graph->flat_floats + VOX_OPTIMIZER_BLOCK - 1) / VOX_OPTIMIZER_BLOCK);
-    vox_status s = upload_used(o, graph, err);
+    o->parts = o->method->parts(&o->spec, o->part_name);
+    o->floats = graph->flat_floats;
+    o->blocks = (int64_t)((o->floats + VOX_OPTIMIZER_BLOCK - 1) / VOX_OPTIMIZER_BLOCK);
+    vox_status s = make_used(o, graph, err);
     if (s == VOX_OK)
-        s = open_state(o, graph->flat_floats, err);
-    if (s == VOX_OK)
-        s = open_clipping(o, err);
-    if (s == VOX_OK)
-        s = o->method->build(o, err);
+        s = dev ? open_device(o, err) : vox_optimizer_open_host(o, err);
     if (s == VOX_OK)
         *out = o;
     else
@@ -127,8 +138,12 @@ void vox_optimizer_free(vox_optimizer **optimizer)
     vox_kernel_free(&o->norm_kernel);
     vox_kernel_free(&o->clip_kernel);
     vox_kernel_free(&o->guard_kernel);
-    for (size_t i = 0; i < VOX_OPTIMIZER_MAX_PARTS; i++)
+    for (size_t i = 0; i < VOX_OPTIMIZER_MAX_PARTS; i++) {
         vox_buffer_free(&o->part[i]);
+        free(o->host_part[i]);
+    }
+    free(o->host_used);
+    free(o->host_sum);
     vox_buffer_free(&o->norm_part);
     vox_buffer_free(&o->coefficient);
     vox_buffer_free(&o->used);
@@ -178,7 +193,18 @@ const char *vox_optimizer_part_name(const vox_optimizer *o, size_t i)
     return o->part_name[i];
 }
 
-vox_buffer *vox_optimizer_part(const vox_optimizer *o, size_t i)
+vox_status vox_optimizer_get_part(const vox_optimizer *o, size_t i, float *flat, vox_error *err)
 {
-    return o->part[i];
+    if (o->dev)
+        return vox_buffer_read(o->part[i], 0, flat, o->floats * sizeof *flat, true, err);
+    memcpy(flat, o->host_part[i], o->floats * sizeof *flat);
+    return VOX_OK;
+}
+
+vox_status vox_optimizer_set_part(vox_optimizer *o, size_t i, const float *flat, vox_error *err)
+{
+    if (o->dev)
+        return vox_buffer_write(o->part[i], 0, flat, o->floats * sizeof *flat, true, err);
+    memcpy(o->host_part[i], flat, o->floats * sizeof *flat);
+    return VOX_OK;
 }

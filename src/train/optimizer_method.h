@@ -12,6 +12,14 @@
  */
 #define VOX_OPTIMIZER_BLOCK (VOX_BUFFER_ALIGN / 4)
 
+/* One update in host memory. */
+typedef struct vox_host_update {
+    float *param, *grad; /* flat */
+    float scale;         /* of the gradients: clipping's coefficient */
+    double lr;
+    int64_t step;
+} vox_host_update;
+
 typedef struct vox_optimizer_method {
     /* The names of its state vectors for these settings; returns their count. */
     size_t (*parts)(const vox_optimizer_spec *spec, const char *name[VOX_OPTIMIZER_MAX_PARTS]);
@@ -21,19 +29,26 @@ typedef struct vox_optimizer_method {
      * negative one: then nothing may change. */
     vox_status (*step)(struct vox_optimizer *o, vox_buffer *params, vox_buffer *grads, double lr,
                        int64_t step, vox_error *err);
+    /* Updates `count` trainable elements from `at` on the calling thread. */
+    void (*host)(const struct vox_optimizer *o, const vox_host_update *u, size_t at, size_t count);
 } vox_optimizer_method;
 
 struct vox_optimizer {
-    vox_device *dev; /* borrowed */
+    vox_device *dev; /* borrowed; NULL: host memory, and then only what is said to be there */
     const vox_optimizer_method *method;
     vox_optimizer_spec spec;
     double clip_norm;
-    int64_t blocks;          /* of the flat vector */
-    vox_buffer *used;        /* [blocks] uint: trainable elements at the start of each block */
+    size_t floats;           /* of the flat vector */
+    int64_t blocks;          /* of it */
+    uint32_t *host_used;     /* [blocks]: trainable elements at the start of each block; on the
+                                host, and: */
+    vox_buffer *used;        /* the same */
     vox_buffer *coefficient; /* [1] */
     vox_buffer *norm_part;   /* sums of squares; NULL without clipping */
     vox_kernel *kernel, *norm_kernel, *clip_kernel, *guard_kernel;
     vox_buffer *part[VOX_OPTIMIZER_MAX_PARTS];
+    float *host_part[VOX_OPTIMIZER_MAX_PARTS]; /* on the host instead */
+    double *host_sum;                          /* [pieces]: sums of squares; on the host */
     const char *part_name[VOX_OPTIMIZER_MAX_PARTS];
     size_t parts;
 };
@@ -41,6 +56,9 @@ struct vox_optimizer {
 /* Options and grid of kernels that take BLOCKS blocks an item (CPUs) or one element (GPUs). */
 const char *vox_optimizer_options(const vox_device *dev);
 vox_grid vox_optimizer_grid(const vox_optimizer *o);
+
+/* optimizer_host.c: what of a zeroed optimiser is only there on the host. */
+vox_status vox_optimizer_open_host(vox_optimizer *o, vox_error *err);
 
 extern const vox_optimizer_method vox_optimizer_sgd, vox_optimizer_adam;
 

@@ -17,12 +17,20 @@ static vox_status build(vox_optimizer *o, vox_error *err)
     return vox_kernel_open(&o->kernel, o->dev, "sgd.cl", "sgd", options, err);
 }
 
+/* PyTorch's first step makes the momentum the gradient itself, undamped. */
+static double keep_of(const vox_optimizer *o, int64_t step)
+{
+    return step == 0 ? 0 : o->spec.momentum;
+}
+
+static double take_of(const vox_optimizer *o, int64_t step)
+{
+    return step == 0 ? 1 : 1 - o->spec.dampening;
+}
+
 static vox_status step_sgd(vox_optimizer *o, vox_buffer *params, vox_buffer *grads, double lr,
                            int64_t step, vox_error *err)
 {
-    /* PyTorch's first step makes the momentum the gradient itself, undamped. */
-    const double keep = step == 0 ? 0 : o->spec.momentum;
-    const double take = step == 0 ? 1 : 1 - o->spec.dampening;
     const vox_grid grid = vox_optimizer_grid(o);
     const vox_arg args[] = {vox_arg_buffer(params),
                             vox_arg_buffer(grads),
@@ -33,9 +41,30 @@ static vox_status step_sgd(vox_optimizer *o, vox_buffer *params, vox_buffer *gra
                             vox_arg_f32((float)lr),
                             vox_arg_f32((float)o->spec.weight_decay),
                             vox_arg_f32((float)o->spec.momentum),
-                            vox_arg_f32((float)keep),
-                            vox_arg_f32((float)take)};
+                            vox_arg_f32((float)keep_of(o, step)),
+                            vox_arg_f32((float)take_of(o, step))};
     return vox_kernel_launch(o->kernel, &grid, args, sizeof args / sizeof *args, err);
 }
 
-const vox_optimizer_method vox_optimizer_sgd = {parts, build, step_sgd};
+/* As cl/sgd.cl has it: the step is along look * momentum + now * gradient. */
+static void host(const vox_optimizer *o, const vox_host_update *u, size_t at, size_t count)
+{
+    const float lr = (float)u->lr, decay = (float)o->spec.weight_decay, scale = u->scale,
+                keep = (float)keep_of(o, u->step), take = (float)take_of(o, u->step),
+                look = o->spec.nesterov ? (float)o->spec.momentum : 1,
+                now = o->spec.nesterov ? 1 : 0;
+    float *restrict p = u->param + at;
+    float *restrict m = o->parts ? o->host_part[0] + at : NULL;
+    const float *restrict grad = u->grad + at;
+    for (size_t i = 0; i < count; i++) {
+        const float g = scale * grad[i] + decay * p[i];
+        float along = g;
+        if (m) {
+            m[i] = keep * m[i] + take * g;
+            along = look * m[i] + now * g;
+        }
+        p[i] -= lr * along;
+    }
+}
+
+const vox_optimizer_method vox_optimizer_sgd = {parts, build, step_sgd, host};

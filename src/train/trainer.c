@@ -172,8 +172,7 @@ static vox_status load_parts(vox_trainer *t, const vox_safetensors *file, vox_er
         snprintf(prefix, sizeof prefix, "optimizer.%s.", t->state.part_name[i]);
         s = vox_checkpoint_read_flat(file, prefix, t->exp->graph, false, t->state.part[i], err);
         if (s == VOX_OK)
-            s = vox_buffer_write(vox_optimizer_part(t->optimizer, i), 0, t->state.part[i],
-                                 t->exp->graph->flat_floats * sizeof(float), true, err);
+            s = vox_optimizer_set_part(t->optimizer, i, t->state.part[i], err);
     }
     return s;
 }

@@ -1,0 +1,112 @@
+/* optimizer_host.c - updates in host memory.
+ *
+ * The flat vector is worked on in pieces, each read and written once by one thread.  The pieces do
+ * not depend on the threads, and sums over them are taken in their order: so neither do the bits.
+ */
+#include "train/optimizer_method.h"
+
+#include <math.h>
+
+#include "base/mem.h"
+
+#define PIECE_BLOCKS 64 /* 64 KiB of each vector */
+
+static size_t pieces(const vox_optimizer *o)
+{
+    return ((size_t)o->blocks + PIECE_BLOCKS - 1) / PIECE_BLOCKS;
+}
+
+vox_status vox_optimizer_open_host(vox_optimizer *o, vox_error *err)
+{
+    o->host_sum = vox_calloc(pieces(o), sizeof *o->host_sum, "parts of the gradients' norm", err);
+    vox_status s = o->host_sum ? VOX_OK : VOX_ERR_MEMORY;
+    for (size_t i = 0; i < o->parts && s == VOX_OK; i++) {
+        o->host_part[i] =
+            vox_calloc(o->floats, sizeof *o->host_part[i], "the optimiser's state", err);
+        s = o->host_part[i] ? VOX_OK : VOX_ERR_MEMORY;
+    }
+    return s;
+}
+
+/* Walks over the elements in use of piece `item` in runs without gaps: false when there is none
+ * left; *block is where to go on. */
+static bool next_run(const vox_optimizer *o, size_t item, size_t *block, size_t *at, size_t *count)
+{
+    const size_t end = (item + 1) * PIECE_BLOCKS, blocks = (size_t)o->blocks,
+                 last = end < blocks ? end : blocks;
+    while (*block < last && o->host_used[*block] == 0)
+        ++*block;
+    if (*block >= last)
+        return false;
+    *at = *block * VOX_OPTIMIZER_BLOCK;
+    *count = 0;
+    uint32_t used = VOX_OPTIMIZER_BLOCK;
+    while (*block < last && used == VOX_OPTIMIZER_BLOCK)
+        *count += used = o->host_used[(*block)++];
+    return true;
+}
+
+typedef struct job {
+    vox_optimizer *o;
+    vox_host_update u;
+} job;
+
+/* ---- clipping ------------------------------------------------------------ */
+
+#define LANES 8
+
+static double square_sum(const float *x, size_t count)
+{
+    double lane[LANES] = {0}, sum = 0;
+    size_t i = 0;
+    for (; i + LANES <= count; i += LANES)
+        for (size_t k = 0; k < LANES; k++)
+            lane[k] += (double)x[i + k] * (double)x[i + k];
+    for (; i < count; i++)
+        sum += (double)x[i] * (double)x[i];
+    for (size_t k = 0; k < LANES; k++)
+        sum += lane[k];
+    return sum;
+}
+
+static void norm_item(void *user, size_t item)
+{
+    const job *j = user;
+    size_t block = item * PIECE_BLOCKS, at, count;
+    double sum = 0;
+    while (next_run(j->o, item, &block, &at, &count))
+        sum += square_sum(j->u.grad + at, count);
+    j->o->host_sum[item] = sum;
+}
+
+/* What the gradients are multiplied by; NaN stays NaN. */
+static float coefficient(job *j, vox_pool *pool)
+{
+    const vox_optimizer *o = j->o;
+    double sum = 0;
+    if (o->clip_norm <= 0)
+        return 1;
+    vox_pool_for(pool, pieces(o), norm_item, j);
+    for (size_t i = 0; i < pieces(o); i++)
+        sum += o->host_sum[i];
+    const double c = o->clip_norm / (sqrt(sum) + 1e-6);
+    return c > 1 ? 1 : (float)c;
+}
+
+/* ---- the update ----------------------------------------------------------- */
+
+static void update_item(void *user, size_t item)
+{
+    const job *j = user;
+    size_t block = item * PIECE_BLOCKS, at, count;
+    while (next_run(j->o, item, &block, &at, &count))
+        j->o->method->host(j->o, &j->u, at, count);
+}
+
+void vox_optimizer_step_host(vox_optimizer *o, float *params, float *grads, double lr, int64_t step,
+                             vox_pool *pool)
+{
+    job j = {o, {.param = params, .grad = grads, .lr = lr, .step = step}};
+    j.u.scale = coefficient(&j, pool);
+    vox_pool_for(pool, pieces(o), update_item, &j);
+}
