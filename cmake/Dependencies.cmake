@@ -143,6 +143,24 @@ if(VOXCL_WITH_GDCM)
   target_compile_definitions(voxcl_flags INTERFACE VOXCL_WITH_GDCM=1)
 endif()
 
+# Fedora keeps its MPIs out of sight until one is chosen: module load mpi.
+option(VOXCL_WITH_MPI "Build with MPI (training on several hosts)" ON)
+if(VOXCL_WITH_MPI)
+  find_package(MPI QUIET COMPONENTS C)
+  if(NOT MPI_C_FOUND)
+    voxcl_missing("MPI (training on several hosts)" VOXCL_WITH_MPI "libopenmpi-dev openmpi-bin"
+                  "openmpi-devel && module load mpi")
+  endif()
+  foreach(library ${MPI_C_LIBRARIES})
+    voxcl_pc_library(${library})
+  endforeach()
+  foreach(dir ${MPI_C_INCLUDE_DIRS})
+    target_include_directories(voxcl_deps SYSTEM INTERFACE $<BUILD_INTERFACE:${dir}>)
+  endforeach()
+  target_link_libraries(voxcl_deps INTERFACE ${MPI_C_LIBRARIES})
+  target_compile_definitions(voxcl_flags INTERFACE VOXCL_WITH_MPI=1)
+endif()
+
 target_compile_options(voxcl_flags INTERFACE
   $<$<COMPILE_LANGUAGE:C>:-Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wstrict-prototypes
     -Wno-missing-field-initializers # rows of tables leave out the optional fields at their end

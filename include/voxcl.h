@@ -123,6 +123,23 @@ VOX_API size_t vox_ctx_device_count(const vox_ctx *ctx);
 /* Borrowed from ctx. */
 VOX_API const vox_device_desc *vox_ctx_device(const vox_ctx *ctx, size_t i);
 
+/* ---- many hosts ---------------------------------------------------------- */
+
+/* The processes (ranks) that mpirun or srun started as one job. */
+typedef struct vox_hosts vox_hosts;
+
+/* Under mpirun or srun it joins the ranks, by MPI, which is left alone otherwise: then there is one
+ * rank.  Open it once in a process.  VOX_ERR_UNSUPPORTED: several ranks, and a build without MPI. */
+VOX_API vox_status vox_hosts_open(vox_hosts **out, vox_error *err);
+/* Waits for the others.  After an error that this rank alone knows of (vox_hosts_alone) it ends all
+ * processes of the job, this one too, so that none waits for ever: report the error before. */
+VOX_API void vox_hosts_free(vox_hosts **hosts);
+/* NULL: rank 0 of 1. */
+VOX_API size_t vox_hosts_rank(const vox_hosts *hosts);
+VOX_API size_t vox_hosts_size(const vox_hosts *hosts);
+/* false: all ranks returned the same error, and one telling of it will do. */
+VOX_API bool vox_hosts_alone(const vox_hosts *hosts);
+
 /* ---- images ------------------------------------------------------------- */
 
 /* A volume in host memory, and where it lies in the patient.

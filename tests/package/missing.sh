@@ -43,7 +43,7 @@ hidden_module() {
 # hidden_library NAME DEBIAN FEDORA: one that CMake looks for; all others are off.
 hidden_library() {
     local name off=()
-    for name in HWLOC PNG ZLIB FYAML JANSSON CLBLAST CLFFT NIFTI GDCM; do
+    for name in HWLOC PNG ZLIB FYAML JANSSON CLBLAST CLFFT NIFTI GDCM MPI; do
         [ "$name" = "$1" ] || off+=("-DVOXCL_WITH_$name=OFF")
     done
     [ "$1" = OPENCL ] || off+=("-DOpenCL_LIBRARY=$PWD/libOpenCL.so")

@@ -1,0 +1,248 @@
+/* hosts.c - the ranks of a job: whether there are several, and what they agree on. */
+#include "parallel/hosts.h"
+
+#include "base/log.h"
+#include "base/thread.h"
+#include "parallel/hosts_mpi.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct vox_hosts {
+    vox_mpi *mpi; /* NULL: one rank */
+    size_t rank, size;
+    char *all;  /* [size]: vox_hosts_agree's room */
+    bool alone; /* an error that the others do not know of */
+    char name[64];
+};
+
+struct vox_host_sum {
+    vox_hosts *hosts;
+    vox_ask *ask; /* NULL: one rank */
+};
+
+static bool single(const vox_hosts *h)
+{
+    return !h || !h->mpi;
+}
+
+/* ---- open and free --------------------------------------------------------- */
+
+/* Processes of this job, by those who start them; 1: nobody did; 0: somebody did, their number is
+ * not known yet.  Slurm's srun also sets PMIX_RANK or PMI_*, if it was told to start MPI. */
+static long started_as(void)
+{
+    static const char *const sizes[] = {"OMPI_COMM_WORLD_SIZE", "PMI_SIZE"};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        const char *text = getenv(sizes[i]);
+        if (text && atol(text) > 0)
+            return atol(text);
+    }
+    return getenv("PMIX_RANK") || getenv("PMI_RANK") ? 0 : 1;
+}
+
+/* A rank bound to a few of its host's processors, which is what some mpiruns do unless told. */
+static void warn_of_binding(void)
+{
+    const long there = sysconf(_SC_NPROCESSORS_ONLN);
+    if (there > 0 && vox_processors() * 2 < (size_t)there)
+        vox_log(VOX_LOG_INFO,
+                "this rank may use %zu of its host's %ld processors (mpirun --bind-to none: all)",
+                vox_processors(), there);
+}
+
+static vox_status check_size(const vox_hosts *h, long started, vox_error *err)
+{
+    if (started == 0 || (size_t)started == h->size)
+        return VOX_OK;
+    vox_fail(err, VOX_ERR_USAGE, "the ranks do not find each other");
+    vox_detail(err, "%ld processes were started, MPI joined %zu of them", started, h->size);
+    vox_hint(err,
+             "start voxcl with the mpirun (or srun --mpi) of the MPI that it was built with: "
+             "%s",
+             vox_mpi_library(h->mpi));
+    return VOX_ERR_USAGE;
+}
+
+vox_status vox_hosts_open(vox_hosts **out, vox_error *err)
+{
+    const long started = started_as();
+    *out = NULL;
+    vox_hosts *h = vox_calloc(1, sizeof *h, "hosts", err);
+    if (!h)
+        return VOX_ERR_MEMORY;
+    h->size = 1;
+    if (gethostname(h->name, sizeof h->name - 1) != 0)
+        snprintf(h->name, sizeof h->name, "here");
+    vox_status s = started == 1 ? VOX_OK : vox_mpi_open(&h->mpi, &h->rank, &h->size, err);
+    if (s == VOX_ERR_UNSUPPORTED && !h->mpi && started > 1)
+        vox_detail(err, "%ld processes of it were started as one job", started);
+    if (s == VOX_OK && h->mpi)
+        s = check_size(h, started, err);
+    if (s == VOX_OK && h->mpi && h->size > 1)
+        warn_of_binding();
+    if (s == VOX_OK && h->mpi && !(h->all = vox_calloc(h->size, sizeof(vox_error), "hosts", err)))
+        s = VOX_ERR_MEMORY;
+    if (s != VOX_OK)
+        vox_hosts_free(&h);
+    *out = h;
+    return s;
+}
+
+void vox_hosts_free(vox_hosts **hosts)
+{
+    vox_hosts *h = hosts ? *hosts : NULL;
+    if (!h)
+        return;
+    vox_mpi_close(&h->mpi, h->alone);
+    free(h->all);
+    free(h);
+    *hosts = NULL;
+}
+
+size_t vox_hosts_rank(const vox_hosts *h)
+{
+    return single(h) ? 0 : h->rank;
+}
+
+size_t vox_hosts_size(const vox_hosts *h)
+{
+    return single(h) ? 1 : h->size;
+}
+
+const char *vox_hosts_name(const vox_hosts *h, size_t rank)
+{
+    return !h ? "here" : h->mpi ? vox_mpi_name(h->mpi, rank) : h->name;
+}
+
+bool vox_hosts_alone(const vox_hosts *h)
+{
+    return !single(h) && h->alone;
+}
+
+void vox_hosts_fail_alone(vox_hosts *h)
+{
+    if (!single(h))
+        h->alone = true;
+}
+
+/* ---- together --------------------------------------------------------------- */
+
+/* What MPI itself fails at is no news that could be shared. */
+static vox_status noted(vox_hosts *h, vox_status s)
+{
+    if (s != VOX_OK)
+        h->alone = true;
+    return s;
+}
+
+vox_status vox_hosts_gather(vox_hosts *h, const void *mine, size_t bytes, void *all, vox_error *err)
+{
+    if (single(h)) {
+        memmove(all, mine, bytes);
+        return VOX_OK;
+    }
+    return noted(h, vox_mpi_gather(h->mpi, mine, bytes, all, err));
+}
+
+vox_status vox_hosts_broadcast(vox_hosts *h, void *data, size_t bytes, vox_error *err)
+{
+    return single(h) ? VOX_OK : noted(h, vox_mpi_broadcast(h->mpi, data, bytes, err));
+}
+
+vox_status vox_hosts_barrier(vox_hosts *h, vox_error *err)
+{
+    return single(h) ? VOX_OK : noted(h, vox_mpi_barrier(h->mpi, err));
+}
+
+/* The error of `first`, on every rank. */
+static void share_error(const vox_hosts *h, const vox_error *each, size_t first, vox_error *err)
+{
+    bool same = true;
+    for (size_t i = 0; i < h->size; i++)
+        same = same && each[i].code == each[first].code &&
+               strcmp(each[i].message, each[first].message) == 0;
+    *err = each[first];
+    if (!same)
+        vox_error_at(err, "rank %zu on %s", first, vox_hosts_name(h, first));
+}
+
+vox_status vox_hosts_agree(vox_hosts *h, vox_status mine, vox_error *err)
+{
+    vox_error own = {0};
+    if (single(h))
+        return mine;
+    if (mine != VOX_OK && err)
+        own = *err;
+    own.code = mine;
+    vox_error *each = (vox_error *)h->all;
+    vox_status s = vox_hosts_gather(h, &own, sizeof own, each, err);
+    for (size_t i = 0; s == VOX_OK && i < h->size; i++) {
+        if (each[i].code == VOX_OK)
+            continue;
+        s = each[i].code;
+        if (err)
+            share_error(h, each, i, err);
+    }
+    return s;
+}
+
+vox_status vox_hosts_same(vox_hosts *h, const char *what, uint64_t mark, const char *hint,
+                          vox_error *err)
+{
+    if (single(h))
+        return VOX_OK;
+    uint64_t *each = (uint64_t *)(void *)h->all;
+    vox_status s = vox_hosts_gather(h, &mark, sizeof mark, each, err);
+    for (size_t i = 1; s == VOX_OK && i < h->size; i++) {
+        if (each[i] == each[0])
+            continue;
+        s = vox_fail(err, VOX_ERR_USAGE, "the ranks have different %s", what);
+        vox_detail(err, "rank %zu on %s has not what rank 0 on %s has", i, vox_hosts_name(h, i),
+                   vox_hosts_name(h, 0));
+        vox_hint(err, "%s", hint);
+        s = VOX_ERR_USAGE;
+    }
+    return s;
+}
+
+/* ---- sums ------------------------------------------------------------------- */
+
+vox_status vox_host_sum_open(vox_host_sum **out, vox_hosts *h, int key, size_t count,
+                             vox_error *err)
+{
+    *out = NULL;
+    if (key < 0 || key >= VOX_HOST_SUM_KEYS)
+        return vox_fail(err, VOX_ERR_USAGE, "no sum over hosts has the key %d", key);
+    vox_host_sum *sum = vox_calloc(1, sizeof *sum, "a sum over hosts", err);
+    if (!sum)
+        return VOX_ERR_MEMORY;
+    sum->hosts = h;
+    vox_status s = single(h) ? VOX_OK : vox_mpi_sum_open(&sum->ask, h->mpi, key, count, err);
+    if (s != VOX_OK)
+        vox_host_sum_free(&sum);
+    *out = sum;
+    return s;
+}
+
+void vox_host_sum_free(vox_host_sum **sum)
+{
+    if (!sum || !*sum)
+        return;
+    vox_mpi_sum_free(&(*sum)->ask);
+    free(*sum);
+    *sum = NULL;
+}
+
+void vox_host_sum_start(vox_host_sum *sum, float *data)
+{
+    if (sum->ask)
+        vox_mpi_sum_start(sum->hosts->mpi, sum->ask, data);
+}
+
+vox_status vox_host_sum_wait(vox_host_sum *sum, vox_error *err)
+{
+    return sum->ask ? noted(sum->hosts, vox_mpi_wait(sum->hosts->mpi, sum->ask, err)) : VOX_OK;
+}

@@ -1,0 +1,57 @@
+/* hosts_mpi_parts.h - what the two sides of MPI's thread share; for them alone. */
+#ifndef VOX_PARALLEL_HOSTS_MPI_PARTS_H
+#define VOX_PARALLEL_HOSTS_MPI_PARTS_H
+
+#include "parallel/hosts_mpi.h"
+#include "parallel/tree.h"
+
+#include <mpi.h>
+#include <pthread.h>
+
+typedef enum ask_kind { ASK_SUM, ASK_GATHER, ASK_BROADCAST, ASK_BARRIER } ask_kind;
+
+struct vox_ask {
+    ask_kind kind;
+    void *data;         /* of a sum, or what is broadcast or gathered */
+    const void *mine;   /* gathered */
+    size_t count;       /* floats of a sum, else bytes */
+    int key;            /* of a sum */
+    size_t own, floats; /* of a sum: this rank's part */
+    float *others;      /* [size, floats]: everybody's values of it */
+    const float **in;   /* [size], into others */
+    int round;
+    MPI_Request *request; /* [2 size] */
+    int requests;
+    bool under_way, done; /* guarded by the lock */
+    vox_ask *next;
+};
+
+struct vox_mpi {
+    int rank, size;
+    char (*name)[MPI_MAX_PROCESSOR_NAME]; /* [size] */
+    char library[MPI_MAX_LIBRARY_VERSION_STRING];
+    pthread_t thread;
+    pthread_mutex_t lock; /* guards these: */
+    pthread_cond_t work, finished;
+    vox_ask *posted; /* not seen by the thread yet, the last one first */
+    int waiting;     /* threads that have nothing else to do */
+    bool ready, quit, abort, broken;
+    vox_error error; /* once broken */
+    /* the thread's own */
+    MPI_Comm comm, beats; /* for asks; for signs of life */
+    bool ours;            /* MPI was started here */
+    vox_ask *active;
+    vox_tree tree;
+    MPI_Request beat_in, beat_out;
+    int beat;
+    double beat_sent, seen, silence, silence_max; /* seconds */
+};
+
+/* A sum's part that belongs to a rank, in floats. */
+size_t vox_mpi_part_begin(const vox_mpi *m, const vox_ask *a, int rank);
+size_t vox_mpi_part_floats(const vox_mpi *m, const vox_ask *a, int rank);
+
+/* The thread; arg: the vox_mpi. */
+void *vox_mpi_main(void *arg);
+
+#endif
