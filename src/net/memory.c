@@ -1,15 +1,22 @@
-/* memory.c - values share buffers where their lives do not meet.
+/* memory.c - values share memory where their lives do not meet.
  *
- * Greedy by size: the largest value first, each into the first shared buffer whose values are all
- * dead before it is born or born after it is dead (Pisarchyk, Lee, "Efficient memory management
- * for deep neural net inference", 2020, call it greedy by size).  A value is a prefix of its
- * buffer.  What the caller writes or reads between passes has buffers of its own. */
+ * Greedy by size: the largest value first, each to a place in one of the shared buffers that is
+ * free all its life, between those that live with it (Pisarchyk, Lee, "Efficient memory management
+ * for deep neural net inference", 2020, call it greedy by size for offsets).  What the caller
+ * writes or reads between passes has buffers of its own. */
 #include "net/plan_parts.h"
 
 #include "base/mem.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+/* Buffers grow up to this, unless one value is larger: more would save nothing, and beyond 4 GiB
+ * drivers have had their difficulties. */
+#define SLOT_MOST ((size_t)4 << 30)
+/* Values of at least a large page (src/ocl/buffer.c) begin with one; as the large ones are placed
+ * first, their sizes see to that. */
+#define LARGE_PAGE ((size_t)2 << 20)
 
 static bool is_shared(const vox_steps *s, int value)
 {
@@ -33,46 +40,114 @@ static int by_size(const void *a, const void *b)
                                 : x->value - y->value;
 }
 
-static int find_slot(const vox_memory *m, const vox_steps *s, int value)
+/* [at, end) of a slot. */
+typedef struct range {
+    size_t at, end;
+} range;
+
+static int by_start(const void *a, const void *b)
 {
-    for (int slot = 0; slot < m->slots; slot++) {
-        bool free_then = true;
-        for (int v = 0; v < s->values && free_then; v++)
-            free_then = s->value[v].slot != slot || !meet(&s->value[v], &s->value[value]);
-        if (free_then)
-            return slot;
-    }
-    return m->slots;
+    const range *x = a, *y = b;
+    return (x->at > y->at) - (x->at < y->at);
 }
 
-vox_status vox_memory_init(vox_memory *m, vox_steps *s, const vox_wiring *w, vox_error *err)
+static size_t aligned(size_t bytes)
+{
+    const size_t unit = bytes < LARGE_PAGE ? VOX_BUFFER_ALIGN : LARGE_PAGE;
+    return (bytes + unit - 1) / unit * unit;
+}
+
+/* What is taken of a slot while a value lives, in order; returns how many ranges. */
+static size_t list_taken(range *taken, const vox_steps *s, int slot, const vox_value *value)
+{
+    size_t n = 0;
+    for (int v = 0; v < s->values; v++) {
+        const vox_value *other = &s->value[v];
+        if (other->slot == slot && meet(other, value))
+            taken[n++] = (range){other->offset, other->offset + aligned(other->bytes)};
+    }
+    qsort(taken, n, sizeof *taken, by_start);
+    return n;
+}
+
+/* The smallest gap that holds the value, or the end of what is taken. */
+static size_t find_gap(const range *taken, size_t n, size_t bytes, size_t slot_bytes)
+{
+    size_t end = 0, best = SIZE_MAX, least = SIZE_MAX;
+    for (size_t i = 0; i <= n; i++) {
+        const size_t next = i < n ? taken[i].at : slot_bytes;
+        if (next >= end + bytes && next - end < least) {
+            least = next - end;
+            best = end;
+        }
+        if (i < n && taken[i].end > end)
+            end = taken[i].end;
+    }
+    return best != SIZE_MAX ? best : end;
+}
+
+/* Puts the value where the buffers grow least, the first such place. */
+static void place(vox_memory *m, const vox_steps *s, vox_value *value, range *taken)
+{
+    size_t least = aligned(value->bytes), offset = 0; /* a buffer more */
+    int best = m->slots;
+    for (int slot = 0; slot < m->slots; slot++) {
+        const size_t n = list_taken(taken, s, slot, value);
+        const size_t at = find_gap(taken, n, value->bytes, m->slot[slot]);
+        const size_t end = at + aligned(value->bytes);
+        const size_t growth = end > m->slot[slot] ? end - m->slot[slot] : 0;
+        if (growth < least && (growth == 0 || end <= m->slot_most)) {
+            least = growth;
+            best = slot;
+            offset = at;
+        }
+    }
+    value->slot = best;
+    value->offset = offset;
+    m->slots += best == m->slots;
+    m->slot[best] += least;
+    m->activation_bytes += least;
+}
+
+static bool open_memory(vox_memory *m, const vox_steps *s, order **sorted, range **taken,
+                        vox_error *err)
+{
+    const size_t n = (size_t)s->values;
+    *sorted = vox_calloc(n, sizeof **sorted, "a plan", err);
+    *taken = vox_calloc(n, sizeof **taken, "a plan", err);
+    m->slot = vox_calloc(n, sizeof *m->slot, "a plan", err);
+    return *sorted && *taken && m->slot;
+}
+
+vox_status vox_memory_init(vox_memory *m, vox_steps *s, const vox_wiring *w, const vox_device *dev,
+                           vox_error *err)
 {
     const uint64_t flat = w->graph->flat_floats * sizeof(float);
-    *m = (vox_memory){.flat_bytes = flat, .parameter_bytes = w->training ? 2 * flat : flat};
-    order *sorted = vox_calloc((size_t)s->values, sizeof *sorted, "a plan", err);
-    m->slot = vox_calloc((size_t)s->values, sizeof *m->slot, "a plan", err);
-    if (!sorted || !m->slot) {
-        free(sorted);
-        vox_memory_release(m);
-        return VOX_ERR_MEMORY;
-    }
-    for (int v = 0; v < s->values; v++)
+    const uint64_t most = dev ? vox_device_get(dev)->max_alloc_bytes : SLOT_MOST;
+    *m = (vox_memory){.flat_bytes = flat,
+                      .parameter_bytes = w->training ? 2 * flat : flat,
+                      .slot_most = most < SLOT_MOST ? (size_t)most : SLOT_MOST};
+    order *sorted;
+    range *taken;
+    const bool room = open_memory(m, s, &sorted, &taken, err);
+    for (int v = 0; v < s->values && room; v++) {
         sorted[v] = (order){s->value[v].bytes, v};
-    qsort(sorted, (size_t)s->values, sizeof *sorted, by_size);
-    for (int i = 0; i < s->values; i++) {
+        s->value[v].slot = -1;
+    }
+    if (room)
+        qsort(sorted, (size_t)s->values, sizeof *sorted, by_size);
+    for (int i = 0; i < s->values && room; i++) {
         vox_value *v = &s->value[sorted[i].value];
-        if (!is_shared(s, sorted[i].value)) {
+        if (is_shared(s, sorted[i].value))
+            place(m, s, v, taken);
+        else
             m->activation_bytes += v->bytes;
-            continue;
-        }
-        v->slot = find_slot(m, s, sorted[i].value);
-        if (v->slot == m->slots) {
-            m->slot[m->slots++] = v->bytes; /* the largest comes first */
-            m->activation_bytes += v->bytes;
-        }
     }
     free(sorted);
-    return VOX_OK;
+    free(taken);
+    if (!room)
+        vox_memory_release(m);
+    return room ? VOX_OK : VOX_ERR_MEMORY;
 }
 
 void vox_memory_ahead(vox_memory *m, const vox_steps *s)

@@ -19,7 +19,7 @@ struct vox_plan {
     vox_steps steps;
     vox_memory memory;
     vox_buffer **slot;                    /* [memory.slots] */
-    vox_buffer **own;                     /* [values]: NULL for those in slots */
+    vox_buffer **own;                     /* [values]: windows on slots, or buffers of their own */
     vox_buffer *next_input, *next_labels; /* NULL unless opt.ahead */
     vox_buffer *params, *grads;           /* flat */
     vox_buffer **param, **dparam; /* [graph->params]: windows; dparam NULL if not trainable */
@@ -46,7 +46,7 @@ static vox_status plan_layout(vox_plan *p, vox_error *err)
     if (s == VOX_OK)
         s = vox_steps_init(&p->steps, &p->wiring, p->choice, p->dev, p->opt.n_max, err);
     if (s == VOX_OK)
-        s = vox_memory_init(&p->memory, &p->steps, &p->wiring, err);
+        s = vox_memory_init(&p->memory, &p->steps, &p->wiring, p->dev, err);
     if (s == VOX_OK && p->opt.ahead)
         vox_memory_ahead(&p->memory, &p->steps);
     return s;
@@ -157,9 +157,11 @@ static vox_status open_values(vox_plan *p, vox_error *err)
         if (value->slot < 0)
             s = vox_buffer_open(&p->own[v], p->dev, value->bytes, VOX_BUFFER_DEVICE, value->what,
                                 err);
+        else
+            s = vox_buffer_sub(&p->own[v], p->slot[value->slot], value->offset, value->bytes, err);
         if (s != VOX_OK)
             return s;
-        value->tensor.buf = value->slot < 0 ? p->own[v] : p->slot[value->slot];
+        value->tensor.buf = p->own[v];
     }
     return VOX_OK;
 }
@@ -258,8 +260,8 @@ void vox_plan_free(vox_plan **plan)
     vox_buffer_free(&p->next_labels);
     vox_buffer_free(&p->params);
     vox_buffer_free(&p->grads);
-    free_buffers(&p->slot, p->memory.slots);
     free_buffers(&p->own, p->steps.values);
+    free_buffers(&p->slot, p->memory.slots);
     vox_memory_release(&p->memory);
     vox_steps_release(&p->steps);
     free(p->choice);

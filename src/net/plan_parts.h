@@ -97,6 +97,7 @@ typedef struct vox_value {
     size_t bytes;
     int first, last; /* steps that write it first and read it last */
     int slot;        /* of the shared buffers; -1: a buffer of its own */
+    size_t offset;   /* in its slot, in bytes */
     bool gradient;
     char what[96]; /* "output of conv1" */
 } vox_value;
@@ -135,13 +136,15 @@ void vox_steps_release(vox_steps *s); /* works too */
 typedef struct vox_memory {
     size_t *slot; /* bytes of each shared buffer */
     int slots;
+    size_t slot_most;          /* what they may grow to; one value may be larger */
     uint64_t activation_bytes; /* slots and the values with buffers of their own */
     uint64_t flat_bytes;       /* of the flat parameter vector */
     uint64_t parameter_bytes;  /* parameters and, for training, gradients */
 } vox_memory;
 
-/* Gives each value its slot. */
-vox_status vox_memory_init(vox_memory *m, vox_steps *s, const vox_wiring *w, vox_error *err);
+/* Gives each value its place.  dev NULL: any, with room for large buffers. */
+vox_status vox_memory_init(vox_memory *m, vox_steps *s, const vox_wiring *w, const vox_device *dev,
+                           vox_error *err);
 /* Counts second buffers of input and labels. */
 void vox_memory_ahead(vox_memory *m, const vox_steps *s);
 void vox_memory_release(vox_memory *m);

@@ -1,5 +1,5 @@
 /* test_plan.c - plans on every device: losses and gradients of whole networks against the
- * references in double, forced algorithms, memory, and misuse.
+ * references in double, forced algorithms, and misuse.
  *
  * Tolerance: sums over at most a few thousand products in float, through at most eight layers:
  * 1e-4 of the tensor's RMS (1e-5 is what is seen). */
@@ -330,92 +330,6 @@ static void dropout_is_for_training_only(void **state)
     }
 }
 
-/* ---- memory ------------------------------------------------------------- */
-
-static void lives_in_a_slot_do_not_meet(void **state)
-{
-    (void)state;
-    const char *const text[] = {chain, branches};
-    for (int t = 0; t < 4; t++) {
-        fixture f = open_fixture(text[t % 2], 3);
-        vox_wiring w;
-        vox_steps s;
-        vox_memory m;
-        vox_choice *choice = calloc((size_t)f.graph->layers + 1, sizeof *choice);
-        assert_non_null(choice);
-        assert_ok(vox_wiring_init(&w, f.graph, t < 2, &err));
-        assert_ok(vox_choose(choice, &w, vox_ctx_get(ctx, 0),
-                             &(vox_plan_options){.n_max = 3, .algo = "conv=direct16"}, &err));
-        assert_ok(vox_steps_init(&s, &w, choice, vox_ctx_get(ctx, 0), 3, &err));
-        assert_ok(vox_memory_init(&m, &s, &w, &err));
-        int shared = 0;
-        for (int i = 0; i < s.values; i++) {
-            assert_true(s.value[i].first <= s.value[i].last);
-            shared += s.value[i].slot >= 0;
-            for (int k = 0; k < i && s.value[i].slot >= 0; k++)
-                assert_true(s.value[i].slot != s.value[k].slot ||
-                            s.value[i].first > s.value[k].last ||
-                            s.value[k].first > s.value[i].last);
-            if (s.value[i].slot >= 0)
-                assert_true(s.value[i].bytes <= m.slot[s.value[i].slot]);
-        }
-        for (int i = 0; i < s.steps; i++) /* nobody reads what is not written yet */
-            for (int k = 0; k < VOX_MAX_INPUTS; k++)
-                if (s.step[i].x[k] >= 0)
-                    assert_true(s.value[s.step[i].x[k]].first <= i);
-        assert_true(m.slots < shared);
-        vox_memory_release(&m);
-        vox_steps_release(&s);
-        vox_wiring_release(&w);
-        free(choice);
-        close_fixture(&f);
-    }
-}
-
-static void estimates_are_what_is_taken(void **state)
-{
-    (void)state;
-    fixture f = open_fixture(chain, 3);
-    for (size_t d = 0; d < vox_ctx_device_count(ctx); d++)
-        for (int training = 0; training < 2; training++) {
-            vox_device *dev = vox_ctx_get(ctx, d);
-            const vox_plan_options opt = {.n_max = 3, .training = training, .algo = "conv=naive"};
-            const uint64_t before = vox_device_bytes(dev);
-            uint64_t activations = 0, total = 0, bare = 0;
-            vox_plan *p = NULL;
-            assert_ok(vox_plan_estimate(f.graph, dev, &opt, &activations, &total, &err));
-            assert_true(activations > 0 && activations < total);
-            assert_int_equal(vox_device_bytes(dev), before);
-            assert_ok(vox_plan_open(&p, f.graph, dev, &opt, &err));
-            assert_true(vox_device_bytes(dev) - before >= total); /* more is scratch */
-            vox_plan_free(&p);
-            assert_int_equal(vox_device_bytes(dev), before);
-            const vox_plan_options plain = {.n_max = 3, .training = training};
-            assert_ok(vox_plan_estimate(f.graph, NULL, &plain, &activations, &bare, &err));
-            assert_true(bare > 0);
-        }
-    close_fixture(&f);
-}
-
-static void what_cannot_fit_says_so_first(void **state)
-{
-    (void)state;
-    fixture f = open_fixture("input: {channels: 1, size: 512}\nlayers:\n"
-                             "  - conv: {out: 64, kernel: 3, pad: 1}\n  - relu\n"
-                             "  - max_pool: {kernel: 512}\n  - flatten\n  - dense: {out: 2}\n",
-                             1);
-    vox_device *dev = vox_ctx_get(ctx, 0);
-    const vox_plan_options opt = {.n_max = 1000, .training = true};
-    const uint64_t before = vox_device_bytes(dev);
-    vox_plan *p = (vox_plan *)&f;
-    assert_error(vox_plan_open(&p, f.graph, dev, &opt, &err), VOX_ERR_DEVICE, "bytes");
-    assert_null(p);
-    assert_non_null(strstr(err.detail, "batch 1000 wants"));
-    assert_non_null(strstr(err.hint, "train.batch"));
-    assert_int_equal(vox_device_bytes(dev), before);
-    close_fixture(&f);
-}
-
 /* ---- rows, forced algorithms, NaN, misuse -------------------------------- */
 
 static void rows_name_every_step(void **state)
@@ -581,9 +495,6 @@ int main(void)
         cmocka_unit_test(layouts_change_no_result),
         cmocka_unit_test(the_same_run_gives_the_same_bits),
         cmocka_unit_test(dropout_is_for_training_only),
-        cmocka_unit_test(lives_in_a_slot_do_not_meet),
-        cmocka_unit_test(estimates_are_what_is_taken),
-        cmocka_unit_test(what_cannot_fit_says_so_first),
         cmocka_unit_test(rows_name_every_step),
         cmocka_unit_test(forced_algorithms_are_checked),
         cmocka_unit_test(a_nan_is_found_where_it_began),
