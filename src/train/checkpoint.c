@@ -167,7 +167,8 @@ static void add_items(item_list *list, const vox_graph *graph, const char *prefi
 {
     for (int i = 0; i < graph->params; i++) {
         const vox_graph_param *p = &graph->param[i];
-        if (strncmp(prefix, "optimizer.", 10) == 0 && !p->desc.trainable) /* the optimiser knows nothing of it */
+        if (strncmp(prefix, "optimizer.", 10) == 0 &&
+            !p->desc.trainable) /* the optimiser knows nothing of it */
             continue;
         vox_st_item *item = &list->item[list->count];
         snprintf(list->name[list->count], sizeof *list->name, "%s%s", prefix, p->name);

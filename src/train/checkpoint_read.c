@@ -212,8 +212,7 @@ vox_status vox_checkpoint_read_flat(const vox_safetensors *file, const char *pre
     for (size_t i = 0; s == VOX_OK && i < file->tensors; i++) {
         const vox_st_tensor *t = &file->tensor[i];
         if (strncmp(t->name, "optimizer.", 10) == 0 || strncmp(t->name, "ema.", 4) == 0 ||
-            is_batch_count(t->name) ||
-            vox_graph_find_param(graph, t->name) >= 0)
+            is_batch_count(t->name) || vox_graph_find_param(graph, t->name) >= 0)
             continue;
         char shape[160];
         if (all) {

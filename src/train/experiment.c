@@ -54,6 +54,30 @@ static const vox_attr sgd_attrs[] = {
 static const vox_attr adam_attrs[] = {ADAM_ATTRS(0)};
 static const vox_attr adamw_attrs[] = {ADAM_ATTRS(0.01)};
 
+static const char *const adapt_words[] = {"weights", "all", NULL};
+static const vox_attr lars_attrs[] = {
+    {"lr", VOX_ATTR_FLOAT, FIELD(vox_optimizer_spec, lr), .dflt = 1, .min = 0, .max = 1e6},
+    {"momentum", VOX_ATTR_FLOAT, FIELD(vox_optimizer_spec, momentum), .dflt = 0.9, .min = 0,
+     .max = 1},
+    {"weight_decay", VOX_ATTR_FLOAT, FIELD(vox_optimizer_spec, weight_decay), .dflt = 0.0005,
+     .min = 0, .max = 1e6},
+    {"trust", VOX_ATTR_FLOAT, FIELD(vox_optimizer_spec, trust), .dflt = 0.001, .min = 0,
+     .max = 1e6},
+    {"eps", VOX_ATTR_FLOAT, FIELD(vox_optimizer_spec, eps), .dflt = 1e-8, .min = 0, .max = 1},
+    {"adapt", VOX_ATTR_WORD, FIELD(vox_optimizer_spec, adapt), .words = adapt_words},
+    {0}};
+static const vox_attr lamb_attrs[] = {
+    {"lr", VOX_ATTR_FLOAT, FIELD(vox_optimizer_spec, lr), .dflt = 0.001, .min = 0, .max = 1e6},
+    {"beta1", VOX_ATTR_FLOAT, FIELD(vox_optimizer_spec, beta1), .dflt = 0.9, .min = 0,
+     .max = BELOW_ONE},
+    {"beta2", VOX_ATTR_FLOAT, FIELD(vox_optimizer_spec, beta2), .dflt = 0.999, .min = 0,
+     .max = BELOW_ONE},
+    {"eps", VOX_ATTR_FLOAT, FIELD(vox_optimizer_spec, eps), .dflt = 1e-6, .min = 0, .max = 1},
+    {"weight_decay", VOX_ATTR_FLOAT, FIELD(vox_optimizer_spec, weight_decay), .dflt = 0.01,
+     .min = 0, .max = 1e6},
+    {"adapt", VOX_ATTR_WORD, FIELD(vox_optimizer_spec, adapt), .words = adapt_words},
+    {0}};
+
 #define FLOOR                                                                                      \
     {                                                                                              \
         "floor", VOX_ATTR_FLOAT, FIELD(vox_schedule_spec, floor), .min = 0, .max = 1e6             \
@@ -98,7 +122,9 @@ typedef struct choice {
 
 static const choice optimizers[] = {[VOX_OPTIMIZER_SGD] = {"sgd", sgd_attrs},
                                     [VOX_OPTIMIZER_ADAM] = {"adam", adam_attrs},
-                                    [VOX_OPTIMIZER_ADAMW] = {"adamw", adamw_attrs}};
+                                    [VOX_OPTIMIZER_ADAMW] = {"adamw", adamw_attrs},
+                                    [VOX_OPTIMIZER_LARS] = {"lars", lars_attrs},
+                                    [VOX_OPTIMIZER_LAMB] = {"lamb", lamb_attrs}};
 static const choice schedules[] = {[VOX_SCHEDULE_CONSTANT] = {"constant", constant_attrs},
                                    [VOX_SCHEDULE_STEP] = {"step", step_attrs},
                                    [VOX_SCHEDULE_POLY] = {"poly", poly_attrs},

@@ -24,23 +24,32 @@ typedef enum vox_optimizer_kind {
     VOX_OPTIMIZER_SGD,
     VOX_OPTIMIZER_ADAM,
     VOX_OPTIMIZER_ADAMW,
+    VOX_OPTIMIZER_LARS,
+    VOX_OPTIMIZER_LAMB,
     VOX_OPTIMIZERS
 } vox_optimizer_kind;
 
-/* `optimizer: {sgd: {...}}`, `adam`, `adamw`: PyTorch's meanings and defaults.  Without the key:
- * sgd, lr 0.01. */
+typedef enum vox_adapt { VOX_ADAPT_WEIGHTS, VOX_ADAPT_ALL } vox_adapt;
+
+/* `optimizer: {sgd: {...}}`, `adam`, `adamw`: PyTorch's meanings and defaults; `lars` and `lamb`:
+ * their papers'.  Without the key: sgd, lr 0.01. */
 typedef struct vox_optimizer_spec {
     vox_optimizer_kind kind;
-    double lr;           /* sgd 0.01, adam and adamw 0.001 */
-    double weight_decay; /* 0; adamw 0.01 */
+    double lr;           /* sgd 0.01, adam, adamw and lamb 0.001, lars 1 */
+    double weight_decay; /* 0; adamw and lamb 0.01, lars 0.0005 */
+    /* sgd and lars */
+    double momentum; /* 0; lars 0.9 */
     /* sgd */
-    double momentum;  /* 0 */
     double dampening; /* 0 */
     bool nesterov;    /* false; needs momentum > 0 and dampening 0 */
-    /* adam and adamw */
+    /* adam, adamw and lamb */
     double beta1, beta2; /* 0.9, 0.999: below 1 */
-    double eps;          /* 1e-8 */
-    bool amsgrad;        /* false */
+    double eps;          /* 1e-8; lamb 1e-6; lars, in its ratio: 1e-8 */
+    bool amsgrad;        /* false; not lamb */
+    /* lars and lamb: optimizer_trust.h */
+    double trust; /* lars: 0.001 */
+    int adapt;    /* vox_adapt: weights (default): tensors of one dimension, that is biases and
+                     weights of norms, are neither adapted nor do they decay; all: they are */
 } vox_optimizer_spec;
 
 typedef enum vox_schedule_kind {

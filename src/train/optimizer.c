@@ -11,7 +11,9 @@
 static const vox_optimizer_method *const methods[VOX_OPTIMIZERS] = {
     [VOX_OPTIMIZER_SGD] = &vox_optimizer_sgd,
     [VOX_OPTIMIZER_ADAM] = &vox_optimizer_adam,
-    [VOX_OPTIMIZER_ADAMW] = &vox_optimizer_adam};
+    [VOX_OPTIMIZER_ADAMW] = &vox_optimizer_adam,
+    [VOX_OPTIMIZER_LARS] = &vox_optimizer_lars,
+    [VOX_OPTIMIZER_LAMB] = &vox_optimizer_lamb};
 
 #define CPU_BLOCKS 32 /* 32 KiB of each vector an item */
 #define GPU_WG     64
@@ -122,6 +124,8 @@ vox_status vox_optimizer_open(vox_optimizer **out, vox_device *dev, const vox_gr
     vox_status s = make_used(o, graph, err);
     if (s == VOX_OK)
         s = dev ? open_device(o, err) : vox_optimizer_open_host(o, err);
+    if (s == VOX_OK && o->method->layer_wise)
+        s = vox_trust_init(o, graph, err);
     if (s == VOX_OK)
         *out = o;
     else
@@ -134,7 +138,9 @@ void vox_optimizer_free(vox_optimizer **optimizer)
     vox_optimizer *o = optimizer ? *optimizer : NULL;
     if (!o)
         return;
+    vox_trust_release(&o->trust);
     vox_kernel_free(&o->kernel);
+    vox_kernel_free(&o->direction_kernel);
     vox_kernel_free(&o->norm_kernel);
     vox_kernel_free(&o->clip_kernel);
     vox_kernel_free(&o->guard_kernel);

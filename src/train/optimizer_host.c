@@ -28,8 +28,13 @@ vox_status vox_optimizer_open_host(vox_optimizer *o, vox_error *err)
     return s;
 }
 
-/* Walks over the elements in use of piece `item` in runs without gaps: false when there is none
- * left; *block is where to go on. */
+static uint32_t tensor_of(const vox_optimizer *o, size_t block)
+{
+    return o->trust.host_tensor ? o->trust.host_tensor[block] : 0;
+}
+
+/* Walks over the elements in use of piece `item` in runs without gaps, each of one tensor where
+ * that matters: false when there is none left; *block is where to go on. */
 static bool next_run(const vox_optimizer *o, size_t item, size_t *block, size_t *at, size_t *count)
 {
     const size_t end = (item + 1) * PIECE_BLOCKS, blocks = (size_t)o->blocks,
@@ -38,10 +43,11 @@ static bool next_run(const vox_optimizer *o, size_t item, size_t *block, size_t 
         ++*block;
     if (*block >= last)
         return false;
+    const uint32_t tensor = tensor_of(o, *block);
+    uint32_t used = VOX_OPTIMIZER_BLOCK;
     *at = *block * VOX_OPTIMIZER_BLOCK;
     *count = 0;
-    uint32_t used = VOX_OPTIMIZER_BLOCK;
-    while (*block < last && used == VOX_OPTIMIZER_BLOCK)
+    while (*block < last && used == VOX_OPTIMIZER_BLOCK && tensor_of(o, *block) == tensor)
         *count += used = o->host_used[(*block)++];
     return true;
 }
@@ -93,6 +99,43 @@ static float coefficient(job *j, vox_pool *pool)
     return c > 1 ? 1 : (float)c;
 }
 
+/* ---- layer-wise rates ------------------------------------------------------ */
+
+static void direction_item(void *user, size_t item)
+{
+    const job *j = user;
+    const vox_optimizer *o = j->o;
+    size_t block = item * PIECE_BLOCKS, first = block, at, count;
+    while (next_run(o, item, &block, &at, &count)) {
+        if (o->method->host_direction)
+            o->method->host_direction(o, &j->u, at, count);
+    }
+    for (; first < block; first++) {
+        at = first * VOX_OPTIMIZER_BLOCK;
+        o->trust.host_sum[2 * first] = square_sum(j->u.param + at, o->host_used[first]);
+        o->trust.host_sum[2 * first + 1] = square_sum(j->u.grad + at, o->host_used[first]);
+    }
+}
+
+static void find_ratios(job *j, vox_pool *pool)
+{
+    const vox_optimizer *o = j->o;
+    const double scale = vox_trust_scaled(&o->spec) ? (double)j->u.scale : 1;
+    vox_pool_for(pool, pieces(o), direction_item, j);
+    o->trust.host_ratio[0] = 1;
+    for (size_t block = 0; block < (size_t)o->blocks;) {
+        const uint32_t tensor = o->trust.host_tensor[block];
+        double weight = 0, along = 0;
+        do {
+            weight += o->trust.host_sum[2 * block];
+            along += o->trust.host_sum[2 * block + 1];
+        } while (++block < (size_t)o->blocks && o->trust.host_tensor[block] == tensor);
+        if (tensor)
+            o->trust.host_ratio[tensor] =
+                (float)vox_trust_factor(&o->spec, sqrt(weight), scale * sqrt(along));
+    }
+}
+
 /* ---- the update ----------------------------------------------------------- */
 
 static void update_item(void *user, size_t item)
@@ -108,5 +151,7 @@ void vox_optimizer_step_host(vox_optimizer *o, float *params, float *grads, doub
 {
     job j = {o, {.param = params, .grad = grads, .lr = lr, .step = step}};
     j.u.scale = coefficient(&j, pool);
+    if (o->method->layer_wise)
+        find_ratios(&j, pool);
     vox_pool_for(pool, pieces(o), update_item, &j);
 }

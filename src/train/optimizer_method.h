@@ -4,6 +4,7 @@
 
 #include "ocl/kernel.h"
 #include "train/optimizer.h"
+#include "train/optimizer_trust.h"
 
 #define VOX_OPTIMIZER_MAX_PARTS 4
 
@@ -29,8 +30,14 @@ typedef struct vox_optimizer_method {
      * negative one: then nothing may change. */
     vox_status (*step)(struct vox_optimizer *o, vox_buffer *params, vox_buffer *grads, double lr,
                        int64_t step, vox_error *err);
-    /* Updates `count` trainable elements from `at` on the calling thread. */
+    /* On the host: updates `count` trainable elements from `at`, all of one tensor if it is
+     * layer-wise, on the calling thread. */
     void (*host)(const struct vox_optimizer *o, const vox_host_update *u, size_t at, size_t count);
+    bool layer_wise; /* it goes by o->trust; false may be left out, as the next */
+    /* On the host, before the tensors' norms are taken: makes grad what the weights are to go
+     * along; NULL: it is. */
+    void (*host_direction)(const struct vox_optimizer *o, const vox_host_update *u, size_t at,
+                           size_t count);
 } vox_optimizer_method;
 
 struct vox_optimizer {
@@ -45,12 +52,13 @@ struct vox_optimizer {
     vox_buffer *used;        /* the same */
     vox_buffer *coefficient; /* [1] */
     vox_buffer *norm_part;   /* sums of squares; NULL without clipping */
-    vox_kernel *kernel, *norm_kernel, *clip_kernel, *guard_kernel;
+    vox_kernel *kernel, *direction_kernel, *norm_kernel, *clip_kernel, *guard_kernel;
     vox_buffer *part[VOX_OPTIMIZER_MAX_PARTS];
     float *host_part[VOX_OPTIMIZER_MAX_PARTS]; /* on the host instead */
     double *host_sum;                          /* [pieces]: sums of squares; on the host */
     const char *part_name[VOX_OPTIMIZER_MAX_PARTS];
     size_t parts;
+    vox_trust trust; /* zeros unless it is layer-wise */
 };
 
 /* Options and grid of kernels that take BLOCKS blocks an item (CPUs) or one element (GPUs). */
@@ -60,6 +68,7 @@ vox_grid vox_optimizer_grid(const vox_optimizer *o);
 /* optimizer_host.c: what of a zeroed optimiser is only there on the host. */
 vox_status vox_optimizer_open_host(vox_optimizer *o, vox_error *err);
 
-extern const vox_optimizer_method vox_optimizer_sgd, vox_optimizer_adam;
+extern const vox_optimizer_method vox_optimizer_sgd, vox_optimizer_adam, vox_optimizer_lars,
+    vox_optimizer_lamb;
 
 #endif

@@ -94,6 +94,7 @@ static void optimizers_have_their_defaults(void **state)
         {"sgd", VOX_OPTIMIZER_SGD, 0.01, 0, 0},
         {"adam", VOX_OPTIMIZER_ADAM, 0.001, 0, 0.9},
         {"adamw", VOX_OPTIMIZER_ADAMW, 0.001, 0.01, 0.9},
+        {"lamb", VOX_OPTIMIZER_LAMB, 0.001, 0.01, 0.9},
         {"{adamw: {lr: 1e-5, weight_decay: 0, beta1: 0.5}}", VOX_OPTIMIZER_ADAMW, 1e-5, 0, 0.5},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -104,9 +105,16 @@ static void optimizers_have_their_defaults(void **state)
         assert_int_equal(o->kind, cases[i].kind);
         assert_true(o->lr == cases[i].lr && o->weight_decay == cases[i].decay &&
                     o->beta1 == cases[i].beta1 && !o->amsgrad);
-        assert_true(o->kind == VOX_OPTIMIZER_SGD || (o->beta2 == 0.999 && o->eps == 1e-8));
+        assert_true(o->kind == VOX_OPTIMIZER_SGD ||
+                    (o->beta2 == 0.999 && o->eps == (o->kind == VOX_OPTIMIZER_LAMB ? 1e-6 : 1e-8)));
         vox_experiment_free(&exp);
     }
+    vox_experiment *exp = parse(NET "train:\n  optimizer: {lars: {adapt: all}}\n");
+    const vox_optimizer_spec *o = &exp->train.optimizer;
+    assert_true(o->kind == VOX_OPTIMIZER_LARS && o->lr == 1 && o->momentum == 0.9 &&
+                o->weight_decay == 0.0005 && o->trust == 0.001 && o->eps == 1e-8 &&
+                o->adapt == VOX_ADAPT_ALL);
+    vox_experiment_free(&exp);
 }
 
 static void schedules_have_their_defaults(void **state)
@@ -175,6 +183,12 @@ static void wrong_experiments_say_where(void **state)
          "e.yaml:9:"},
         {NET "train:\n  optimizer: {adam: {beta2: 1}}\n", "found \"1\"", "e.yaml:9:"},
         {NET "train:\n  optimizer: {adan: {lr: 1}}\n", "unknown optimizer \"adan\"", "e.yaml:9:"},
+        {NET "train:\n  optimizer: {larz: {lr: 1}}\n", "unknown optimizer \"larz\"", "e.yaml:9:"},
+        {NET "train:\n  optimizer: {lars: {turst: 1}}\n", "unknown key \"turst\" in lars",
+         "e.yaml:9:22"},
+        {NET "train:\n  optimizer: {lamb: {adapt: biases}}\n", "found \"biases\"", "e.yaml:9:"},
+        {NET "train:\n  optimizer: {lamb: {amsgrad: true}}\n", "unknown key \"amsgrad\" in lamb",
+         "e.yaml:9:"},
         {NET "train:\n  optimizer: {sgd: {nesterov: true}}\n", "nesterov needs", "e.yaml:9:"},
         {NET "train:\n  optimizer: [sgd]\n", "optimizer", "e.yaml:9:"},
         {NET "train:\n  schedule: {ploy: {}}\n", "unknown schedule \"ploy\"", "e.yaml:9:"},
@@ -200,6 +214,10 @@ static void wrong_experiments_say_where(void **state)
     assert_non_null(strstr(err.hint, "did you mean \"batch\"?"));
     assert_bad(NET "train:\n  schedule: {ploy: {}}\n", "ploy", "e.yaml");
     assert_non_null(strstr(err.hint, "did you mean \"poly\"?"));
+    assert_bad(NET "train:\n  optimizer: {larz: {lr: 1}}\n", "larz", "e.yaml");
+    assert_non_null(strstr(err.hint, "did you mean \"lars\"?"));
+    assert_bad(NET "train:\n  optimizer: {lars: {turst: 1}}\n", "turst", "e.yaml");
+    assert_non_null(strstr(err.hint, "did you mean \"trust\"?"));
 }
 
 static void files_and_overrides(void **state)

@@ -1,5 +1,5 @@
-/* test_optimizer.c - SGD, Adam and AdamW, on devices and in host memory, against PyTorch's numbers,
- * and over a long vector against double and each other. */
+/* test_optimizer.c - SGD, Adam and AdamW against PyTorch's numbers, LARS and LAMB against their
+ * papers', on devices and in host memory, and over a long vector against double and each other. */
 #include "test.h"
 
 #include <math.h>
@@ -10,10 +10,11 @@
 #include "train/optimizer.h"
 
 #include "golden/adam.h"
+#include "golden/layerwise.h"
 #include "golden/sgd.h"
 
-/* Three tensors of the flat vector: 4 trainable, 5 not, and the rest trainable, each at a multiple
- * of 256 floats. */
+/* Three tensors of the flat vector: 4 trainable (a bias), 5 not, and the rest trainable, each at a
+ * multiple of 256 floats. */
 enum { FIRST = 4, FROZEN = 5, SECOND_AT = 512 };
 
 static vox_graph_param params[3];
@@ -21,10 +22,11 @@ static vox_graph graph = {.param = params, .params = 3};
 
 static void make_graph(size_t second)
 {
-    params[0] = (vox_graph_param){.desc = {.trainable = true}, .offset = 0, .count = FIRST};
-    params[1] = (vox_graph_param){.desc = {.trainable = false}, .offset = 256, .count = FROZEN};
-    params[2] =
-        (vox_graph_param){.desc = {.trainable = true}, .offset = SECOND_AT, .count = second};
+    params[0] = (vox_graph_param){
+        .desc = {.trainable = true, .shape = {.rank = 1}}, .offset = 0, .count = FIRST};
+    params[1] = (vox_graph_param){.desc = {.shape = {.rank = 2}}, .offset = 256, .count = FROZEN};
+    params[2] = (vox_graph_param){
+        .desc = {.trainable = true, .shape = {.rank = 2}}, .offset = SECOND_AT, .count = second};
     graph.flat_floats = SECOND_AT + (second + 255) / 256 * 256;
 }
 
@@ -200,6 +202,88 @@ static void adam_follows_pytorch(void **state)
         }
 }
 
+static void lars_and_lamb_follow_their_papers(void **state)
+{
+    (void)state;
+    size_t device;
+    assert_int_equal(LAYERWISE_N, SGD_N);
+    for (size_t d = 0; target(d, &device); d++)
+        for (int c = 0; c < LAYERWISE_CASES; c++) {
+            const bool lamb = layerwise_case[c].lamb != 0;
+            const vox_optimizer_spec spec = {
+                .kind = lamb ? VOX_OPTIMIZER_LAMB : VOX_OPTIMIZER_LARS,
+                .weight_decay = layerwise_case[c].weight_decay,
+                .momentum = lamb ? 0 : layerwise_case[c].beta1,
+                .beta1 = layerwise_case[c].beta1,
+                .beta2 = layerwise_case[c].beta2,
+                .eps = layerwise_case[c].eps,
+                .trust = layerwise_case[c].trust,
+                .adapt = layerwise_case[c].everything ? VOX_ADAPT_ALL : VOX_ADAPT_WEIGHTS};
+            check_golden(device, &spec, layerwise_case[c].clip, layerwise_case[c].lr, lamb ? 2 : 1,
+                         LAYERWISE_STEPS, layerwise_case[c].param);
+        }
+}
+
+/* Where a norm is 0 there is no ratio to go by: the factor is 1. */
+static void weights_or_gradients_of_zero(void **state)
+{
+    (void)state;
+    const vox_optimizer_spec spec[2] = {
+        {.kind = VOX_OPTIMIZER_LARS, .trust = 0.001},
+        {.kind = VOX_OPTIMIZER_LAMB, .beta1 = 0.5, .beta2 = 0.5, .eps = 1e-6}};
+    size_t device;
+    make_graph(3);
+    for (size_t d = 0; target(d, &device); d++)
+        for (int c = 0; c < 4; c++) {
+            const float weight = c % 2 ? 0.0f : 2.0f, grad = c % 2 ? 2.0f : 0.0f;
+            rig r = open_rig(device, &spec[c / 2], 0);
+            for (size_t i = 0; i < graph.flat_floats; i++)
+                r.host[i] = weight;
+            write_params(&r);
+            for (size_t i = 0; i < graph.flat_floats; i++)
+                r.host[i] = grad;
+            write_grads(&r);
+            update(&r, 0.25, 0);
+            read_params(&r);
+            /* LARS goes 0.25 * 2, LAMB 0.25 * 2 / 2 */
+            const double want = (double)weight - (grad == 0 ? 0 : c == 1 ? 0.5 : 0.25);
+            for (size_t i = 0; i < FIRST + 3; i++)
+                assert_float_equal(r.host[place(i)], (float)want, 1e-6);
+            close_rig(&r);
+        }
+}
+
+/* A tensor of many segments: weights of 1 go along the gradient by |w| = sqrt(count). */
+static void norms_of_a_long_tensor(void **state)
+{
+    (void)state;
+    const size_t count = 70001;
+    const vox_optimizer_spec spec = {.kind = VOX_OPTIMIZER_LARS, .trust = 1};
+    size_t device;
+    make_graph(count);
+    double *grad = calloc(count, sizeof *grad);
+    assert_non_null(grad);
+    for (size_t d = 0; target(d, &device); d++) {
+        double norm = 0;
+        rig r = open_rig(device, &spec, 0);
+        for (size_t i = 0; i < graph.flat_floats; i++)
+            r.host[i] = 1;
+        write_params(&r);
+        for (size_t i = 0; i < count; i++) {
+            grad[i] = (double)(r.host[SECOND_AT + i] = (float)sin(0.37 * (double)i));
+            norm += grad[i] * grad[i];
+        }
+        write_grads(&r);
+        update(&r, 1, 0);
+        read_params(&r);
+        for (size_t i = 0; i < count; i++)
+            assert_float_equal(r.host[SECOND_AT + i],
+                               (float)(1 - sqrt((double)count / norm) * grad[i]), 5e-7);
+        close_rig(&r);
+    }
+    free(grad);
+}
+
 /* One clipped step over a vector of many work-groups; returns the largest error of a parameter. */
 static double long_step(size_t device, float *bits, size_t count)
 {
@@ -320,7 +404,10 @@ static const struct {
     {{.kind = VOX_OPTIMIZER_SGD, .momentum = 0.9, .nesterov = true}, 20},
     {{.kind = VOX_OPTIMIZER_ADAM, .beta1 = 0.9, .beta2 = 0.99, .eps = 1e-8, .amsgrad = true}, 20},
     {{.kind = VOX_OPTIMIZER_ADAMW, .beta1 = 0.9, .beta2 = 0.99, .eps = 1e-8, .weight_decay = 0.1},
-     0}};
+     0},
+    {{.kind = VOX_OPTIMIZER_LARS, .momentum = 0.9, .trust = 0.3, .weight_decay = 0.01}, 20},
+    {{.kind = VOX_OPTIMIZER_LAMB, .beta1 = 0.9, .beta2 = 0.99, .eps = 1e-6, .weight_decay = 0.1},
+     20}};
 
 /* The host's bits do not depend on its threads; a device's are near them (measured: 2.4e-7). */
 static void the_host_and_devices_agree(void **state)
@@ -463,11 +550,15 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sgd_follows_pytorch),
         cmocka_unit_test(adam_follows_pytorch),
+        cmocka_unit_test(lars_and_lamb_follow_their_papers),
+        cmocka_unit_test(weights_or_gradients_of_zero),
+        cmocka_unit_test(norms_of_a_long_tensor),
         cmocka_unit_test(clipping_a_long_vector),
         cmocka_unit_test(a_nan_gradient_is_not_hidden),
         cmocka_unit_test(the_host_and_devices_agree),
         cmocka_unit_test(state_moves),
         cmocka_unit_test(an_average_in_host_memory),
-        cmocka_unit_test(a_loss_that_is_not_finite_stops_the_update)};
+        cmocka_unit_test(a_loss_that_is_not_finite_stops_the_update),
+    };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

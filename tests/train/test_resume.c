@@ -31,6 +31,33 @@ static void going_on_gives_the_same_bits(void **state)
     }
 }
 
+/* Those whose state is not the momentum alone, or whose rate goes by the tensors' norms. */
+static void every_optimizer_goes_on(void **state)
+{
+    (void)state;
+    static const char *const optimizer[] = {"train.optimizer={adamw: {lr: 0.005, amsgrad: true}}",
+                                            "train.optimizer={lars: {lr: 2}}",
+                                            "train.optimizer={lamb: {lr: 0.01, adapt: all}}"};
+    vox_error err = {0};
+    for (size_t i = 0; i < sizeof optimizer / sizeof *optimizer; i++) {
+        const char *const sets[] = {optimizer[i], "train.iterations=8", NULL};
+        char name[2][16];
+        double loss[8];
+        snprintf(name[0], sizeof name[0], "whole-%zu", i);
+        snprintf(name[1], sizeof name[1], "cut-%zu", i);
+        training whole = {.devices = "0", .run = training_path(name[0]), .sets = sets};
+        training t = {.devices = "0", .run = training_path(name[1]), .sets = sets, .stop_at = 5};
+        assert_ok(training_run(&whole, &err));
+        assert_int_equal(training_losses(whole.run, loss, 8), 8);
+        assert_true(loss[7] < loss[0]);
+        assert_error(training_run(&t, &err), VOX_ERR_INTERRUPTED, "after step 5");
+        t.stop_at = 0;
+        t.resume = true;
+        assert_ok(training_run(&t, &err));
+        training_same_run(whole.run, t.run);
+    }
+}
+
 static void longer_is_allowed_other_is_not(void **state)
 {
     (void)state;
@@ -249,6 +276,7 @@ int main(int argc, char **argv)
     }
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(going_on_gives_the_same_bits),
+        cmocka_unit_test(every_optimizer_goes_on),
         cmocka_unit_test(longer_is_allowed_other_is_not),
         cmocka_unit_test(a_damaged_checkpoint_is_refused),
         cmocka_unit_test(a_flipped_bit_is_noticed),
