@@ -1,18 +1,23 @@
 /* team.h - the replicas of a job working together on one batch after the other.
  *
- * A step shares the batch out and computes, sums the gradients, has the caller's function change
- * the weights on device 0, where the optimiser's state lives, and brings them to the others.  With
- * one device nothing leaves it, and the host waits only for the whole step's end.
+ * A step shares the batch out, computes, sums the gradients, has the caller's function change the
+ * weights by them and brings these to the replicas.  One device does all of it by itself: nothing
+ * leaves it, and the host waits only for the whole step's end.  With several the model lives in
+ * host memory (weights here, the optimiser's state with the caller): there the gradients meet
+ * anyway, the weights change in one place whatever the devices' arithmetic, and no device takes
+ * anything with it when it fails.
  *
  * Layers of the network that take statistics over the whole batch (batch_norm with sync) make the
- * replicas meet in mid-step; others take those of their own share, and replica 0's running
- * statistics go to all with the weights, as PyTorch's DistributedDataParallel has it.
+ * replicas meet in mid-step; others take those of their own share, and the running statistics of
+ * the first replica at work go to all with the weights, as PyTorch's DistributedDataParallel has
+ * it.
  *
  * One invariant: outside of these calls all replicas hold the same weights, to the bit; running
  * statistics too, but after a step whose losses were not finite. */
 #ifndef VOX_PARALLEL_TEAM_H
 #define VOX_PARALLEL_TEAM_H
 
+#include "base/thread.h"
 #include "parallel/replica.h"
 
 typedef struct vox_team vox_team;
@@ -30,6 +35,7 @@ typedef struct vox_team_options {
     uint64_t workspace;      /* likewise */
     const vox_finddb *times; /* measured times (vox_plan_options), borrowed while opened, or NULL */
     bool copy;               /* see vox_replica_options */
+    bool on_host; /* the model lives in host memory even with one device; training only */
 } vox_team_options;
 
 /* A replica on every device of ctx, which is borrowed.  The weights are undefined until
@@ -41,7 +47,9 @@ void vox_team_free(vox_team **team);
 size_t vox_team_size(const vox_team *team);
 /* Floats of one sample's output. */
 size_t vox_team_output(const vox_team *team);
-vox_replica *vox_team_replica(vox_team *team, size_t i); /* borrowed; 0 holds the optimiser */
+vox_replica *vox_team_replica(vox_team *team, size_t i); /* borrowed */
+/* Where the model lives, and so the optimiser's state has to: a device, or NULL for host memory. */
+vox_device *vox_team_home(const vox_team *team);
 /* Who computes how many of a full batch's samples, and the tree's drawing; several lines. */
 void vox_team_describe(const vox_team *team, vox_str *text);
 
@@ -60,18 +68,26 @@ typedef struct vox_team_batch {
     const struct vox_team_batch *next;
 } vox_team_batch;
 
+/* What changes the weights by the gradients of the whole batch. */
+typedef struct vox_team_update {
+    /* Model on replica 0: called on its thread, only enqueues; vox_plan_grads holds the gradients
+     * and vox_plan_params is to be changed.  Called before the losses are known where
+     * vox_team_looks says no; then it must heed those in vox_plan_loss on the device
+     * (vox_optimizer_step does), and leave the weights alone if one is not finite. */
+    vox_replica_fn device;
+    /* Model on the host: called on the caller's thread once all losses are known to be finite.
+     * params and grads are flat; the gradients may be overwritten. */
+    vox_status (*host)(void *arg, float *params, float *grads, vox_pool *pool, vox_error *err);
+    void *arg;
+} vox_team_update;
+
 /* Whether a step on a batch of n calls its update with the losses known. */
 bool vox_team_looks(const vox_team *team, int64_t n);
 
-/* One step on a batch: loss[n] is each sample's; the gradients are of their mean.
- *
- * update runs on replica 0's thread and only enqueues; there vox_plan_grads holds the sum over all
- * devices and vox_plan_params is to be changed.  If a loss is not finite the weights must stay as
- * they are, and the step still gives VOX_OK: with several devices or parts update is not called,
- * else it is called before the losses are known, and must heed those in vox_plan_loss on the device
- * (vox_optimizer_step does). */
-vox_status vox_team_step(vox_team *team, const vox_team_batch *batch, vox_replica_fn update,
-                         void *arg, float *loss, vox_error *err);
+/* One step on a batch: loss[n] is each sample's; the gradients are of their mean.  If a loss is not
+ * finite, update is not called (but see there), and the step still gives VOX_OK. */
+vox_status vox_team_step(vox_team *team, const vox_team_batch *batch, const vox_team_update *update,
+                         float *loss, vox_error *err);
 
 /* Evaluation semantics; output[n, ...] as vox_plan_output has it, loss[n] if there are labels. */
 vox_status vox_team_eval(vox_team *team, const vox_team_batch *batch, float *output, float *loss,

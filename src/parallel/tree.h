@@ -34,10 +34,10 @@ vox_status vox_tree_init(vox_tree *tree, size_t leaves, vox_error *err);
 void vox_tree_release(vox_tree *tree);
 
 /* out[j] = sum over the leaves i with in[i] != NULL of in[i][j], for j in [0, count); leaves that
- * are NULL contribute nothing, and with none left out is 0.  out may be in[0], else it overlaps no
- * input; the other inputs are not written.  Runs on the pool's threads (NULL: the caller's); all
- * levels are done piece by piece while the piece is in the cache, so every input is read from
- * memory once. */
+ * are NULL contribute nothing, and with none left out is 0.  out may be the first input that is not
+ * NULL, else it overlaps no input; the other inputs are not written.  Runs on the pool's threads
+ * (NULL: the caller's); all levels are done piece by piece while the piece is in the cache, so
+ * every input is read from memory once. */
 void vox_tree_sum(const vox_tree *tree, const float *const *in, float *out, size_t count,
                   vox_pool *pool);
 

@@ -81,8 +81,8 @@ static vox_status bench_open(step_bench *b, vox_ctx *ctx, const vox_methods *met
         s = vox_team_open(&b->team, ctx, &opt, err);
     vox_finddb_free(&times);
     if (s == VOX_OK)
-        s = vox_optimizer_open(&b->optimizer, vox_replica_device(vox_team_replica(b->team, 0)),
-                               b->exp->graph, &train->optimizer, train->clip_norm, err);
+        s = vox_optimizer_open(&b->optimizer, vox_team_home(b->team), b->exp->graph,
+                               &train->optimizer, train->clip_norm, err);
     if (s != VOX_OK)
         return s;
     vox_graph_init_params(b->exp->graph, train->seed, b->flat);
@@ -103,14 +103,25 @@ static void bench_close(step_bench *b)
     free(b->forward_s);
 }
 
-/* The rate is tiny: made-up data must not drive the weights to infinity. */
-static vox_status update_job(vox_replica *r, void *arg, vox_error *err)
+/* Made-up data must not drive the weights to infinity. */
+#define TINY_RATE 1e-6
+
+static vox_status update_on_device(vox_replica *r, void *arg, vox_error *err)
 {
     step_bench *b = arg;
     vox_plan *plan = vox_replica_plan(r);
+    const int64_t unseen = vox_team_looks(b->team, b->batch) ? 0 : b->batch;
     return vox_optimizer_step(b->optimizer, vox_plan_params(plan), vox_plan_grads(plan),
-                              vox_plan_loss(plan)->buf,
-                              vox_team_looks(b->team, b->batch) ? 0 : b->batch, 1e-6, b->done, err);
+                              vox_plan_loss(plan)->buf, unseen, TINY_RATE, b->done, err);
+}
+
+static vox_status update_on_host(void *arg, float *params, float *grads, vox_pool *pool,
+                                 vox_error *err)
+{
+    (void)err;
+    step_bench *b = arg;
+    vox_optimizer_step_host(b->optimizer, params, grads, TINY_RATE, b->done, pool);
+    return VOX_OK;
 }
 
 static vox_status one_step(step_bench *b, vox_error *err)
@@ -121,7 +132,8 @@ static vox_status one_step(step_bench *b, vox_error *err)
     next.step++;
     batch.next = &next;
     b->done++;
-    return vox_team_step(b->team, &batch, update_job, b, b->loss, err);
+    const vox_team_update update = {update_on_device, update_on_host, b};
+    return vox_team_step(b->team, &batch, &update, b->loss, err);
 }
 
 static int by_value(const void *a, const void *b)

@@ -45,7 +45,7 @@ typedef struct update_arg {
     double lr;
 } update_arg;
 
-static vox_status update_job(vox_replica *r, void *arg, vox_error *err)
+static vox_status update_on_device(vox_replica *r, void *arg, vox_error *err)
 {
     const update_arg *u = arg;
     vox_plan *plan = vox_replica_plan(r);
@@ -53,6 +53,18 @@ static vox_status update_job(vox_replica *r, void *arg, vox_error *err)
     vox_status s = vox_optimizer_step(u->t->optimizer, vox_plan_params(plan), vox_plan_grads(plan),
                                       vox_plan_loss(plan)->buf, u->unseen, u->lr, step, err);
     return s == VOX_OK && u->t->ema ? vox_ema_step(u->t->ema, vox_plan_params(plan), step, err) : s;
+}
+
+static vox_status update_on_host(void *arg, float *params, float *grads, vox_pool *pool,
+                                 vox_error *err)
+{
+    (void)err;
+    const update_arg *u = arg;
+    const int64_t step = u->t->state.progress.step;
+    vox_optimizer_step_host(u->t->optimizer, params, grads, u->lr, step, pool);
+    if (u->t->ema)
+        vox_ema_step_host(u->t->ema, params, step, pool);
+    return VOX_OK;
 }
 
 static double mean_loss(const float *loss, int64_t n)
@@ -133,7 +145,8 @@ static vox_status step(vox_trainer *t, vox_error *err)
     update_arg u = {
         t, vox_team_looks(t->team, b.n) ? 0 : b.n,
         vox_schedule_rate(&spec->schedule, spec->optimizer.lr, spec->warmup, p->step, t->steps)};
-    if ((s = vox_team_step(t->team, &b, update_job, &u, t->loss, err)) != VOX_OK)
+    const vox_team_update update = {update_on_device, update_on_host, &u};
+    if ((s = vox_team_step(t->team, &b, &update, t->loss, err)) != VOX_OK)
         return s;
     double loss = mean_loss(t->loss, b.n);
     if (!isfinite(loss))

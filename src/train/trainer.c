@@ -73,12 +73,13 @@ static vox_status open_team(vox_trainer *t, vox_ctx *ctx, vox_error *err)
     opt.times = t->times;
     if (s == VOX_OK)
         s = vox_team_open(&t->team, ctx, &opt, err);
-    if (s == VOX_OK)
-        s = vox_optimizer_open(&t->optimizer, vox_replica_device(vox_team_replica(t->team, 0)),
-                               t->exp->graph, &train->optimizer, train->clip_norm, err);
+    if (s != VOX_OK)
+        return s;
+    vox_device *home = vox_team_home(t->team);
+    s = vox_optimizer_open(&t->optimizer, home, t->exp->graph, &train->optimizer, train->clip_norm,
+                           err);
     if (s == VOX_OK && train->ema.on)
-        s = vox_ema_open(&t->ema, vox_replica_device(vox_team_replica(t->team, 0)),
-                         t->exp->graph->flat_floats, &train->ema, err);
+        s = vox_ema_open(&t->ema, home, t->exp->graph->flat_floats, &train->ema, err);
     return s;
 }
 

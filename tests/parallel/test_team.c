@@ -79,6 +79,20 @@ static vox_status keep_gradients(vox_replica *r, void *arg, vox_error *err)
                            err);
 }
 
+static vox_status keep_host_gradients(void *arg, float *params, float *grads, vox_pool *pool,
+                                      vox_error *err)
+{
+    (void)params, (void)pool, (void)err;
+    memcpy(arg, grads, flat * sizeof(float));
+    return VOX_OK;
+}
+
+#define KEEP_GRADIENTS(into)                                                                       \
+    &(vox_team_update)                                                                             \
+    {                                                                                              \
+        keep_gradients, keep_host_gradients, into                                                  \
+    }
+
 /* The step's update changed nothing; running statistics followed, and are the same on all devices.
  */
 static void check_params(vox_team *team)
@@ -111,7 +125,7 @@ static void gradients(const vox_ctx *on, bool copy, int64_t n, float *loss, floa
     const vox_team_batch batch = {.voxel = voxel, .label = label, .n = n, .step = 4};
     assert_ok(vox_team_open(&team, on, &opt, &err));
     assert_ok(vox_team_set_params(team, weights, &err));
-    assert_ok(vox_team_step(team, &batch, keep_gradients, grads, loss, &err));
+    assert_ok(vox_team_step(team, &batch, KEEP_GRADIENTS(grads), loss, &err));
     check_params(team);
     vox_team_free(&team);
 }
@@ -168,7 +182,7 @@ static void steps_ahead(const vox_ctx *on, int tell, float losses[6][7])
                                       .n = n,
                                       .step = (uint64_t)k,
                                       .next = tell ? &next : NULL};
-        assert_ok(vox_team_step(team, &batch, keep_gradients, grads, losses[k], &err));
+        assert_ok(vox_team_step(team, &batch, KEEP_GRADIENTS(grads), losses[k], &err));
     }
     free(grads);
     vox_team_free(&team);
@@ -245,6 +259,13 @@ static vox_status fails(vox_replica *r, void *arg, vox_error *err)
     return vox_detail(err, "CL_OUT_OF_RESOURCES");
 }
 
+static vox_status fails_on_host(void *arg, float *params, float *grads, vox_pool *pool,
+                                vox_error *err)
+{
+    (void)params, (void)grads, (void)pool;
+    return fails(NULL, arg, err);
+}
+
 static void errors_name_the_device(void **state)
 {
     (void)state;
@@ -252,16 +273,18 @@ static void errors_name_the_device(void **state)
     vox_team *team = NULL;
     float loss[7];
     const vox_team_options opt = {.graph = exp_->graph, .batch = 7, .training = true};
+    const vox_team_update update = {fails, fails_on_host, NULL};
     vox_team_batch batch = {.voxel = voxel, .label = label, .n = 7}, next = {.n = 8};
     assert_ok(vox_team_open(&team, ctx, &opt, &err));
     assert_ok(vox_team_set_params(team, weights, &err));
-    assert_error(vox_team_step(team, &batch, fails, NULL, loss, &err), VOX_ERR_DEVICE, "device 0 ");
+    assert_error(vox_team_step(team, &batch, &update, loss, &err), VOX_ERR_DEVICE,
+                 "a kernel failed");
     assert_non_null(strstr(err.detail, "CL_OUT_OF_RESOURCES"));
     batch.next = &next;
-    assert_error(vox_team_step(team, &batch, fails, NULL, loss, &err), VOX_ERR_USAGE, "1 to 7");
+    assert_error(vox_team_step(team, &batch, &update, loss, &err), VOX_ERR_USAGE, "1 to 7");
     batch.next = NULL;
     batch.n = 8;
-    assert_error(vox_team_step(team, &batch, fails, NULL, loss, &err), VOX_ERR_USAGE, "1 to 7");
+    assert_error(vox_team_step(team, &batch, &update, loss, &err), VOX_ERR_USAGE, "1 to 7");
     batch.n = 0;
     assert_error(vox_team_eval(team, &batch, loss, loss, &err), VOX_ERR_USAGE, "0 samples");
     vox_team_free(&team);
@@ -297,7 +320,7 @@ static void a_failure_in_mid_step_frees_the_others(void **state)
     assert_ok(vox_team_open(&team, ctx, &opt, &err));
     assert_ok(vox_team_set_params(team, weights, &err));
     for (int i = 0; i < 2; i++) {
-        assert_error(vox_team_step(team, &batch, keep_gradients, grads, loss, &err), VOX_ERR_INPUT,
+        assert_error(vox_team_step(team, &batch, KEEP_GRADIENTS(grads), loss, &err), VOX_ERR_INPUT,
                      "layer own: batch statistics need more than one value");
         assert_non_null(
             strstr(err.detail, i ? "device " : "device 1 ")); /* then whoever is first */

@@ -1,0 +1,69 @@
+/* team_parts.h - what the files of the team share; for them alone. */
+#ifndef VOX_PARALLEL_TEAM_PARTS_H
+#define VOX_PARALLEL_TEAM_PARTS_H
+
+#include "parallel/meeting.h"
+#include "parallel/shard.h"
+#include "parallel/team.h"
+#include "parallel/tree.h"
+
+typedef enum vox_work_kind { VOX_WORK_GRADIENTS, VOX_WORK_EVAL, VOX_WORK_KINDS } vox_work_kind;
+
+/* One replica's part in the work under way. */
+typedef struct vox_member {
+    struct vox_team *team;
+    vox_replica *replica;
+    int64_t limit;         /* most samples it has at once; its share goes through it in pieces */
+    vox_share share, next; /* next: of the batch after this one, if it is known */
+    float *output;         /* vox_team_eval: where its samples' outputs go */
+    float *host;           /* its gradients while they are summed */
+    bool started;          /* it had samples of the batch under way */
+    bool lost;             /* it failed, and gets no more work */
+    double busy_s;         /* what its work on the last part of a batch took */
+    bool *ran[VOX_WORK_KINDS]; /* [batch + 1]: it has had so many samples before */
+} vox_member;
+
+/* Elements [offset, offset + count) of the flat vectors. */
+typedef struct vox_range {
+    size_t offset, count;
+} vox_range;
+
+struct vox_team {
+    const vox_graph *graph;
+    int64_t batch;
+    int64_t part; /* most samples of it at once */
+    size_t size;
+    vox_member *member;     /* [size] */
+    int64_t *count, *first; /* [size]: the shares of the part under way */
+    double *weight;         /* [size]: speeds that the shares go by */
+    const float **in;       /* [size], the tree's inputs */
+    vox_tree tree;
+    vox_pool *pool;                /* sums and updates; NULL without a model on the host */
+    size_t sample_floats;          /* of one input */
+    size_t sample_labels;          /* as vox_graph_labels */
+    vox_meeting *meeting;          /* NULL: the replicas exchange nothing in mid-step */
+    vox_replica_fn work;           /* what they do when they meet */
+    const vox_team_update *update; /* the caller's, during a step */
+
+    /* The model, if several work on it; NULL: it is on the only device. */
+    float *params;   /* flat */
+    vox_range *kept; /* parameters that the devices change themselves: running statistics */
+    size_t kepts;
+};
+
+/* ---- team_step.c: work on all ---- */
+
+/* Runs fn on the replicas that have samples (or on all but the lost), each with its member as
+ * argument; waits for all of them and gives the first error in the order of the devices. */
+vox_status vox_team_run(vox_team *team, bool idle_too, vox_replica_fn fn, vox_error *err);
+vox_status vox_team_run_first(vox_team *team, vox_replica_fn fn, void *arg, vox_error *err);
+
+/* ---- reduce.c ---- */
+
+/* After every member's gradients: sums them, has the host's model changed and brings it to the
+ * members. */
+vox_status vox_team_reduce(vox_team *team, vox_error *err);
+/* Brings the host's model to all members. */
+vox_status vox_team_send_params(vox_team *team, vox_error *err);
+
+#endif

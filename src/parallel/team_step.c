@@ -1,0 +1,351 @@
+/* team_step.c - one batch after the other through the replicas of a job. */
+#include "parallel/team_parts.h"
+
+#include "base/thread.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+/* ---- work on all ---------------------------------------------------------- */
+
+static bool works(const vox_team *team, size_t i, bool idle_too)
+{
+    return !team->member[i].lost && (idle_too || team->count[i] > 0);
+}
+
+vox_status vox_team_run(vox_team *team, bool idle_too, vox_replica_fn fn, vox_error *err)
+{
+    vox_status first = VOX_OK;
+    for (size_t i = 0; i < team->size; i++)
+        if (works(team, i, idle_too))
+            vox_replica_post(team->member[i].replica, fn, &team->member[i]);
+    for (size_t i = 0; i < team->size; i++) {
+        if (!works(team, i, idle_too))
+            continue;
+        vox_status s = vox_replica_wait(team->member[i].replica, first == VOX_OK ? err : NULL);
+        if (first == VOX_OK)
+            first = s;
+    }
+    return first;
+}
+
+static vox_status work_job(vox_replica *r, void *arg, vox_error *err)
+{
+    const vox_member *m = arg;
+    const size_t i = (size_t)(m - m->team->member);
+    vox_status s = vox_meeting_enter(m->team->meeting, i, err);
+    if (s == VOX_OK)
+        s = m->team->work(r, arg, err);
+    if (s != VOX_OK && s != VOX_ERR_INTERRUPTED && err &&
+        !strstr(err->detail, vox_replica_title(r)))
+        vox_error_at(err, "device %s", vox_replica_title(r));
+    vox_meeting_leave(m->team->meeting, i, s, err);
+    return s;
+}
+
+/* A batch through replicas that exchange numbers in mid-step, and so must all be at work. */
+static vox_status meet(vox_team *team, bool one_by_one, vox_replica_fn fn, vox_error *err)
+{
+    team->work = fn;
+    vox_meeting_call(team->meeting, team->count, one_by_one);
+    vox_status s = vox_team_run(team, false, work_job, err);
+    return s == VOX_OK ? VOX_OK : vox_meeting_outcome(team->meeting, err);
+}
+
+/* Whether every member has had as many samples as now before. */
+static bool ran_before(const vox_team *team, vox_work_kind kind)
+{
+    for (size_t i = 0; i < team->size; i++)
+        if (team->count[i] > 0 && !team->member[i].ran[kind][team->count[i]])
+            return false;
+    return true;
+}
+
+static void note_ran(vox_team *team, vox_work_kind kind)
+{
+    for (size_t i = 0; i < team->size; i++)
+        team->member[i].ran[kind][team->count[i]] = true;
+}
+
+/* A part of a batch through the replicas.  The first one of each size goes through one after the
+ * other: PoCL (seen with 3.1, told of 5.0) specialises kernels at their first launch on a larger
+ * grid, and if another of its devices is running the same kernel then, it loses count of the uses
+ * and aborts (assertion in pocl_release_dlhandle_cache). */
+static vox_status run_part(vox_team *team, vox_work_kind kind, vox_replica_fn fn, vox_error *err)
+{
+    const bool together = ran_before(team, kind);
+    vox_status s = VOX_OK;
+    if (team->meeting)
+        s = meet(team, !together, fn, err);
+    else if (together)
+        s = vox_team_run(team, false, fn, err);
+    for (size_t i = 0; s == VOX_OK && !team->meeting && !together && i < team->size; i++) {
+        if (!works(team, i, false))
+            continue;
+        vox_replica_post(team->member[i].replica, fn, &team->member[i]);
+        s = vox_replica_wait(team->member[i].replica, err);
+    }
+    if (s == VOX_OK)
+        note_ran(team, kind);
+    return s;
+}
+
+vox_status vox_team_run_first(vox_team *team, vox_replica_fn fn, void *arg, vox_error *err)
+{
+    vox_replica_post(team->member[0].replica, fn, arg);
+    return vox_replica_wait(team->member[0].replica, err);
+}
+
+/* ---- a step --------------------------------------------------------------- */
+
+static vox_status check_batch(const vox_team *team, const vox_team_batch *batch, vox_error *err)
+{
+    if (batch->n >= 1 && batch->n <= team->batch)
+        return VOX_OK;
+    vox_fail(err, VOX_ERR_USAGE, "a batch of %lld samples", (long long)batch->n);
+    return vox_detail(err, "the devices were set up for 1 to %lld", (long long)team->batch);
+}
+
+/* Samples [from, from + n) of a batch, which the devices have at once; n 0: none. */
+typedef struct part {
+    const vox_team_batch *batch;
+    int64_t from, n;
+} part;
+
+static part part_at(const vox_team *team, const vox_team_batch *batch, int64_t from)
+{
+    const int64_t left = batch->n - from;
+    return (part){batch, from, left < team->part ? left : team->part};
+}
+
+/* The next one of the batch, or the first one of the next batch if that is known. */
+static part part_after(const vox_team *team, const part *p)
+{
+    const int64_t end = p->from + p->n;
+    if (end < p->batch->n)
+        return part_at(team, p->batch, end);
+    return p->batch->next ? part_at(team, p->batch->next, 0) : (part){0};
+}
+
+/* One member's share; team->count and first are set for the part. */
+static vox_share share_of(const vox_team *team, size_t i, const part *p)
+{
+    const int64_t first = p->from + team->first[i];
+    const vox_team_batch *b = p->batch;
+    return (vox_share){
+        .voxel = b->voxel + (size_t)first * team->sample_floats,
+        .label = b->label ? b->label + (size_t)first * team->sample_labels : NULL,
+        .n = team->count[i],
+        .first = first,
+        .step = b->step,
+        .scale = 1.0f / (float)b->n,
+        .all = team->meeting ? p->n : 0,
+    };
+}
+
+/* Sets everyone's share of a part, and of the one after it. */
+static void share_out(vox_team *team, const part *p, float *loss)
+{
+    const part after = part_after(team, p);
+    if (after.n) {
+        vox_shards_make(after.n, team->size, team->weight, team->count, team->first);
+        for (size_t i = 0; i < team->size; i++)
+            team->member[i].next = share_of(team, i, &after);
+    }
+    vox_shards_make(p->n, team->size, team->weight, team->count, team->first);
+    for (size_t i = 0; i < team->size; i++) {
+        vox_member *m = &team->member[i];
+        m->share = share_of(team, i, p);
+        m->share.loss = loss ? loss + m->share.first : NULL;
+        m->share.next = after.n ? &m->next : NULL;
+        m->share.accumulate = p->from > 0 && m->started;
+        m->started = m->share.n > 0 || m->share.accumulate;
+    }
+}
+
+/* The work that was enqueued is waited for even after an error. */
+static vox_status finish(vox_replica *r, vox_status s, vox_error *err)
+{
+    vox_status done = vox_replica_finish(r, s == VOX_OK ? err : NULL);
+    return s == VOX_OK ? done : s;
+}
+
+/* Samples [from, ...) of a member's share, as many as it can have at once. */
+static vox_share piece_of(const vox_member *m, const vox_share *share, int64_t from)
+{
+    const vox_team *team = m->team;
+    vox_share piece = *share;
+    piece.voxel += (size_t)from * team->sample_floats;
+    if (share->label)
+        piece.label += (size_t)from * team->sample_labels;
+    if (share->loss)
+        piece.loss += from;
+    piece.first += from;
+    piece.n = share->n - from < m->limit ? share->n - from : m->limit;
+    piece.accumulate = share->accumulate || from > 0;
+    return piece;
+}
+
+/* The whole share, piece by piece. */
+static vox_status gradients_job(vox_replica *r, void *arg, vox_error *err)
+{
+    vox_member *m = arg;
+    const double start = vox_now();
+    vox_status s = VOX_OK;
+    for (int64_t from = 0; s == VOX_OK && from < m->share.n; from += m->limit) {
+        vox_share piece = piece_of(m, &m->share, from), next;
+        if (from + piece.n < m->share.n)
+            piece.next = &next, next = piece_of(m, &m->share, from + piece.n);
+        else if (m->share.next)
+            piece.next = &next, next = piece_of(m, m->share.next, 0);
+        s = finish(r, vox_replica_gradients(r, &piece, err), err);
+    }
+    m->busy_s = vox_now() - start;
+    return s;
+}
+
+static vox_status call_update(vox_team *team, vox_replica *r, vox_error *err)
+{
+    vox_device_label(vox_replica_device(r), VOX_LABEL_UPDATE);
+    return team->update->device(r, team->update->arg, err);
+}
+
+/* The only replica, once the gradients of all parts are added up. */
+static vox_status last_job(vox_replica *r, void *arg, vox_error *err)
+{
+    return finish(r, call_update(arg, r, err), err);
+}
+
+/* The only replica: all of a step in one go. */
+static vox_status whole_step_job(vox_replica *r, void *arg, vox_error *err)
+{
+    vox_team *team = arg;
+    vox_status s = vox_replica_gradients(r, &team->member[0].share, err);
+    if (s == VOX_OK)
+        s = call_update(team, r, err);
+    return finish(r, s, err);
+}
+
+static bool all_finite(const float *loss, int64_t n)
+{
+    bool finite = true;
+    for (int64_t i = 0; i < n; i++)
+        finite = finite && isfinite(loss[i]);
+    return finite;
+}
+
+bool vox_team_looks(const vox_team *team, int64_t n)
+{
+    return team->params || n > team->part;
+}
+
+static vox_status check_batches(const vox_team *team, const vox_team_batch *batch, vox_error *err)
+{
+    vox_status s = check_batch(team, batch, err);
+    return s == VOX_OK && batch->next ? check_batch(team, batch->next, err) : s;
+}
+
+/* The gradients of all parts of the batch, on the members. */
+static vox_status compute(vox_team *team, const vox_team_batch *batch, float *loss, bool *finite,
+                          vox_error *err)
+{
+    vox_status s = VOX_OK;
+    *finite = true;
+    for (int64_t from = 0; s == VOX_OK && *finite && from < batch->n; from += team->part) {
+        const part p = part_at(team, batch, from);
+        share_out(team, &p, loss);
+        s = run_part(team, VOX_WORK_GRADIENTS, gradients_job, err);
+        *finite = s == VOX_OK && all_finite(loss + from, p.n);
+    }
+    return s;
+}
+
+vox_status vox_team_step(vox_team *team, const vox_team_batch *batch, const vox_team_update *update,
+                         float *loss, vox_error *err)
+{
+    bool finite;
+    vox_status s = check_batches(team, batch, err);
+    if (s != VOX_OK)
+        return s;
+    team->update = update;
+    if (!vox_team_looks(team, batch->n)) {
+        const part p = part_at(team, batch, 0);
+        share_out(team, &p, loss);
+        return vox_team_run_first(team, whole_step_job, team, err);
+    }
+    s = compute(team, batch, loss, &finite, err);
+    if (s != VOX_OK || !finite)
+        return s;
+    return team->params ? vox_team_reduce(team, err)
+                        : vox_team_run_first(team, last_job, team, err);
+}
+
+/* ---- evaluation ----------------------------------------------------------- */
+
+static vox_status eval_job(vox_replica *r, void *arg, vox_error *err)
+{
+    vox_member *m = arg;
+    vox_status s = VOX_OK;
+    for (int64_t from = 0; s == VOX_OK && from < m->share.n; from += m->limit) {
+        const vox_share piece = piece_of(m, &m->share, from);
+        s = vox_replica_forward(r, &piece, m->output + (size_t)from * vox_team_output(m->team),
+                                err);
+    }
+    return s;
+}
+
+vox_status vox_team_eval(vox_team *team, const vox_team_batch *batch, float *output, float *loss,
+                         vox_error *err)
+{
+    vox_status s = check_batches(team, batch, err);
+    for (int64_t from = 0; s == VOX_OK && from < batch->n; from += team->part) {
+        const part p = part_at(team, batch, from);
+        share_out(team, &p, loss);
+        for (size_t i = 0; i < team->size; i++)
+            team->member[i].output =
+                output + (size_t)team->member[i].share.first * vox_team_output(team);
+        s = run_part(team, VOX_WORK_EVAL, eval_job, err);
+    }
+    return s;
+}
+
+typedef struct find_arg {
+    vox_member *member;
+    const char *layer;
+} find_arg;
+
+/* The plan remembers its last run only: one that had more gets the others once more. */
+static vox_status find_job(vox_replica *r, void *arg, vox_error *err)
+{
+    find_arg *find = arg;
+    vox_member *m = find->member;
+    vox_status s = VOX_OK;
+    for (int64_t from = 0; s == VOX_OK && !find->layer && from < m->share.n; from += m->limit) {
+        const vox_share piece = piece_of(m, &m->share, from);
+        if (m->share.n > m->limit)
+            s = finish(r, vox_replica_gradients(r, &piece, err), err);
+        if (s == VOX_OK)
+            s = vox_plan_find_nonfinite(vox_replica_plan(r), piece.n, &find->layer, err);
+    }
+    return s;
+}
+
+vox_status vox_team_find_nonfinite(vox_team *team, char layer[64], vox_error *err)
+{
+    layer[0] = '\0';
+    for (size_t i = 0; i < team->size && !layer[0]; i++) {
+        find_arg arg = {&team->member[i], NULL};
+        const vox_share *share = &arg.member->share;
+        if (share->n == 0 || all_finite(share->loss, share->n))
+            continue;
+        arg.member->share.next = NULL;
+        vox_replica_post(arg.member->replica, find_job, &arg);
+        vox_status s = vox_replica_wait(arg.member->replica, err);
+        if (s != VOX_OK)
+            return s;
+        if (arg.layer)
+            snprintf(layer, 64, "%s", arg.layer);
+    }
+    return VOX_OK;
+}
