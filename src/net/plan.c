@@ -186,10 +186,13 @@ static vox_status open_flat(vox_plan *p, vox_buffer **flat, vox_buffer ***window
     *window = vox_calloc((size_t)g->params, sizeof **window, "a plan", err);
     if (!*window)
         return VOX_ERR_MEMORY;
+    const char *what = gradients ? "gradients of the parameters" : "parameters";
+    const bool shared = !gradients && p->opt.params;
     /* A network without parameters still has a vector, of one float. */
-    vox_status s = vox_buffer_open(flat, p->dev, bytes ? bytes : sizeof(float), VOX_BUFFER_DEVICE,
-                                   gradients ? "gradients of the parameters" : "parameters", err);
-    if (s == VOX_OK)
+    vox_status s = shared ? vox_buffer_open_over(flat, p->dev, p->opt.params, what, err)
+                          : vox_buffer_open(flat, p->dev, bytes ? bytes : sizeof(float),
+                                            VOX_BUFFER_DEVICE, what, err);
+    if (s == VOX_OK && !shared)
         s = vox_buffer_fill(*flat, 0, vox_buffer_bytes(*flat), 0, err);
     for (int i = 0; i < g->params && s == VOX_OK; i++)
         if (!gradients || g->param[i].desc.trainable)

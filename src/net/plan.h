@@ -24,6 +24,10 @@ typedef struct vox_plan_options {
      * algorithms that were timed are chosen for it.  NULL: by the rule alone, which makes the same
      * choice on every run. */
     const vox_finddb *times;
+    /* The parameters are all of this memory, [graph->flat_floats] floats or 1, which other plans
+     * may use too (then only one may change it in a step: vox_step.bystander).  For devices with
+     * host memory; borrowed.  NULL: memory of the plan's own, zeroed. */
+    vox_host_memory *params;
     bool ahead; /* room for the next batch's input and labels (vox_plan_next_input) */
 } vox_plan_options;
 

@@ -1,7 +1,9 @@
 /* buffer.c - device memory: buffers, windows on them, and copies. */
 #include "ocl/internal.h"
 
+#include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 
 static vox_status check_size(const vox_device *dev, size_t bytes, const char *what, vox_error *err)
@@ -80,6 +82,13 @@ static cl_mem create(vox_device *dev, size_t bytes, vox_buffer_kind kind, cl_int
     return clCreateBuffer(dev->context, CL_MEM_READ_WRITE | pinned, bytes, NULL, code);
 }
 
+static void count_bytes(vox_device *dev, size_t bytes)
+{
+    dev->bytes += bytes;
+    if (dev->bytes > dev->peak_bytes)
+        dev->peak_bytes = dev->bytes;
+}
+
 vox_status vox_buffer_open(vox_buffer **out, vox_device *dev, size_t bytes, vox_buffer_kind kind,
                            const char *what, vox_error *err)
 {
@@ -100,14 +109,112 @@ vox_status vox_buffer_open(vox_buffer **out, vox_device *dev, size_t bytes, vox_
     }
     b->dev = dev;
     b->bytes = bytes;
-    dev->bytes += bytes;
-    if (dev->bytes > dev->peak_bytes)
-        dev->peak_bytes = dev->bytes;
+    count_bytes(dev, bytes);
     if (kind == VOX_BUFFER_PINNED && (s = map(b, "mapping pinned memory", err)) != VOX_OK)
         vox_buffer_free(&b);
     *out = b;
     return s;
 }
+
+/* ---- memory that several devices share ---- */
+
+struct vox_host_memory {
+    void *at;
+    size_t bytes;
+    pthread_mutex_t lock;
+    size_t users; /* the maker and the buffers that their drivers still have */
+};
+
+vox_status vox_host_memory_open(vox_host_memory **out, size_t bytes, const char *what,
+                                vox_error *err)
+{
+    *out = NULL;
+    vox_host_memory *m = vox_calloc(1, sizeof *m, what, err);
+    if (!m)
+        return VOX_ERR_MEMORY;
+    m->at = vox_aligned(bytes < LARGE_PAGE ? 4096 : LARGE_PAGE, bytes, what, err);
+    if (!m->at) {
+        free(m);
+        return VOX_ERR_MEMORY;
+    }
+#ifdef MADV_HUGEPAGE
+    if (bytes >= LARGE_PAGE)
+        madvise(m->at, bytes / LARGE_PAGE * LARGE_PAGE, MADV_HUGEPAGE); /* best effort */
+#endif
+    memset(m->at, 0, bytes);
+    m->bytes = bytes;
+    m->users = 1;
+    pthread_mutex_init(&m->lock, NULL);
+    *out = m;
+    return VOX_OK;
+}
+
+static void use(vox_host_memory *m)
+{
+    pthread_mutex_lock(&m->lock);
+    m->users++;
+    pthread_mutex_unlock(&m->lock);
+}
+
+static void let_go(vox_host_memory *m)
+{
+    pthread_mutex_lock(&m->lock);
+    const bool last = --m->users == 0;
+    pthread_mutex_unlock(&m->lock);
+    if (!last)
+        return;
+    pthread_mutex_destroy(&m->lock);
+    free(m->at);
+    free(m);
+}
+
+void vox_host_memory_free(vox_host_memory **m)
+{
+    if (!m || !*m)
+        return;
+    let_go(*m);
+    *m = NULL;
+}
+
+void *vox_host_memory_at(const vox_host_memory *m)
+{
+    return m->at;
+}
+
+static void CL_CALLBACK buffer_is_gone(cl_mem mem, void *memory)
+{
+    (void)mem;
+    let_go(memory);
+}
+
+vox_status vox_buffer_open_over(vox_buffer **out, vox_device *dev, vox_host_memory *m,
+                                const char *what, vox_error *err)
+{
+    *out = NULL;
+    vox_status s = check_size(dev, m->bytes, what, err);
+    vox_buffer *b = s == VOX_OK ? vox_calloc(1, sizeof *b, what, err) : NULL;
+    if (!b)
+        return s == VOX_OK ? VOX_ERR_MEMORY : s;
+    cl_int code;
+    b->mem = clCreateBuffer(dev->context, CL_MEM_READ_WRITE | CL_MEM_USE_HOST_PTR, m->bytes, m->at,
+                            &code);
+    if (b->mem)
+        code = clSetMemObjectDestructorCallback(b->mem, buffer_is_gone, m);
+    if (code != CL_SUCCESS) {
+        if (b->mem)
+            clReleaseMemObject(b->mem);
+        free(b);
+        return vox_cl_fail(err, dev, code, "laying a buffer over host memory");
+    }
+    use(m);
+    b->dev = dev;
+    b->bytes = m->bytes;
+    count_bytes(dev, m->bytes);
+    *out = b;
+    return VOX_OK;
+}
+
+/* ---- windows ---- */
 
 vox_status vox_buffer_sub(vox_buffer **out, vox_buffer *parent, size_t offset, size_t bytes,
                           vox_error *err)

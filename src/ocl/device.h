@@ -56,6 +56,19 @@ vox_status vox_buffer_open(vox_buffer **out, vox_device *dev, size_t bytes, vox_
           */
 vox_status vox_buffer_sub(vox_buffer **out, vox_buffer *parent, size_t offset, size_t bytes,
                           vox_error *err);
+/* Host memory that buffers of several devices may lie over, zeroed; it is freed when its maker and
+ * the drivers of them all have let go of it. */
+typedef struct vox_host_memory vox_host_memory;
+vox_status vox_host_memory_open(vox_host_memory **out, size_t bytes, const char *what,
+                                vox_error *err);
+void vox_host_memory_free(vox_host_memory **m);
+void *vox_host_memory_at(const vox_host_memory *m); /* borrowed */
+
+/* A device buffer that is all of m, for a device whose memory is the host's.  The host may look at
+ * and write to it only between vox_buffer_map and vox_buffer_unmap of every such buffer, and the
+ * devices only write to places that no other one uses meanwhile. */
+vox_status vox_buffer_open_over(vox_buffer **out, vox_device *dev, vox_host_memory *m,
+                                const char *what, vox_error *err);
 void vox_buffer_free(vox_buffer **buf);
 size_t vox_buffer_bytes(const vox_buffer *buf);
 

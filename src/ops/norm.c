@@ -441,7 +441,7 @@ static vox_status forward(vox_work *w, const vox_io *io, vox_error *err)
         s = statistics(w, io, err);
     if (s != VOX_OK || io->half == VOX_FIRST_HALF)
         return s;
-    if (batch && io->training)
+    if (batch && io->training && !io->step.bystander)
         s = follow(w, io, err);
     return s == VOX_OK ? launch(w, APPLY, io, args, 5, err) : s;
 }

@@ -154,6 +154,8 @@ typedef struct vox_step {
     uint64_t seed, step;
     uint64_t first; /* global index in the batch of this replica's sample 0 */
     int64_t all; /* samples of the batch over all replicas, where these exchange numbers; else 0 */
+    /* Another replica's running statistics are the network's: those at hand stay as they are. */
+    bool bystander;
 } vox_step;
 
 /* A pass that exchanges numbers with the layer's replicas on other devices (vox_op.joins) is run in

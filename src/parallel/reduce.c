@@ -1,7 +1,28 @@
-/* reduce.c - from the members' gradients to new weights on all of them, through host memory. */
+/* reduce.c - the model on the host: from the members' gradients to new weights on all of them.
+ *
+ * Members whose device memory is host memory use the model's weights where they are; the others
+ * have copies.  Either way the model is the host's only between take_model and send_job. */
 #include "parallel/team_parts.h"
 
-/* Running statistics are those of the first member at work. */
+#include <string.h>
+
+/* The member whose running statistics are the network's. */
+static const vox_member *leader(const vox_team *team)
+{
+    size_t i = 0;
+    while (!team->member[i].started)
+        i++;
+    return &team->member[i];
+}
+
+static vox_status take_model(vox_member *m, vox_error *err)
+{
+    float *here;
+    return vox_replica_shares(m->replica)
+               ? vox_replica_take(m->replica, VOX_FLAT_PARAMS, &here, err)
+               : vox_replica_finish(m->replica, err); /* what was sent is there */
+}
+
 static vox_status take_kept(vox_member *m, vox_error *err)
 {
     vox_team *team = m->team;
@@ -15,50 +36,91 @@ static vox_status take_kept(vox_member *m, vox_error *err)
     return s;
 }
 
-static vox_member *leader(const vox_team *team)
-{
-    size_t i = 0;
-    while (!team->member[i].started)
-        i++;
-    return &team->member[i];
-}
-
+/* Model and gradients become the host's. */
 static vox_status take_job(vox_replica *r, void *arg, vox_error *err)
 {
     vox_member *m = arg;
-    vox_status s = VOX_OK;
     m->host = NULL;
-    if (m == leader(m->team))
+    vox_status s = take_model(m, err);
+    if (s == VOX_OK && m == leader(m->team) && !vox_replica_shares(r))
         s = take_kept(m, err);
     return s == VOX_OK && m->started ? vox_replica_take(r, VOX_FLAT_GRADS, &m->host, err) : s;
 }
 
+static vox_status take_model_job(vox_replica *r, void *arg, vox_error *err)
+{
+    (void)r;
+    return take_model(arg, err);
+}
+
+/* The model goes to the member; copies are on their way while the host goes on. */
 static vox_status send_job(vox_replica *r, void *arg, vox_error *err)
 {
     vox_member *m = arg;
     vox_status s = m->host ? vox_replica_give(r, VOX_FLAT_GRADS, false, err) : VOX_OK;
     m->host = NULL;
-    return s == VOX_OK ? vox_replica_set_params(r, m->team->params, err) : s;
+    if (s != VOX_OK)
+        return s;
+    return vox_replica_shares(r) ? vox_replica_give(r, VOX_FLAT_PARAMS, true, err)
+                                 : vox_replica_set_params(r, m->team->params, false, err);
 }
 
-vox_status vox_team_send_params(vox_team *team, vox_error *err)
+vox_status vox_team_put_model(vox_team *team, const float *flat, vox_error *err)
 {
+    vox_status s = vox_team_run(team, true, take_model_job, err);
+    if (s != VOX_OK)
+        return s;
+    memcpy(team->params, flat, team->graph->flat_floats * sizeof(float));
     return vox_team_run(team, true, send_job, err);
+}
+
+/* The sum goes to the first member's place: no memory of its own. */
+static float *sum_gradients(vox_team *team)
+{
+    float *sum = NULL;
+    for (size_t i = 0; i < team->size; i++) {
+        team->in[i] = team->member[i].host;
+        sum = sum ? sum : team->member[i].host;
+    }
+    vox_tree_sum(&team->tree, team->in, sum, team->graph->flat_floats, team->pool);
+    return sum;
 }
 
 vox_status vox_team_reduce(vox_team *team, vox_error *err)
 {
-    float *sum = NULL;
+    const vox_team_update *update = team->update;
+    const double start = vox_now();
     vox_status s = vox_team_run(team, true, take_job, err);
     if (s != VOX_OK)
         return s;
-    for (size_t i = 0; i < team->size; i++) {
-        team->in[i] = team->member[i].host;
-        if (!sum)
-            sum = team->member[i].host; /* where the sum goes: no memory of its own */
-    }
-    vox_tree_sum(&team->tree, team->in, sum, team->graph->flat_floats, team->pool);
-    s = team->update->host(team->update->arg, team->params, sum, team->pool, err);
-    vox_status sent = vox_team_send_params(team, s == VOX_OK ? err : NULL);
+    float *sum = sum_gradients(team);
+    const double summed = vox_now();
+    s = update->host(update->arg, team->params, sum, team->pool, err);
+    const double updated = vox_now();
+    vox_status sent = vox_team_run(team, true, send_job, s == VOX_OK ? err : NULL);
+    team->times.reduce_s = summed - start;
+    team->times.update_s = updated - summed;
+    team->times.send_s = vox_now() - updated;
     return s == VOX_OK ? sent : s;
+}
+
+/* ---- running statistics ---------------------------------------------------- */
+
+/* The leader may change those in the model itself, and a step may have to be done again. */
+void vox_team_save_kept(vox_team *team)
+{
+    float *to = team->kept_before;
+    for (size_t i = 0; i < team->kepts; to += team->kept[i++].count)
+        memcpy(to, team->params + team->kept[i].offset, team->kept[i].count * sizeof *to);
+}
+
+vox_status vox_team_restore_kept(vox_team *team, vox_error *err)
+{
+    vox_status s = team->kepts ? vox_team_run(team, true, take_model_job, err) : VOX_OK;
+    if (s != VOX_OK || team->kepts == 0)
+        return s;
+    const float *from = team->kept_before;
+    for (size_t i = 0; i < team->kepts; from += team->kept[i++].count)
+        memcpy(team->params + team->kept[i].offset, from, team->kept[i].count * sizeof *from);
+    return vox_team_run(team, true, send_job, err);
 }

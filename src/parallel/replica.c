@@ -84,17 +84,20 @@ static vox_status build(vox_replica *r, void *arg, vox_error *err)
 {
     (void)arg;
     const vox_graph *g = r->opt.graph;
+    if (!vox_device_has_host_memory(r->dev))
+        r->opt.copy = true;
+    if (r->opt.copy)
+        r->opt.params = NULL;
     const vox_plan_options plan = {.n_max = r->opt.n_max,
                                    .training = r->opt.training,
                                    .algo = r->opt.algo,
                                    .workspace = r->opt.workspace,
                                    .times = r->opt.times,
+                                   .params = r->opt.params,
                                    .ahead = r->opt.training};
     vox_status s = vox_plan_open(&r->plan, g, r->dev, &plan, err);
     if (s == VOX_OK && r->opt.augment && r->opt.training)
         s = vox_augment_open(&r->augment, r->opt.augment, r->dev, &g->input, r->opt.n_max, err);
-    if (s == VOX_OK && !vox_device_has_host_memory(r->dev))
-        r->opt.copy = true;
     if (s == VOX_OK && r->opt.copy)
         s = vox_buffer_open(&r->stage, r->dev, g->flat_floats * sizeof(float), VOX_BUFFER_PINNED,
                             "the host's copy of the gradients", err);
@@ -236,7 +239,8 @@ vox_status vox_replica_gradients(vox_replica *r, const vox_share *share, vox_err
     const vox_step step = {.seed = r->opt.seed,
                            .step = share->step,
                            .first = (uint64_t)share->first,
-                           .all = share->all};
+                           .all = share->all,
+                           .bystander = share->bystander};
     vox_status s = provide(r, share, err);
     vox_device_label(r->dev, VOX_LABEL_AUGMENT);
     if (s == VOX_OK && r->augment)
@@ -311,8 +315,14 @@ vox_status vox_replica_give(vox_replica *r, vox_flat which, bool changed, vox_er
                             r->opt.graph->flat_floats * sizeof(float), false, err);
 }
 
-vox_status vox_replica_set_params(vox_replica *r, const float *flat, vox_error *err)
+bool vox_replica_shares(const vox_replica *r)
 {
+    return r->opt.params != NULL;
+}
+
+vox_status vox_replica_set_params(vox_replica *r, const float *flat, bool wait, vox_error *err)
+{
+    vox_device_label(r->dev, VOX_LABEL_TRANSFER);
     return vox_buffer_write(vox_plan_params(r->plan), 0, flat,
-                            r->opt.graph->flat_floats * sizeof(float), true, err);
+                            r->opt.graph->flat_floats * sizeof(float), wait, err);
 }

@@ -24,6 +24,9 @@ typedef struct vox_replica_options {
     uint64_t workspace;      /* see vox_plan_options */
     const vox_finddb *times; /* measured times (vox_plan_options), borrowed while opened, or NULL */
     bool copy;               /* go through pinned buffers even where device memory is host memory */
+    /* The host's weights, borrowed: the replica's own are these where device memory is host memory
+     * (unless copy).  NULL: there are none. */
+    vox_host_memory *params;
 } vox_replica_options;
 
 /* Starts a thread bound near dev, which builds the plan: wait for it before anything else.  dev is
@@ -60,6 +63,7 @@ typedef struct vox_share {
     float scale; /* of the losses' gradient: 1 / samples of the whole batch */
     /* samples that all devices have at once, if they exchange numbers in mid-step; else 0 */
     int64_t all;
+    bool bystander;  /* see vox_step */
     bool accumulate; /* its gradients are added to those there: another part of the same batch */
     float *loss;     /* [n], written */
     /* The share that will come next, to be uploaded meanwhile; NULL: not known yet. */
@@ -74,14 +78,18 @@ vox_status vox_replica_finish(vox_replica *r, vox_error *err);
 vox_status vox_replica_forward(vox_replica *r, const vox_share *share, float *output,
                                vox_error *err);
 
+/* Whether its weights are the host's own (vox_replica_options.params). */
+bool vox_replica_shares(const vox_replica *r);
+
 /* The gradients or the parameters (flat, graph->flat_floats) in host memory: the device's own
  * memory where the host sees it, else the pinned buffer.  They are the host's until given back,
- * changed or not; at most one of the two at a time. */
+ * changed or not; at most one of the two at a time, but both of a replica that shares. */
 typedef enum vox_flat { VOX_FLAT_PARAMS, VOX_FLAT_GRADS } vox_flat;
 vox_status vox_replica_take(vox_replica *r, vox_flat which, float **host, vox_error *err);
 vox_status vox_replica_give(vox_replica *r, vox_flat which, bool changed, vox_error *err);
 
-/* Overwrites the parameters. */
-vox_status vox_replica_set_params(vox_replica *r, const float *flat, vox_error *err);
+/* Overwrites the parameters of one that does not share.  Without wait flat must stay as it is until
+ * vox_replica_finish. */
+vox_status vox_replica_set_params(vox_replica *r, const float *flat, bool wait, vox_error *err);
 
 #endif

@@ -47,7 +47,11 @@ static vox_status list_kept(vox_team *team, vox_error *err)
         else
             team->kept[team->kepts++] = (vox_range){p->offset, p->count};
     }
-    return VOX_OK;
+    size_t floats = 1;
+    for (size_t i = 0; i < team->kepts; i++)
+        floats += team->kept[i].count;
+    team->kept_before = vox_calloc(floats, sizeof *team->kept_before, "the model", err);
+    return team->kept_before ? VOX_OK : VOX_ERR_MEMORY;
 }
 
 /* The model in host memory. */
@@ -57,10 +61,10 @@ static vox_status open_model(vox_team *team, vox_error *err)
     vox_status s = vox_pool_open(&team->pool, 0, err);
     if (s != VOX_OK)
         return s;
-    team->params = vox_aligned(VOX_BUFFER_ALIGN, bytes, "the model", err);
-    if (!team->params)
-        return VOX_ERR_MEMORY;
-    memset(team->params, 0, bytes);
+    s = vox_host_memory_open(&team->model, bytes, "the model", err);
+    if (s != VOX_OK)
+        return s;
+    team->params = vox_host_memory_at(team->model);
     return list_kept(team, err);
 }
 
@@ -79,7 +83,8 @@ static vox_status open_replicas(vox_team *team, const vox_ctx *ctx, const vox_te
                                        .algo = opt->algo,
                                        .workspace = opt->workspace,
                                        .times = opt->times,
-                                       .copy = opt->copy};
+                                       .copy = opt->copy,
+                                       .params = team->model};
         first = vox_replica_open(&team->member[i].replica, i, vox_ctx_get(ctx, i), &r, err);
     }
     for (size_t i = 0; i < team->size && team->member[i].replica; i++) {
@@ -169,8 +174,9 @@ void vox_team_free(vox_team **teamp)
     free(team->first);
     free(team->weight);
     free(team->in);
-    free(team->params);
+    vox_host_memory_free(&team->model);
     free(team->kept);
+    free(team->kept_before);
     free(team);
     *teamp = NULL;
 }
@@ -189,6 +195,11 @@ size_t vox_team_output(const vox_team *team)
 vox_replica *vox_team_replica(vox_team *team, size_t i)
 {
     return team->member[i].replica;
+}
+
+vox_team_times vox_team_last_times(const vox_team *team)
+{
+    return team->times;
 }
 
 vox_device *vox_team_home(const vox_team *team)
@@ -234,16 +245,14 @@ void vox_team_describe(const vox_team *team, vox_str *text)
 
 static vox_status set_job(vox_replica *r, void *arg, vox_error *err)
 {
-    return vox_replica_set_params(r, arg, err);
+    return vox_replica_set_params(r, arg, true, err);
 }
 
 vox_status vox_team_set_params(vox_team *team, const float *flat, vox_error *err)
 {
     vox_status s = VOX_OK;
-    if (team->params) {
-        memcpy(team->params, flat, team->graph->flat_floats * sizeof(float));
-        return vox_team_send_params(team, err);
-    }
+    if (team->params)
+        return vox_team_put_model(team, flat, err);
     for (size_t i = 0; s == VOX_OK && i < team->size; i++) {
         vox_replica_post(team->member[i].replica, set_job, (void *)(uintptr_t)flat);
         s = vox_replica_wait(team->member[i].replica, err);

@@ -89,6 +89,15 @@ bool vox_team_looks(const vox_team *team, int64_t n);
 vox_status vox_team_step(vox_team *team, const vox_team_batch *batch, const vox_team_update *update,
                          float *loss, vox_error *err);
 
+/* Where the last step's time went, on the host's clock; 0 without a model on the host. */
+typedef struct vox_team_times {
+    double compute_s; /* until the slowest replica was through with the gradients */
+    double reduce_s;  /* after that: fetching gradients and summing them */
+    double update_s;  /* the update's call */
+    double send_s;    /* until all replicas could go on */
+} vox_team_times;
+vox_team_times vox_team_last_times(const vox_team *team);
+
 /* Evaluation semantics; output[n, ...] as vox_plan_output has it, loss[n] if there are labels. */
 vox_status vox_team_eval(vox_team *team, const vox_team_batch *batch, float *output, float *loss,
                          vox_error *err);

@@ -44,11 +44,14 @@ struct vox_team {
     vox_meeting *meeting;          /* NULL: the replicas exchange nothing in mid-step */
     vox_replica_fn work;           /* what they do when they meet */
     const vox_team_update *update; /* the caller's, during a step */
+    vox_team_times times;          /* of the last step */
 
     /* The model, if several work on it; NULL: it is on the only device. */
-    float *params;   /* flat */
+    vox_host_memory *model;
+    float *params;   /* what is in it, flat; the host's only while the members have none of it */
     vox_range *kept; /* parameters that the devices change themselves: running statistics */
     size_t kepts;
+    float *kept_before; /* what these were before the step */
 };
 
 /* ---- team_step.c: work on all ---- */
@@ -58,12 +61,14 @@ struct vox_team {
 vox_status vox_team_run(vox_team *team, bool idle_too, vox_replica_fn fn, vox_error *err);
 vox_status vox_team_run_first(vox_team *team, vox_replica_fn fn, void *arg, vox_error *err);
 
-/* ---- reduce.c ---- */
+/* ---- reduce.c: the model on the host ---- */
 
-/* After every member's gradients: sums them, has the host's model changed and brings it to the
- * members. */
+/* After every member's gradients: sums them, has the model changed and brings it to the members. */
 vox_status vox_team_reduce(vox_team *team, vox_error *err);
-/* Brings the host's model to all members. */
-vox_status vox_team_send_params(vox_team *team, vox_error *err);
+/* flat becomes the model, on the host and on all members. */
+vox_status vox_team_put_model(vox_team *team, const float *flat, vox_error *err);
+/* Before a step; and after one that came to nothing: the model is as it was. */
+void vox_team_save_kept(vox_team *team);
+vox_status vox_team_restore_kept(vox_team *team, vox_error *err);
 
 #endif

@@ -153,6 +153,7 @@ static void share_out(vox_team *team, const part *p, float *loss)
         for (size_t i = 0; i < team->size; i++)
             team->member[i].next = share_of(team, i, &after);
     }
+    bool led = false;
     vox_shards_make(p->n, team->size, team->weight, team->count, team->first);
     for (size_t i = 0; i < team->size; i++) {
         vox_member *m = &team->member[i];
@@ -161,6 +162,8 @@ static void share_out(vox_team *team, const part *p, float *loss)
         m->share.next = after.n ? &m->next : NULL;
         m->share.accumulate = p->from > 0 && m->started;
         m->started = m->share.n > 0 || m->share.accumulate;
+        m->share.bystander = led; /* the first at work leads */
+        led = led || m->started;
     }
 }
 
@@ -274,7 +277,13 @@ vox_status vox_team_step(vox_team *team, const vox_team_batch *batch, const vox_
         share_out(team, &p, loss);
         return vox_team_run_first(team, whole_step_job, team, err);
     }
+    const double start = vox_now();
+    if (team->params)
+        vox_team_save_kept(team);
     s = compute(team, batch, loss, &finite, err);
+    team->times = (vox_team_times){.compute_s = vox_now() - start};
+    if (s == VOX_OK && !finite && team->params)
+        return vox_team_restore_kept(team, err);
     if (s != VOX_OK || !finite)
         return s;
     return team->params ? vox_team_reduce(team, err)

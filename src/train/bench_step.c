@@ -194,18 +194,11 @@ static vox_status add_point(step_bench *b, const layer_row *row, double seconds,
     return vox_roofline_add(&b->roof, label, pass, row->flops, row->bytes, seconds, err);
 }
 
-/* Books a label's time since the last call as one row of the document. */
-static vox_status put_row(step_bench *b, vox_json *j, const layer_row *row, double *sum,
-                          vox_error *err)
+/* One row of the document; seconds of a step. */
+static vox_status put_seconds(step_bench *b, vox_json *j, const layer_row *row, double seconds,
+                              double *sum, vox_error *err)
 {
-    double seconds = 0, median = b->step_s[b->steps / 2];
-    int64_t launches = 0;
     char op[64];
-    vox_status s = vox_device_profile_take(vox_replica_device(vox_team_replica(b->team, 0)),
-                                           row->label, &seconds, &launches, err);
-    if (s != VOX_OK || launches == 0)
-        return s;
-    seconds /= PROFILED;
     *sum += seconds;
     vox_json_begin(j, NULL, '{');
     vox_json_string(j, "layer", row->layer);
@@ -218,9 +211,34 @@ static vox_status put_row(step_bench *b, vox_json *j, const layer_row *row, doub
         vox_json_number(j, "gflops", row->flops / seconds / 1e9);
         vox_json_number(j, "peak_share", row->flops / seconds / b->peak);
     }
-    vox_json_number(j, "share_of_step", seconds / median);
+    vox_json_number(j, "share_of_step", seconds / b->step_s[b->steps / 2]);
     vox_json_end(j, '}');
     return add_point(b, row, seconds, err);
+}
+
+/* Books a label's time on the device since the last call. */
+static vox_status put_row(step_bench *b, vox_json *j, const layer_row *row, double *sum,
+                          vox_error *err)
+{
+    double seconds = 0;
+    int64_t launches = 0;
+    vox_status s = vox_device_profile_take(vox_replica_device(vox_team_replica(b->team, 0)),
+                                           row->label, &seconds, &launches, err);
+    if (s != VOX_OK || launches == 0)
+        return s;
+    return put_seconds(b, j, row, seconds / PROFILED, sum, err);
+}
+
+/* What the host did in the last step, if the model is there. */
+static vox_status put_host(step_bench *b, vox_json *j, double *sum, vox_error *err)
+{
+    static const layer_row reduction = {"(reduction)", "sum", "reduction", "", 0, 0, 0, false},
+                           update = {"(update)", "optimizer", "update", "", 0, 0, 0, false};
+    const vox_team_times times = vox_team_last_times(b->team);
+    if (vox_team_home(b->team))
+        return VOX_OK;
+    vox_status s = put_seconds(b, j, &reduction, times.reduce_s, sum, err);
+    return s == VOX_OK ? put_seconds(b, j, &update, times.update_s, sum, err) : s;
 }
 
 static vox_status put_layers(step_bench *b, vox_json *j, int64_t samples, vox_error *err)
@@ -247,6 +265,8 @@ static vox_status put_layers(step_bench *b, vox_json *j, int64_t samples, vox_er
     }
     for (size_t i = 0; s == VOX_OK && i < sizeof others / sizeof *others; i++)
         s = put_row(b, j, &others[i], &sum, err);
+    if (s == VOX_OK)
+        s = put_host(b, j, &sum, err);
     vox_json_end(j, ']');
     vox_json_number(j, "profile_share", sum / b->step_s[b->steps / 2]);
     return s;

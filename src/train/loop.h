@@ -13,7 +13,7 @@ typedef struct vox_trainer {
     vox_cases train, valid; /* valid.set NULL: none */
     vox_finddb *times;      /* measured ones it goes by; NULL: the rule */
     vox_team *team;
-    vox_optimizer *optimizer; /* on replica 0's device, like: */
+    vox_optimizer *optimizer; /* where the model lives (vox_team_home), like: */
     vox_ema *ema;             /* NULL: none */
     vox_loader *loader;
     vox_run_dir run;
