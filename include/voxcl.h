@@ -98,6 +98,12 @@ typedef struct vox_device_desc {
     int numa_node;        /* -1 unknown */
     char pci[32];         /* "0000:3b:00.0", empty if none */
     char locality[64];    /* hwloc's words for where it sits, empty if unknown */
+    uint32_t max_parts;   /* equal sub-devices it can be split into; below 2: it cannot be split */
+    /* An opened sub-device is part 1..parts of device `index`, with its share of the compute units
+     * and of the memory; a whole device is part 0 of 0. */
+    uint32_t part, parts;
+    bool parts_share; /* a part alone is known to use other parts' compute units as well: one is no
+                       * measure of what several can do */
 } vox_device_desc;
 
 typedef struct vox_device_list {
@@ -115,8 +121,10 @@ VOX_API void vox_device_list_free(vox_device_list **list);
 typedef struct vox_ctx vox_ctx;
 
 /* selector: "all", "cpu", "gpu", a list of indices "0,2", or a part of a name
- * (case does not matter).  NULL means "all".  Fails if nothing matches or a
- * named device cannot be used. */
+ * (case does not matter).  NULL means "all".  "/N" behind one splits what it names into N equal
+ * sub-devices, each a device of its own: "0/2,1", "cpu/2"; of "all/2" the CPUs, while the others
+ * stay whole.  Fails if nothing matches, a named device cannot be used or split, or is named
+ * twice. */
 VOX_API vox_status vox_ctx_open(vox_ctx **out, const char *selector, vox_error *err);
 VOX_API void vox_ctx_free(vox_ctx **ctx);
 VOX_API size_t vox_ctx_device_count(const vox_ctx *ctx);

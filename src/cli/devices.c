@@ -40,6 +40,16 @@ static void print_place(const vox_device_desc *d)
            d->locality);
 }
 
+static void print_parts(const vox_device_desc *d)
+{
+    if (d->max_parts > 1)
+        printf("    parts        can be split into up to %" PRIu32
+               " sub-devices (--devices %d/2)%s\n",
+               d->max_parts, d->index, d->parts_share ? "; one alone uses idle others' cores" : "");
+    else
+        printf("    parts        cannot be split\n");
+}
+
 static void print_device(const vox_device_desc *d)
 {
     printf("\n[%d] %s\n", d->index, d->name);
@@ -53,6 +63,7 @@ static void print_device(const vox_device_desc *d)
            d->max_work_items[1], d->max_work_items[2], d->vector_width_float);
     print_memory(d);
     print_place(d);
+    print_parts(d);
     printf("    extensions   %s\n", d->extensions[0] ? d->extensions : "none that voxcl uses");
     printf("    usable       %s%s\n", d->usable ? "yes" : "no: ", d->usable ? "" : d->reason);
 }
@@ -93,6 +104,8 @@ static void set_numbers(json_t *o, const vox_device_desc *d)
                            (json_int_t)d->max_work_items[1], (json_int_t)d->max_work_items[2]));
     cli_json_set(o, "mem_align_bytes", json_integer(d->mem_align_bytes));
     cli_json_set(o, "vector_width_float", json_integer(d->vector_width_float));
+    cli_json_set(o, "max_parts", json_integer(d->max_parts));
+    cli_json_set(o, "parts_share", json_boolean(d->parts_share));
     cli_json_set(o, "unified_memory", json_boolean(d->unified_memory));
 }
 
@@ -161,7 +174,8 @@ int cmd_devices(int argc, char **argv)
             "and for one that cannot be used the reason.",
         .operands = (const char *const[]){NULL},
         .options = options,
-        .more = "The number in brackets is what --devices takes.",
+        .more = "The number in brackets is what --devices takes; with /N behind it the device is\n"
+                "split into N equal sub-devices, where that can be done.",
     };
     vox_error err = {0};
     vox_device_list *list = NULL;

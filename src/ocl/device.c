@@ -1,6 +1,8 @@
 /* device.c - opening a device: one context and one in-order queue; and profiling by events. */
 #include "ocl/internal.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,16 +26,29 @@ static vox_status make_queues(vox_device *dev, bool profiling, vox_error *err)
     return s == VOX_OK ? make_queue(dev, &dev->side, profiling, err) : s;
 }
 
+static void set_title(vox_device *dev)
+{
+    const vox_device_desc *d = &dev->found.desc;
+    if (dev->part)
+        snprintf(dev->title, sizeof dev->title, "%d/%" PRIu32 ".%" PRIu32 " %s", d->index, d->parts,
+                 d->part, d->name);
+    else
+        snprintf(dev->title, sizeof dev->title, "%d %s", d->index, d->name);
+}
+
+/* Takes over found->id of a sub-device, also on failure. */
 static vox_status open_found(vox_device **out, const vox_found *found, vox_error *err)
 {
-    if (!found->desc.usable) {
-        vox_fail(err, VOX_ERR_DEVICE, "device %d cannot be used", found->desc.index);
-        return vox_detail(err, "%s: %s", found->desc.name, found->desc.reason);
-    }
+    *out = NULL;
     vox_device *dev = vox_calloc(1, sizeof *dev, "a device", err);
-    if (!dev)
+    if (!dev) {
+        if (found->desc.parts)
+            vox_subdevice_release(found->id, found->quirks);
         return VOX_ERR_MEMORY;
+    }
     dev->found = *found;
+    dev->part = found->desc.parts > 0;
+    set_title(dev);
     cl_int code;
     const cl_context_properties properties[] = {CL_CONTEXT_PLATFORM,
                                                 (cl_context_properties)found->platform, 0};
@@ -46,23 +61,59 @@ static vox_status open_found(vox_device **out, const vox_found *found, vox_error
     return s;
 }
 
-vox_status vox_device_open(vox_device **out, int index, vox_error *err)
+/* As found, each becomes a device; all or none. */
+static vox_status open_split(vox_device **out, const vox_found *whole, uint32_t parts,
+                             vox_error *err)
+{
+    cl_device_id *id = vox_calloc(parts, sizeof *id, "sub-devices", err);
+    vox_status s = id ? vox_subdevice_make(id, whole, parts, err) : VOX_ERR_MEMORY;
+    const bool made = s == VOX_OK;
+    for (uint32_t i = 0; made && i < parts; i++) {
+        vox_found found = *whole;
+        found.id = id[i];
+        vox_subdevice_describe(&found.desc, id[i], i + 1, parts);
+        if (s == VOX_OK)
+            s = open_found(&out[i], &found, err);
+        else
+            vox_subdevice_release(id[i], whole->quirks);
+    }
+    for (uint32_t i = 0; s != VOX_OK && i < parts; i++)
+        vox_device_free(&out[i]);
+    free(id);
+    return s;
+}
+
+static vox_status open_index(vox_device **out, const vox_found *found, size_t count,
+                             size_t platforms, int index, uint32_t parts, vox_error *err)
+{
+    if (index < 0 || (size_t)index >= count) {
+        vox_fail(err, VOX_ERR_DEVICE, "there is no device %d", index);
+        return vox_detail(err, "%zu devices on %zu platforms", count, platforms);
+    }
+    found += index;
+    if (!found->desc.usable) {
+        vox_fail(err, VOX_ERR_DEVICE, "device %d cannot be used", index);
+        return vox_detail(err, "%s: %s", found->desc.name, found->desc.reason);
+    }
+    return parts == 1 ? open_found(out, found, err) : open_split(out, found, parts, err);
+}
+
+vox_status vox_device_open_parts(vox_device **out, int index, uint32_t parts, vox_error *err)
 {
     vox_found *found = NULL;
     size_t count = 0, platforms = 0;
-    *out = NULL;
+    for (uint32_t i = 0; i < parts; i++)
+        out[i] = NULL;
     vox_status s = vox_discover(&found, &count, &platforms, err);
-    if (s != VOX_OK)
-        return s;
-    if (index < 0 || (size_t)index >= count) {
-        vox_fail(err, VOX_ERR_DEVICE, "there is no device %d", index);
-        vox_detail(err, "%zu devices on %zu platforms", count, platforms);
-        s = VOX_ERR_DEVICE;
-    } else {
-        s = open_found(out, &found[index], err);
-    }
+    if (s == VOX_OK)
+        s = open_index(out, found, count, platforms, index, parts, err);
     free(found);
     return s;
+}
+
+vox_status vox_device_open(vox_device **out, int index, vox_error *err)
+{
+    return vox_device_open_parts(out, index, 1, err);
 }
 
 void vox_device_free(vox_device **devp)
@@ -82,6 +133,8 @@ void vox_device_free(vox_device **devp)
         clReleaseCommandQueue(dev->queue);
     if (dev->context)
         clReleaseContext(dev->context);
+    if (dev->part)
+        vox_subdevice_release(dev->found.id, dev->found.quirks);
     free(dev);
     *devp = NULL;
 }
@@ -89,6 +142,11 @@ void vox_device_free(vox_device **devp)
 const vox_device_desc *vox_device_get(const vox_device *dev)
 {
     return &dev->found.desc;
+}
+
+const char *vox_device_title(const vox_device *dev)
+{
+    return dev->title;
 }
 
 bool vox_device_is_cpu(const vox_device *dev)

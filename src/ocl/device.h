@@ -14,10 +14,16 @@ typedef struct vox_buffer vox_buffer;
 
 /* Opens device number `index` of a fresh discovery (vox_device_desc.index). */
 vox_status vox_device_open(vox_device **out, int index, vox_error *err);
+/* Splits it into sub-devices of equally many compute units, each with a context and a queue of its
+ * own; what does not divide stays idle.  out[parts], all NULL on failure.  With parts 1 it is
+ * vox_device_open.  The compute units of the parts are disjoint. */
+vox_status vox_device_open_parts(vox_device **out, int index, uint32_t parts, vox_error *err);
 /* Waits for its work, then releases everything; buffers and kernels of it must be freed before. */
 void vox_device_free(vox_device **dev);
 
 const vox_device_desc *vox_device_get(const vox_device *dev); /* borrowed */
+/* "0 pthread-AVX512", a sub-device "0/2.1 pthread-AVX512"; borrowed. */
+const char *vox_device_title(const vox_device *dev);
 bool vox_device_is_cpu(const vox_device *dev);
 
 /* Bytes of buffers allocated on it now, and the most there have been at once. */

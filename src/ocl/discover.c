@@ -142,6 +142,8 @@ static bool add_platform(cl_platform_id platform, vox_found **found, size_t *cou
         vox_locality_describe(id[i], &f->desc);
         judge(id[i], &f->desc);
         f->quirks = vox_quirks_find(f->desc.platform, f->desc.name);
+        f->desc.max_parts = vox_subdevice_most(id[i], f->quirks, f->desc.compute_units);
+        f->desc.parts_share = f->quirks & VOX_QUIRK_LOOSE_PARTS;
         (*count)++;
     }
     return true;

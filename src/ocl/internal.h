@@ -20,6 +20,26 @@ typedef struct vox_found {
 /* Every device of every platform, in the loader's order; the caller frees *found. */
 vox_status vox_discover(vox_found **found, size_t *count, size_t *platforms, vox_error *err);
 
+/* Into how many equal sub-devices the device can be split; 1: it cannot. */
+uint32_t vox_subdevice_most(cl_device_id id, unsigned quirks, uint32_t compute_units);
+/* Whether it can be split so (1: whole), as an error. */
+vox_status vox_subdevice_check(const vox_device_desc *d, unsigned long parts, vox_error *err);
+/* Makes id[parts], each to be released. */
+vox_status vox_subdevice_make(cl_device_id *id, const vox_found *whole, uint32_t parts,
+                              vox_error *err);
+void vox_subdevice_release(cl_device_id id, unsigned quirks);
+/* What a part is described as, from its own id. */
+void vox_subdevice_describe(vox_device_desc *d, cl_device_id id, uint32_t part, uint32_t parts);
+
+/* What --devices asks of one device. */
+typedef struct vox_chosen {
+    size_t device;  /* number in the list */
+    uint32_t parts; /* 1: whole */
+} vox_chosen;
+/* chosen[list->count], *count of them used, in the order of the list. */
+vox_status vox_selector_read(vox_chosen *chosen, size_t *count, const char *selector,
+                             const vox_device_list *list, vox_error *err);
+
 /* Fills desc's numa_node, pci and locality. */
 void vox_locality_describe(cl_device_id id, vox_device_desc *desc);
 
@@ -40,6 +60,8 @@ typedef struct vox_launch_record {
 
 struct vox_device {
     vox_found found;
+    bool part; /* found.id is a sub-device, ours to release */
+    char title[160];
     cl_context context;
     cl_command_queue queue, side; /* side: writes that run beside the work of queue */
     bool side_busy;               /* there were some since the last finish */

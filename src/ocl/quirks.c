@@ -17,6 +17,14 @@ static const struct {
      "PoCL 3.1 leaves its compiler's \"2 warnings generated.\" on"},
     {"Oclgrind", NULL, VOX_QUIRK_NO_BINARY,
      "a simulator run to find errors: what it runs should be what is in the source now"},
+    {"Portable Computing Language", NULL, VOX_QUIRK_KEEP_PARTS,
+     "PoCL 3.1's threads look into a command's device after they have said that it is done: one "
+     "that clFinish was waited for and then released is gone by then (seen as a crash in "
+     "clReleaseEvent)"},
+    {"Intel(R) OpenCL", NULL, VOX_QUIRK_LOOSE_PARTS,
+     "a sub-device of one core is worked on by the thread that waits for it too: alone it is as "
+     "fast as two (its CPU driver 2026.22)"},
+    {"Oclgrind", NULL, VOX_QUIRK_NO_PARTS, "it simulates one device, in one thread"},
 };
 
 unsigned vox_quirks_find(const char *platform, const char *device)

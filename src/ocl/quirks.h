@@ -10,6 +10,14 @@
 /* Compiling a program with warnings writes how many there are to standard error. */
 #define VOX_QUIRK_CHATTY 4u
 
+/* Sub-devices cannot be trusted. */
+#define VOX_QUIRK_NO_PARTS 8u
+
+/* A sub-device must not be released. */
+#define VOX_QUIRK_KEEP_PARTS 16u
+/* A sub-device alone works on more compute units than it has. */
+#define VOX_QUIRK_LOOSE_PARTS 32u
+
 /* The quirks of a device by its platform's and its own name. */
 unsigned vox_quirks_find(const char *platform, const char *device);
 

@@ -125,7 +125,7 @@ vox_status vox_replica_open(vox_replica **out, size_t index, vox_device *dev,
         return VOX_ERR_MEMORY;
     r->dev = dev;
     r->opt = *opt;
-    snprintf(r->title, sizeof r->title, "%zu %s", index, vox_device_get(dev)->name);
+    snprintf(r->title, sizeof r->title, "%s", vox_device_title(dev));
     pthread_mutex_init(&r->lock, NULL);
     pthread_cond_init(&r->changed, NULL);
     r->running = pthread_create(&r->thread, NULL, replica_main, r) == 0;

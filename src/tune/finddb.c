@@ -456,6 +456,8 @@ char *vox_finddb_key(const vox_problem *p, vox_error *err)
     vox_str_add(&key, "voxcl %s, kernels %016" PRIx64 " | %s | %s | %s | %s | %s", vox_version(),
                 kernels, d->name, d->vendor, d->driver_version, d->platform_version,
                 node->op->name);
+    if (d->parts) /* what is best on half the cores need not be on all */
+        vox_str_add(&key, " on part of %" PRIu32, d->parts);
     for (const vox_attr *a = node->op->attrs; a && a->key && node->attr; a++)
         add_attr(&key, a, node->attr);
     for (int i = 0; i < node->inputs; i++)

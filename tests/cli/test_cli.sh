@@ -45,6 +45,12 @@ expect 2 'devices has no option --jsn +hint: did you mean --json' devices --jsn
 expect 2 '--json takes no value' devices --json=1
 expect 0 'platforms?, [0-9]+ devices? +\[0\] .*usable +(yes|no: )' devices
 expect 0 '^\{ +"platforms": [0-9]+, +"devices": \[ +\{ +"index": 0,' devices --json
+expect 0 ' parts +can(not be split| be split into up to [0-9]+ sub-devices)' devices
+expect 0 '"max_parts": [0-9]+, .*"parts_share": (true|false)' devices --json
+expect 2 'device 0 is named twice +hint: 0/2 makes two' bench peak --devices 0,0
+expect 2 'cannot read the device list ","' bench peak --devices ,
+expect 2 'device 0 cannot be split into 0 parts' bench peak --devices 0/0
+expect 2 'device 0 cannot be split into 1000000 parts +detail: ' bench peak --devices 0/1000000
 OCL_ICD_VENDORS=/nonexistent-folder expect 1 'error: no OpenCL device was found .*hint: install' devices
 
 # ---- tune ----
