@@ -41,7 +41,8 @@ typedef enum vox_status {
     VOX_ERR_DEVICE,      /* an OpenCL call or a kernel failed */
     VOX_ERR_UNSUPPORTED, /* known, but not by this build or device */
     VOX_ERR_NONFINITE,   /* training produced NaN or infinity */
-    VOX_ERR_INTERRUPTED  /* stopped on request, state saved */
+    VOX_ERR_INTERRUPTED, /* stopped on request, state saved */
+    VOX_ERR_ROOM         /* a device's memory ran out */
 } vox_status;
 
 typedef struct vox_error {

@@ -166,13 +166,13 @@ void vox_memory_release(vox_memory *m)
 static vox_status too_large(const vox_device_desc *d, const char *what, uint64_t wanted,
                             const char *limit, uint64_t there, int64_t n_max, vox_error *err)
 {
-    vox_fail(err, VOX_ERR_DEVICE, "device %d cannot hold the plan", d->index);
+    vox_fail(err, VOX_ERR_ROOM, "device %d cannot hold the plan", d->index);
     vox_detail(err, "%s: %s at batch %lld wants %llu bytes, %s is %llu", d->name, what,
                (long long)n_max, (unsigned long long)wanted, limit, (unsigned long long)there);
     vox_hint(err, n_max > 1 ? "use a smaller train.batch or input size, more devices, or a device "
                               "with more memory"
                             : "use a smaller input size or a device with more memory");
-    return VOX_ERR_DEVICE;
+    return VOX_ERR_ROOM;
 }
 
 vox_status vox_memory_check(const vox_memory *m, const vox_steps *s, const vox_device *dev,

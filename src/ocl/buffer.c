@@ -21,7 +21,7 @@ static vox_status check_size(const vox_device *dev, size_t bytes, const char *wh
     }
     if (!limit)
         return VOX_OK;
-    vox_fail(err, VOX_ERR_DEVICE, "device %d cannot hold %s", d->index, what);
+    vox_fail(err, VOX_ERR_ROOM, "device %d cannot hold %s", d->index, what);
     vox_detail(err, "%s: %zu bytes wanted, %s is %llu", d->name, bytes, limit,
                (unsigned long long)there);
     return vox_hint(err, "use a smaller train.batch or input size, or a device with more memory");

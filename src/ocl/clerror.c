@@ -65,12 +65,16 @@ const char *vox_cl_name(cl_int code)
 
 vox_status vox_cl_fail(vox_error *err, const vox_device *dev, cl_int code, const char *what)
 {
-    vox_fail(err, VOX_ERR_DEVICE, "%s failed", what);
+    /* CL_OUT_OF_RESOURCES is many drivers' word for a kernel that crashed, too. */
+    const vox_status status =
+        code == CL_MEM_OBJECT_ALLOCATION_FAILURE || code == CL_OUT_OF_HOST_MEMORY ? VOX_ERR_ROOM
+                                                                                  : VOX_ERR_DEVICE;
+    vox_fail(err, status, "%s failed", what);
     vox_detail(err, "%s (%d) on device %d, %s", vox_cl_name(code), (int)code, dev->found.desc.index,
                dev->found.desc.name);
     if (code == CL_MEM_OBJECT_ALLOCATION_FAILURE || code == CL_OUT_OF_RESOURCES ||
         code == CL_OUT_OF_HOST_MEMORY)
         vox_hint(err, "the device may be out of memory: use a smaller train.batch, more devices, "
                       "or close what else uses it");
-    return VOX_ERR_DEVICE;
+    return status;
 }

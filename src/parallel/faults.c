@@ -13,14 +13,16 @@
 static const struct kind {
     const char *name;
     const char *code; /* as a driver would say it */
-    double least;     /* of its value */
+    vox_status status;
+    double least; /* of its value */
     bool takes_value, needs_value;
 } kinds[] = {
-    [VOX_FAULT_LOST] = {"lost", "CL_DEVICE_NOT_AVAILABLE (-2)", 0, false, false},
-    [VOX_FAULT_MEMORY] = {"memory", "CL_MEM_OBJECT_ALLOCATION_FAILURE (-4)", 1, true, false},
-    [VOX_FAULT_DRIVER] = {"driver", "CL_OUT_OF_RESOURCES (-5)", 0, false, false},
-    [VOX_FAULT_HANG] = {"hang", NULL, 0, false, false},
-    [VOX_FAULT_SLOW] = {"slow", NULL, 1, true, true},
+    [VOX_FAULT_LOST] = {"lost", "CL_DEVICE_NOT_AVAILABLE (-2)", VOX_ERR_DEVICE, 0, false, false},
+    [VOX_FAULT_MEMORY] = {"memory", "CL_MEM_OBJECT_ALLOCATION_FAILURE (-4)", VOX_ERR_ROOM, 1, true,
+                          false},
+    [VOX_FAULT_DRIVER] = {"driver", "CL_OUT_OF_RESOURCES (-5)", VOX_ERR_DEVICE, 0, false, false},
+    [VOX_FAULT_HANG] = {"hang", NULL, VOX_OK, 0, false, false},
+    [VOX_FAULT_SLOW] = {"slow", NULL, VOX_OK, 1, true, true},
 };
 enum { KINDS = sizeof kinds / sizeof *kinds };
 
@@ -112,8 +114,10 @@ void vox_faults_release(vox_faults *faults)
 
 static vox_status fail(const vox_fault *f, vox_error *err)
 {
-    vox_fail(err, VOX_ERR_DEVICE, "the device failed on demand (%s)", kinds[f->kind].name);
-    return vox_detail(err, "%s by %s", kinds[f->kind].code, VOX_FAULT_VARIABLE);
+    const struct kind *kind = &kinds[f->kind];
+    vox_fail(err, kind->status, "the device failed on demand (%s)", kind->name);
+    vox_detail(err, "%s by %s", kind->code, VOX_FAULT_VARIABLE);
+    return kind->status;
 }
 
 /* Until the process ends: the thread is left alone with it. */

@@ -113,7 +113,7 @@ static void what_cannot_fit_says_so_first(void **state)
     const vox_plan_options opt = {.n_max = 1000, .training = true};
     const uint64_t before = vox_device_bytes(dev);
     vox_plan *p = (vox_plan *)&graph;
-    assert_error(vox_plan_open(&p, graph, dev, &opt, &err), VOX_ERR_DEVICE, "bytes");
+    assert_error(vox_plan_open(&p, graph, dev, &opt, &err), VOX_ERR_ROOM, "bytes");
     assert_null(p);
     assert_non_null(strstr(err.detail, "batch 1000 wants"));
     assert_non_null(strstr(err.hint, "train.batch"));

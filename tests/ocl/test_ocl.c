@@ -110,7 +110,7 @@ static void too_much(vox_device *dev)
     vox_error err = {0};
     vox_buffer *b;
     assert_error(vox_buffer_open(&b, dev, (size_t)1 << 50, VOX_BUFFER_DEVICE, "the moon", &err),
-                 VOX_ERR_DEVICE, "the moon");
+                 VOX_ERR_ROOM, "the moon");
     assert_null(b);
 }
 
