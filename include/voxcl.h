@@ -146,6 +146,8 @@ VOX_API void vox_hosts_free(vox_hosts **hosts);
 /* NULL: rank 0 of 1. */
 VOX_API size_t vox_hosts_rank(const vox_hosts *hosts);
 VOX_API size_t vox_hosts_size(const vox_hosts *hosts);
+/* Its number among the ranks of its own host; *of: how many these are. */
+VOX_API size_t vox_hosts_local(const vox_hosts *hosts, size_t *of);
 /* false: all ranks returned the same error, and one telling of it will do. */
 VOX_API bool vox_hosts_alone(const vox_hosts *hosts);
 

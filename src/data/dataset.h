@@ -95,10 +95,11 @@ size_t vox_dataset_windows(const vox_dataset *set, size_t i); /* after load */
 
 /* One batch in host memory, valid until the next vox_loader_next. */
 typedef struct vox_batch {
-    const float *voxel;       /* [n, C, D, H, W] */
-    const int32_t *label;     /* [n, vox_dataset_labels] */
+    const float *voxel;       /* [count, C, D, H, W] */
+    const int32_t *label;     /* [count, vox_dataset_labels] */
     const size_t *case_index; /* [n] */
     size_t n;                 /* the last batch of an epoch may be smaller */
+    size_t from, count;       /* those of them that were read: all, unless there is a share */
     uint64_t epoch;
     uint64_t first; /* position of sample 0 within the epoch */
 } vox_batch;
@@ -115,6 +116,10 @@ typedef struct vox_loader_options {
     bool shuffle;
     bool windows; /* every window of every case once an epoch, in order; else one draw of each */
     uint64_t seed, epoch, first;
+    /* Reads of a batch of n samples only [*from, *from + *count), others work on the rest; a
+     * function of n alone.  NULL: all. */
+    void (*share)(void *user, size_t n, size_t *from, size_t *count);
+    void *user;
 } vox_loader_options;
 
 /* set is borrowed: it must outlive the loader, and must not be loaded meanwhile.  A `first` past

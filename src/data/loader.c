@@ -15,8 +15,8 @@
 
 typedef struct slot {
     vox_batch batch;    /* what the caller sees */
-    float *voxel;       /* [options.batch, sample] */
-    int32_t *label;     /* [options.batch, labels] */
+    float *voxel;       /* [most, sample] */
+    int32_t *label;     /* [most, labels] */
     size_t *case_index; /* [options.batch] */
     size_t *window;     /* [options.batch] */
     uint64_t number;    /* batches before this one since the first epoch's begin */
@@ -29,6 +29,7 @@ struct vox_loader {
     vox_dataset *set;
     vox_loader_options opt;
     size_t count, sample, labels; /* samples of an epoch; voxels and labels of each */
+    size_t most;                  /* samples of a batch that are read */
     size_t *begin;                /* [cases]: the first sample of each; NULL: a sample a case */
     size_t *order;                /* [count], of the epoch being handed out */
     pthread_t *thread;            /* [threads] */
@@ -77,6 +78,14 @@ static void find_case(const vox_loader *l, size_t sample, size_t *index, size_t 
     }
 }
 
+static void find_share(const vox_loader *l, size_t n, size_t *from, size_t *count)
+{
+    *from = 0;
+    *count = n;
+    if (l->opt.share)
+        l->opt.share(l->opt.user, n, from, count);
+}
+
 /* Sets up the next batch in its slot.  Called with the lock held. */
 static void begin_batch(vox_loader *l)
 {
@@ -91,12 +100,20 @@ static void begin_batch(vox_loader *l)
     for (size_t i = 0; i < n; i++)
         find_case(l, l->order[l->first + i], &s->case_index[i], &s->window[i]);
     s->number = l->epoch * ((l->count + l->opt.batch - 1) / l->opt.batch) + l->first / l->opt.batch;
-    s->batch = (vox_batch){s->voxel, s->label, s->case_index, n, l->epoch, l->first};
+    s->batch = (vox_batch){.voxel = s->voxel,
+                           .label = s->label,
+                           .case_index = s->case_index,
+                           .n = n,
+                           .epoch = l->epoch,
+                           .first = l->first};
+    find_share(l, n, &s->batch.from, &s->batch.count);
     s->done = 0;
     s->failed = SIZE_MAX;
     l->first += n;
     l->next_sample = 0;
     l->open++;
+    if (s->batch.count == 0)
+        pthread_cond_signal(&l->ready);
 }
 
 /* The next sample to read: waits for a free buffer.  false: time to quit.  Called with the lock
@@ -106,7 +123,7 @@ static bool next_item(vox_loader *l, slot **out, size_t *sample)
     while (!l->quit) {
         if (l->open > 0) {
             slot *s = &l->ring[(l->open - 1) % l->slots];
-            if (l->next_sample < s->batch.n) {
+            if (l->next_sample < s->batch.count) {
                 *out = s;
                 *sample = l->next_sample++;
                 return true;
@@ -129,21 +146,22 @@ static void *reader(void *arg)
     pthread_mutex_lock(&l->lock);
     while (next_item(l, &s, &i)) {
         vox_error error = {0};
+        const size_t sample = s->batch.from + i;
         const vox_pick pick = {.random = !l->opt.windows,
                                .seed = l->opt.seed,
                                .step = s->number,
-                               .sample = i,
-                               .window = s->window[i]};
+                               .sample = sample,
+                               .window = s->window[sample]};
         pthread_mutex_unlock(&l->lock);
         vox_status status =
-            vox_dataset_pick(l->set, s->case_index[i], &pick, s->voxel + i * l->sample,
+            vox_dataset_pick(l->set, s->case_index[sample], &pick, s->voxel + i * l->sample,
                              s->label + i * l->labels, &error);
         pthread_mutex_lock(&l->lock);
         if (status != VOX_OK && i < s->failed) { /* the first in order, whoever comes first */
             s->failed = i;
             s->error = error;
         }
-        if (++s->done == s->batch.n)
+        if (++s->done == s->batch.count)
             pthread_cond_signal(&l->ready);
     }
     pthread_mutex_unlock(&l->lock);
@@ -181,14 +199,20 @@ static vox_status count_samples(vox_loader *l, vox_error *err)
 static vox_status make_ring(vox_loader *l, vox_error *err)
 {
     size_t batch = l->opt.batch, bytes = SIZE_MAX;
-    bool fits = vox_mul(batch, l->sample, &bytes) && vox_mul(bytes, sizeof(float), &bytes);
+    l->most = 1;
+    for (size_t n = 1; n <= batch; n++) {
+        size_t from, count;
+        find_share(l, n, &from, &count);
+        l->most = count > l->most ? count : l->most;
+    }
+    bool fits = vox_mul(l->most, l->sample, &bytes) && vox_mul(bytes, sizeof(float), &bytes);
     l->ring = vox_calloc(l->slots, sizeof *l->ring, "batch buffers", err);
     if (!l->ring)
         return VOX_ERR_MEMORY;
     for (size_t i = 0; i < l->slots; i++) {
         slot *s = &l->ring[i];
         s->voxel = fits ? vox_aligned(64, bytes, "batch buffers", err) : NULL;
-        s->label = vox_calloc(batch, l->labels * sizeof *s->label, "batch buffers", err);
+        s->label = vox_calloc(l->most, l->labels * sizeof *s->label, "batch buffers", err);
         s->case_index = vox_calloc(batch, sizeof *s->case_index, "batch buffers", err);
         s->window = vox_calloc(batch, sizeof *s->window, "batch buffers", err);
         if (!s->voxel || !s->label || !s->case_index || !s->window)
@@ -256,7 +280,7 @@ vox_status vox_loader_next(vox_loader *l, const vox_batch **batch, vox_error *er
 {
     pthread_mutex_lock(&l->lock);
     slot *s = &l->ring[l->taken % l->slots];
-    while (l->open <= l->taken || s->done < s->batch.n)
+    while (l->open <= l->taken || s->done < s->batch.count)
         pthread_cond_wait(&l->ready, &l->lock);
     vox_status status = VOX_OK;
     if (s->failed != SIZE_MAX) { /* not taken: the next call finds it again */
@@ -276,7 +300,7 @@ const vox_batch *vox_loader_peek(vox_loader *l)
 {
     pthread_mutex_lock(&l->lock);
     const slot *s = &l->ring[l->taken % l->slots];
-    const bool there = l->open > l->taken && s->done == s->batch.n && s->failed == SIZE_MAX;
+    const bool there = l->open > l->taken && s->done == s->batch.count && s->failed == SIZE_MAX;
     pthread_mutex_unlock(&l->lock);
     return there ? &s->batch : NULL;
 }

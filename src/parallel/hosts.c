@@ -13,7 +13,8 @@
 struct vox_hosts {
     vox_mpi *mpi; /* NULL: one rank */
     size_t rank, size;
-    char *all;  /* [size]: vox_hosts_agree's room */
+    char *all; /* [room]: what the ranks brought, and a place to make this one's ready */
+    size_t room;
     bool alone; /* an error that the others do not know of */
     char name[64];
 };
@@ -83,7 +84,7 @@ vox_status vox_hosts_open(vox_hosts **out, vox_error *err)
         s = check_size(h, started, err);
     if (s == VOX_OK && h->mpi && h->size > 1)
         warn_of_binding();
-    if (s == VOX_OK && h->mpi && !(h->all = vox_calloc(h->size, sizeof(vox_error), "hosts", err)))
+    if (s == VOX_OK && h->mpi && !vox_grow(&h->all, &h->room, h->size * sizeof(uint64_t), 1, err))
         s = VOX_ERR_MEMORY;
     if (s != VOX_OK)
         vox_hosts_free(&h);
@@ -115,6 +116,18 @@ size_t vox_hosts_size(const vox_hosts *h)
 const char *vox_hosts_name(const vox_hosts *h, size_t rank)
 {
     return !h ? "here" : h->mpi ? vox_mpi_name(h->mpi, rank) : h->name;
+}
+
+size_t vox_hosts_local(const vox_hosts *h, size_t *of)
+{
+    size_t before = 0, all = 0;
+    for (size_t i = 0; i < vox_hosts_size(h); i++) {
+        const bool here = strcmp(vox_hosts_name(h, i), vox_hosts_name(h, vox_hosts_rank(h))) == 0;
+        before += here && i < vox_hosts_rank(h);
+        all += here;
+    }
+    *of = all;
+    return before;
 }
 
 bool vox_hosts_alone(const vox_hosts *h)
@@ -157,35 +170,95 @@ vox_status vox_hosts_barrier(vox_hosts *h, vox_error *err)
     return single(h) ? VOX_OK : noted(h, vox_mpi_barrier(h->mpi, err));
 }
 
-/* The error of `first`, on every rank. */
-static void share_error(const vox_hosts *h, const vox_error *each, size_t first, vox_error *err)
+/* What every rank brings when they agree; what it has to share follows it. */
+typedef struct vote {
+    vox_error error; /* code VOX_OK: all is well */
+    bool flag;
+} vote;
+
+static size_t vote_stride(size_t bytes)
 {
+    return (sizeof(vote) + bytes + 15) / 16 * 16;
+}
+
+static const vote *vote_of(const vox_hosts *h, size_t stride, size_t rank)
+{
+    return (const vote *)(const void *)(h->all + rank * stride);
+}
+
+/* The error of `first`, on every rank. */
+static vox_status share_error(const vox_hosts *h, size_t stride, size_t first, vox_error *err)
+{
+    const vox_error *error = &vote_of(h, stride, first)->error;
     bool same = true;
-    for (size_t i = 0; i < h->size; i++)
-        same = same && each[i].code == each[first].code &&
-               strcmp(each[i].message, each[first].message) == 0;
-    *err = each[first];
-    if (!same)
+    for (size_t i = 0; i < h->size; i++) {
+        const vox_error *other = &vote_of(h, stride, i)->error;
+        same = same && other->code == error->code && strcmp(other->message, error->message) == 0;
+    }
+    if (err)
+        *err = *error;
+    if (err && !same)
         vox_error_at(err, "rank %zu on %s", first, vox_hosts_name(h, first));
+    return error->code;
+}
+
+/* Everybody's vote, and `most` bytes behind it of which this rank has data[bytes]; at h->all. */
+static vox_status vote_with(vox_hosts *h, vox_status mine, bool flag, const void *data,
+                            size_t bytes, size_t most, vox_error *err)
+{
+    const size_t stride = vote_stride(most);
+    if (!vox_grow(&h->all, &h->room, (h->size + 1) * stride, 1, NULL)) {
+        h->alone = true;
+        return vox_fail_memory(err, "what the ranks share", (h->size + 1) * stride);
+    }
+    char *own = h->all + h->size * stride;
+    vote v = {.flag = flag};
+    if (mine != VOX_OK && err)
+        v.error = *err;
+    v.error.code = mine;
+    memset(own, 0, stride);
+    memcpy(own, &v, sizeof v);
+    if (bytes)
+        memcpy(own + sizeof v, data, bytes);
+    vox_status s = vox_hosts_gather(h, own, stride, h->all, err);
+    for (size_t i = 0; s == VOX_OK && i < h->size; i++)
+        if (vote_of(h, stride, i)->error.code != VOX_OK)
+            s = share_error(h, stride, i, err);
+    return s;
 }
 
 vox_status vox_hosts_agree(vox_hosts *h, vox_status mine, vox_error *err)
 {
-    vox_error own = {0};
+    return single(h) ? mine : vote_with(h, mine, false, NULL, 0, 0, err);
+}
+
+vox_status vox_hosts_vote(vox_hosts *h, vox_status mine, bool *flag, vox_error *err)
+{
     if (single(h))
         return mine;
-    if (mine != VOX_OK && err)
-        own = *err;
-    own.code = mine;
-    vox_error *each = (vox_error *)h->all;
-    vox_status s = vox_hosts_gather(h, &own, sizeof own, each, err);
-    for (size_t i = 0; s == VOX_OK && i < h->size; i++) {
-        if (each[i].code == VOX_OK)
-            continue;
-        s = each[i].code;
-        if (err)
-            share_error(h, each, i, err);
-    }
+    vox_status s = vote_with(h, mine, *flag, NULL, 0, 0, err);
+    for (size_t i = 0; s == VOX_OK && i < h->size; i++)
+        *flag = *flag || vote_of(h, vote_stride(0), i)->flag;
+    return s;
+}
+
+vox_status vox_hosts_share(vox_hosts *h, vox_status mine, void *rows, size_t bytes,
+                           const vox_span *span, vox_error *err)
+{
+    size_t most = 0;
+    if (single(h))
+        return mine;
+    for (size_t i = 0; i < h->size; i++)
+        most = (size_t)span[i].count > most ? (size_t)span[i].count : most;
+    char *row = rows;
+    const vox_span *own = &span[h->rank];
+    vox_status s = vote_with(h, mine, false, row + (size_t)own->first * bytes,
+                             (size_t)own->count * bytes, most * bytes, err);
+    for (size_t i = 0; s == VOX_OK && i < h->size; i++)
+        if (i != h->rank)
+            memcpy(row + (size_t)span[i].first * bytes,
+                   h->all + i * vote_stride(most * bytes) + sizeof(vote),
+                   (size_t)span[i].count * bytes);
     return s;
 }
 

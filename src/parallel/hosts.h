@@ -29,6 +29,18 @@ vox_status vox_hosts_barrier(vox_hosts *h, vox_error *err);
 /* Every rank tells how it fared.  VOX_OK if all are well; else every rank gets the error of the
  * first that is not, which is named unless all have the same. */
 vox_status vox_hosts_agree(vox_hosts *h, vox_status mine, vox_error *err);
+/* The same, and *flag becomes whether any rank's is set. */
+vox_status vox_hosts_vote(vox_hosts *h, vox_status mine, bool *flag, vox_error *err);
+
+/* Rows, or samples, [first, first + count). */
+typedef struct vox_span {
+    int64_t first, count;
+} vox_span;
+
+/* The same, and rows[][bytes], of which rank r brings those of span[r], become everybody's. */
+vox_status vox_hosts_share(vox_hosts *h, vox_status mine, void *rows, size_t bytes,
+                           const vox_span *span, vox_error *err);
+
 /* An error on every rank unless all brought the same mark: "the ranks have different <what>". */
 vox_status vox_hosts_same(vox_hosts *h, const char *what, uint64_t mark, const char *hint,
                           vox_error *err);

@@ -169,6 +169,57 @@ static void test_batch_is_kept(void **state)
     vox_dataset_free(&set);
 }
 
+/* The first `*user` samples of a batch, or as many as there are. */
+static void first_few(void *user, size_t n, size_t *from, size_t *count)
+{
+    const size_t *few = user;
+    *from = 0;
+    *count = n < *few ? n : *few;
+}
+
+static void the_others(void *user, size_t n, size_t *from, size_t *count)
+{
+    const size_t *few = user;
+    *from = n < *few ? n : *few;
+    *count = n - *from;
+}
+
+/* Two who share the batches read together what one reads alone; one may get nothing of a batch. */
+static void test_shares(void **state)
+{
+    (void)state;
+    vox_dataset *set = make_set(true);
+    size_t few = 4; /* of 5; the last batch of an epoch has 3 */
+    for (size_t threads = 1; threads <= 3; threads += 2) {
+        vox_loader_options opt = {.batch = 5, .threads = threads, .ahead = 2, .shuffle = true};
+        vox_loader *all, *one, *other;
+        assert_ok(vox_loader_open(&all, set, &opt, &err));
+        opt.user = &few;
+        opt.share = first_few;
+        assert_ok(vox_loader_open(&one, set, &opt, &err));
+        opt.share = the_others;
+        assert_ok(vox_loader_open(&other, set, &opt, &err));
+        for (int k = 0; k < 12; k++) {
+            const vox_batch *a, *b, *c;
+            assert_ok(vox_loader_next(all, &a, &err));
+            assert_ok(vox_loader_next(one, &b, &err));
+            assert_ok(vox_loader_next(other, &c, &err));
+            assert_true(b->n == a->n && c->n == a->n && b->count + c->count == a->n);
+            assert_int_equal(b->count, a->n < few ? a->n : few);
+            assert_int_equal(c->from, b->count);
+            assert_memory_equal(b->case_index, a->case_index, a->n * sizeof *a->case_index);
+            assert_memory_equal(b->voxel, a->voxel, b->count * 24 * sizeof *a->voxel);
+            assert_memory_equal(c->voxel, a->voxel + c->from * 24,
+                                c->count * 24 * sizeof *a->voxel);
+            assert_memory_equal(c->label, a->label + c->from, c->count * sizeof *a->label);
+        }
+        vox_loader_free(&all);
+        vox_loader_free(&one);
+        vox_loader_free(&other);
+    }
+    vox_dataset_free(&set);
+}
+
 /* A file that goes away fails its own batch, not those before, and stays failed. */
 static void test_error(void **state)
 {
@@ -238,10 +289,10 @@ static void test_one_case(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_order),    cmocka_unit_test(test_resume),
-        cmocka_unit_test(test_options),  cmocka_unit_test(test_batch_is_kept),
-        cmocka_unit_test(test_error),    cmocka_unit_test(test_free_any_time),
-        cmocka_unit_test(test_one_case),
+        cmocka_unit_test(test_order),         cmocka_unit_test(test_resume),
+        cmocka_unit_test(test_options),       cmocka_unit_test(test_batch_is_kept),
+        cmocka_unit_test(test_shares),        cmocka_unit_test(test_error),
+        cmocka_unit_test(test_free_any_time), cmocka_unit_test(test_one_case),
     };
     return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
 }

@@ -184,6 +184,32 @@ static void differences_are_found(void **state)
                      VOX_ERR_USAGE, "different seeds");
 }
 
+static void rows_and_flags_are_shared(void **state)
+{
+    (void)state;
+    vox_error err = {0};
+    vox_span span[64];
+    int32_t row[200][3];
+    memset(row, 0, sizeof row);
+    for (size_t i = 0; i < size; i++) /* 0, 1, 2 ... rows */
+        span[i] = (vox_span){(int64_t)(i * (i - 1) / 2), (int64_t)i};
+    span[0].first = 0;
+    for (int64_t k = 0; k < span[rank].count; k++)
+        row[span[rank].first + k][2] = (int32_t)(100 + span[rank].first + k);
+    assert_ok(vox_hosts_share(hosts, VOX_OK, row, sizeof row[0], span, &err));
+    for (int64_t k = 0; k < (int64_t)(size * (size - 1) / 2); k++)
+        assert_int_equal(row[k][2], 100 + k);
+    bool flag = rank == size - 1;
+    assert_ok(vox_hosts_vote(hosts, VOX_OK, &flag, &err));
+    assert_true(flag);
+    flag = false;
+    assert_ok(vox_hosts_vote(hosts, VOX_OK, &flag, &err));
+    assert_false(flag);
+    size_t of, local = vox_hosts_local(hosts, &of); /* mpirun starts all on this host */
+    assert_int_equal(local, rank);
+    assert_int_equal(of, size);
+}
+
 static void bad_keys_are_refused(void **state)
 {
     (void)state;
@@ -211,6 +237,7 @@ int main(void)
         cmocka_unit_test(sums_may_begin_in_any_order),
         cmocka_unit_test(an_error_becomes_everybodys),
         cmocka_unit_test(differences_are_found),
+        cmocka_unit_test(rows_and_flags_are_shared),
         cmocka_unit_test(bad_keys_are_refused),
     };
     const int failed = cmocka_run_group_tests(tests, NULL, NULL);
