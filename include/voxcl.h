@@ -124,7 +124,7 @@ typedef struct vox_ctx vox_ctx;
 /* selector: "all", "cpu", "gpu", a list of indices "0,2", or a part of a name
  * (case does not matter).  NULL means "all".  "/N" behind one splits what it names into N equal
  * sub-devices, each a device of its own: "0/2,1", "cpu/2"; of "all/2" the CPUs, while the others
- * stay whole.  Fails if nothing matches, a named device cannot be used or split, or is named
+ * stay whole; "/N.K" and "/N.K-L" are part K, or parts K to L, of N.  Fails if nothing matches, a named device cannot be used or split, or is named
  * twice. */
 VOX_API vox_status vox_ctx_open(vox_ctx **out, const char *selector, vox_error *err);
 VOX_API void vox_ctx_free(vox_ctx **ctx);

@@ -73,7 +73,8 @@ typedef struct cli_spec {
 #define CLI_DEVICES_OPTION(v)                                                                      \
     {                                                                                              \
         .name = "devices", .value = "WHICH", .text = &(v),                                         \
-        .help = "all, cpu, gpu, numbers like 0,2, a part of a name; /N: in N parts (all)"          \
+        .help = "all, cpu, gpu, numbers like 0,2, a part of a name; /N: in N parts, /N.K: part K " \
+                "(all)"                                                                            \
     }
 #define CLI_SET_OPTION(v)                                                                          \
     {                                                                                              \

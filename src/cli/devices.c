@@ -174,8 +174,10 @@ int cmd_devices(int argc, char **argv)
             "and for one that cannot be used the reason.",
         .operands = (const char *const[]){NULL},
         .options = options,
-        .more = "The number in brackets is what --devices takes; with /N behind it the device is\n"
-                "split into N equal sub-devices, where that can be done.",
+        .more =
+            "The number in brackets is what --devices takes; with /N behind it the device is\n"
+            "split into N equal sub-devices, where that can be done (/N.K: only part K, /N.K-L:\n"
+            "parts K to L).",
     };
     vox_error err = {0};
     vox_device_list *list = NULL;

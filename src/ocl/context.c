@@ -13,16 +13,18 @@ static vox_status open_chosen(vox_ctx *ctx, const vox_chosen *chosen, size_t cou
 {
     size_t devices = 0;
     for (size_t i = 0; i < count; i++)
-        devices += chosen[i].parts;
+        devices += chosen[i].count;
     ctx->device = vox_calloc(devices, sizeof(vox_device *), "the device list", err);
     if (!ctx->device)
         return VOX_ERR_MEMORY;
     for (size_t i = 0; i < count; i++) {
-        vox_status s = vox_device_open_parts(
-            ctx->device + ctx->count, list->device[chosen[i].device].index, chosen[i].parts, err);
+        const vox_chosen *c = &chosen[i];
+        vox_status s =
+            vox_device_open_parts(ctx->device + ctx->count, list->device[c->device].index, c->parts,
+                                  c->first, c->count, err);
         if (s != VOX_OK)
             return s;
-        ctx->count += chosen[i].parts;
+        ctx->count += c->count;
     }
     return VOX_OK;
 }

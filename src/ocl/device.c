@@ -61,59 +61,63 @@ static vox_status open_found(vox_device **out, const vox_found *found, vox_error
     return s;
 }
 
-/* As found, each becomes a device; all or none. */
-static vox_status open_split(vox_device **out, const vox_found *whole, uint32_t parts,
+/* All or none. */
+static vox_status open_split(vox_device **out, const vox_found *whole, const vox_chosen *want,
                              vox_error *err)
 {
+    const uint32_t parts = want->parts, last = want->first + want->count - 1;
     cl_device_id *id = vox_calloc(parts, sizeof *id, "sub-devices", err);
     vox_status s = id ? vox_subdevice_make(id, whole, parts, err) : VOX_ERR_MEMORY;
     const bool made = s == VOX_OK;
-    for (uint32_t i = 0; made && i < parts; i++) {
+    for (uint32_t i = 1; made && i <= parts; i++) {
         vox_found found = *whole;
-        found.id = id[i];
-        vox_subdevice_describe(&found.desc, id[i], i + 1, parts);
-        if (s == VOX_OK)
-            s = open_found(&out[i], &found, err);
+        found.id = id[i - 1];
+        vox_subdevice_describe(&found.desc, found.id, i, parts);
+        if (s == VOX_OK && want->first <= i && i <= last)
+            s = open_found(&out[i - want->first], &found, err);
         else
-            vox_subdevice_release(id[i], whole->quirks);
+            vox_subdevice_release(found.id, whole->quirks);
     }
-    for (uint32_t i = 0; s != VOX_OK && i < parts; i++)
+    for (uint32_t i = 0; s != VOX_OK && i < want->count; i++)
         vox_device_free(&out[i]);
     free(id);
     return s;
 }
 
-static vox_status open_index(vox_device **out, const vox_found *found, size_t count,
-                             size_t platforms, int index, uint32_t parts, vox_error *err)
+static vox_status open_chosen(vox_device **out, const vox_found *found, size_t count,
+                              size_t platforms, const vox_chosen *want, vox_error *err)
 {
-    if (index < 0 || (size_t)index >= count) {
-        vox_fail(err, VOX_ERR_DEVICE, "there is no device %d", index);
+    if (want->device >= count) {
+        vox_fail(err, VOX_ERR_DEVICE, "there is no device %d", (int)want->device);
         return vox_detail(err, "%zu devices on %zu platforms", count, platforms);
     }
-    found += index;
+    found += want->device;
     if (!found->desc.usable) {
-        vox_fail(err, VOX_ERR_DEVICE, "device %d cannot be used", index);
+        vox_fail(err, VOX_ERR_DEVICE, "device %d cannot be used", found->desc.index);
         return vox_detail(err, "%s: %s", found->desc.name, found->desc.reason);
     }
-    return parts == 1 ? open_found(out, found, err) : open_split(out, found, parts, err);
+    return want->parts == 1 ? open_found(out, found, err) : open_split(out, found, want, err);
 }
 
-vox_status vox_device_open_parts(vox_device **out, int index, uint32_t parts, vox_error *err)
+vox_status vox_device_open_parts(vox_device **out, int index, uint32_t parts, uint32_t first,
+                                 uint32_t count, vox_error *err)
 {
+    const vox_chosen want = {
+        .device = (size_t)index, .parts = parts, .first = first, .count = count};
     vox_found *found = NULL;
-    size_t count = 0, platforms = 0;
-    for (uint32_t i = 0; i < parts; i++)
+    size_t devices = 0, platforms = 0;
+    for (uint32_t i = 0; i < count; i++)
         out[i] = NULL;
-    vox_status s = vox_discover(&found, &count, &platforms, err);
+    vox_status s = vox_discover(&found, &devices, &platforms, err);
     if (s == VOX_OK)
-        s = open_index(out, found, count, platforms, index, parts, err);
+        s = open_chosen(out, found, devices, platforms, &want, err);
     free(found);
     return s;
 }
 
 vox_status vox_device_open(vox_device **out, int index, vox_error *err)
 {
-    return vox_device_open_parts(out, index, 1, err);
+    return vox_device_open_parts(out, index, 1, 1, 1, err);
 }
 
 void vox_device_free(vox_device **devp)

@@ -14,10 +14,12 @@ typedef struct vox_buffer vox_buffer;
 
 /* Opens device number `index` of a fresh discovery (vox_device_desc.index). */
 vox_status vox_device_open(vox_device **out, int index, vox_error *err);
-/* Splits it into sub-devices of equally many compute units, each with a context and a queue of its
- * own; what does not divide stays idle.  out[parts], all NULL on failure.  With parts 1 it is
- * vox_device_open.  The compute units of the parts are disjoint. */
-vox_status vox_device_open_parts(vox_device **out, int index, uint32_t parts, vox_error *err);
+/* Splits it into `parts` sub-devices of equally many compute units, each with a context and a queue
+ * of its own, and opens `count` of them from part `first` (1..parts) on; what does not divide stays
+ * idle.  out[count], all NULL on failure.  With parts 1 it is vox_device_open.  The compute units
+ * of the parts are disjoint. */
+vox_status vox_device_open_parts(vox_device **out, int index, uint32_t parts, uint32_t first,
+                                 uint32_t count, vox_error *err);
 /* Waits for its work, then releases everything; buffers and kernels of it must be freed before. */
 void vox_device_free(vox_device **dev);
 

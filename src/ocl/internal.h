@@ -33,8 +33,9 @@ void vox_subdevice_describe(vox_device_desc *d, cl_device_id id, uint32_t part, 
 
 /* What --devices asks of one device. */
 typedef struct vox_chosen {
-    size_t device;  /* number in the list */
-    uint32_t parts; /* 1: whole */
+    size_t device;         /* number in the list */
+    uint32_t parts;        /* 1: whole */
+    uint32_t first, count; /* the parts to be used, from 1 */
 } vox_chosen;
 /* chosen[list->count], *count of them used, in the order of the list. */
 vox_status vox_selector_read(vox_chosen *chosen, size_t *count, const char *selector,

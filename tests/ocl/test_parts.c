@@ -41,9 +41,13 @@ static vox_status choose(const char *selector, char *text, vox_error *err)
     size_t count;
     vox_status s = vox_selector_read(chosen, &count, selector, &some, err);
     *text = '\0';
-    for (size_t i = 0; s == VOX_OK && i < count; i++)
-        text += sprintf(text, chosen[i].parts > 1 ? "%s%zu/%u" : "%s%zu", i ? " " : "",
-                        chosen[i].device, chosen[i].parts);
+    for (size_t i = 0; s == VOX_OK && i < count; i++) {
+        const vox_chosen *c = &chosen[i];
+        text +=
+            sprintf(text, c->parts > 1 ? "%s%zu/%u" : "%s%zu", i ? " " : "", c->device, c->parts);
+        if (c->count < c->parts)
+            text += sprintf(text, ".%u+%u", c->first, c->count);
+    }
     return s;
 }
 
@@ -51,15 +55,28 @@ static void selectors_say_which_and_how_many(void **state)
 {
     (void)state;
     static const char *const row[][2] = {
-        {"all", "0 1 3"},     {"cpu", "0 3"},
-        {"gpu", "1"},         {"0", "0"},
-        {"3,0", "0 3"},       {" 0 , 1 ", "0 1"},
-        {"0/2", "0/2"},       {"0/1", "0"},
-        {"1,0/8", "0/8 1"},   {"0 / 2, 3/2", "0/2 3/2"},
-        {"cpu/2", "0/2 3/2"}, {"all/2", "0/2 1 3/2"},
-        {"all/1", "0 1 3"},   {"card a/b", "1"},
-        {"card a/b/1", "1"},  {"big/4", "0/4"},
+        {"all", "0 1 3"},
+        {"cpu", "0 3"},
+        {"gpu", "1"},
+        {"0", "0"},
+        {"3,0", "0 3"},
+        {" 0 , 1 ", "0 1"},
+        {"0/2", "0/2"},
+        {"0/1", "0"},
+        {"1,0/8", "0/8 1"},
+        {"0 / 2, 3/2", "0/2 3/2"},
+        {"cpu/2", "0/2 3/2"},
+        {"all/2", "0/2 1 3/2"},
+        {"all/1", "0 1 3"},
+        {"card a/b", "1"},
+        {"card a/b/1", "1"},
+        {"big/4", "0/4"},
         {"CPU/2", "0/2 3/2"},
+        {"0/4.2", "0/4.2+1"},
+        {"0/8.2-4,3/2.1", "0/8.2+3 3/2.1+1"},
+        {"big/8.1-7", "0/8.1+7"},
+        {"all/2.2", "0/2.2+1 1 3/2.2+1"},
+        {"0/2.1-2", "0/2"},
     };
     for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
         vox_error err = {0};
@@ -95,7 +112,14 @@ static void selectors_that_make_no_sense(void **state)
         {"gpu/2", VOX_ERR_USAGE, "device 1 cannot be split into 2"},
         {"cpu/3", VOX_ERR_USAGE, "at most 2 parts"},
         {"cpu/0", VOX_ERR_USAGE, "into 0 parts"},
-        {"big/99999999999999999999", VOX_ERR_USAGE, "cannot be split"},
+        {"big/99999999999999999999", VOX_ERR_USAGE, "cannot read"},
+        {"big/999999999", VOX_ERR_USAGE, "cannot be split"},
+        {"0/4.5", VOX_ERR_USAGE, "no parts 5 to 5"},
+        {"0/4.0", VOX_ERR_USAGE, "no parts 0 to 0"},
+        {"0/4.3-2", VOX_ERR_USAGE, "no parts 3 to 2"},
+        {"0/4.", VOX_ERR_USAGE, "cannot read"},
+        {"cpu/2.1-", VOX_ERR_USAGE, "cannot read"},
+        {"0.1", VOX_ERR_USAGE, "cannot read"},
         {"broken", VOX_ERR_DEVICE, "matches none"},
         {"radeon/2", VOX_ERR_DEVICE, "matches none"},
     };
@@ -148,7 +172,7 @@ static void halves(const vox_device_desc *whole)
 {
     vox_error err = {0};
     vox_device *half[2];
-    assert_ok(vox_device_open_parts(half, whole->index, 2, &err));
+    assert_ok(vox_device_open_parts(half, whole->index, 2, 1, 2, &err));
     for (uint32_t i = 0; i < 2; i++) {
         const vox_device_desc *d = vox_device_get(half[i]);
         char title[32];
@@ -165,11 +189,12 @@ static void halves(const vox_device_desc *whole)
     vox_device_free(&half[1]); /* one goes on without the other */
     assert_true(fills(half[0], 9));
     vox_device_free(&half[0]);
-    assert_ok(vox_device_open_parts(half, whole->index, 1, &err));
+    assert_ok(vox_device_open_parts(half, whole->index, 1, 1, 1, &err));
     assert_int_equal(vox_device_get(half[0])->parts, 0);
     assert_true(fills(half[0], 10));
     vox_device_free(&half[0]);
-    assert_error(vox_device_open_parts(half, whole->index, 0, &err), VOX_ERR_USAGE, "0 parts");
+    assert_error(vox_device_open_parts(half, whole->index, 0, 1, 2, &err), VOX_ERR_USAGE,
+                 "0 parts");
 }
 
 static void a_device_in_halves(void **state)
@@ -191,6 +216,11 @@ static void contexts_hold_parts(const vox_device_desc *whole)
             assert_int_equal(vox_ctx_device(ctx, i)->part, i + 1);
         vox_ctx_free(&ctx);
     }
+    snprintf(selector, sizeof selector, "%d/%u.2", whole->index, whole->max_parts);
+    assert_ok(vox_ctx_open(&ctx, selector, &err));
+    assert_int_equal(vox_ctx_device_count(ctx), 1);
+    assert_int_equal(vox_ctx_device(ctx, 0)->part, 2);
+    vox_ctx_free(&ctx);
     snprintf(selector, sizeof selector, "%d/%u", whole->index, whole->max_parts + 1);
     assert_error(vox_ctx_open(&ctx, selector, &err), VOX_ERR_USAGE, "cannot be split");
     assert_null(ctx);
@@ -280,7 +310,7 @@ static void own_threads(const vox_device_desc *whole)
     int count[2];
     if (!strstr(whole->platform, "Portable Computing Language"))
         return;
-    assert_ok(vox_device_open_parts(half, whole->index, 2, &err));
+    assert_ok(vox_device_open_parts(half, whole->index, 2, 1, 2, &err));
     for (int i = 0; i < 2; i++)
         count[i] = busy_threads(half[i], busy[i], 8);
     for (int i = 0; i < count[0]; i++)
