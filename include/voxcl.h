@@ -325,6 +325,12 @@ typedef struct vox_train_options {
     /* With tune on, the times chosen by are kept in the run's tuning.txt, and a resume goes by
      * those, whatever tune says then: what it computes is the same to the bit. */
     vox_methods methods;
+    /* Where to write what ran when, on every device and thread, as Chrome's trace events (JSON; opens
+     * in ui.perfetto.dev); NULL: nowhere.  Of the first trace_steps steps of this call, 0: of all;
+     * in any case no more than 128 MiB.  It appears when it is whole, also if the training fails;
+     * one that cannot be written is told in the log, and the training goes on. */
+    const char *trace;
+    int64_t trace_steps;
     void (*on_event)(void *user, const vox_event *event); /* may be NULL */
     bool (*should_stop)(void *user); /* asked before the first and after every step; may be NULL */
     void *user;

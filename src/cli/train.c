@@ -232,6 +232,7 @@ int cmd_train(int argc, char **argv)
     const char *path, *devices = NULL;
     cli_list set = {0};
     cli_methods chosen = CLI_METHODS_INIT;
+    cli_number trace_steps = {.value = 0, .min = 1, .max = INT64_MAX};
     const cli_option options[] = {
         {.name = "data",
          .value = "DIR",
@@ -247,6 +248,14 @@ int cmd_train(int argc, char **argv)
          .text = &opt.init,
          .help = "safetensors file with initial weights"},
         {.name = "resume", .flag = &opt.resume, .help = "continue the run in --run DIR"},
+        {.name = "trace",
+         .value = "FILE",
+         .text = &opt.trace,
+         .help = "write every kernel, copy and wait, for ui.perfetto.dev (JSON)"},
+        {.name = "trace-steps",
+         .value = "N",
+         .number = &trace_steps,
+         .help = "only of the first N steps (as many as 128 MiB hold)"},
         CLI_METHODS_OPTIONS(chosen),
         CLI_SET_OPTION(set),
         {.name = NULL},
@@ -271,6 +280,10 @@ int cmd_train(int argc, char **argv)
     if (code == CLI_GO && opt.resume && opt.init)
         code = cli_usage("train", "leave one of them away",
                          "--resume and --init both say where the weights come from");
+    opt.trace_steps = trace_steps.value;
+    if (code == CLI_GO && opt.trace_steps && !opt.trace)
+        code = cli_usage("train", "add --trace FILE, where to write it",
+                         "--trace-steps needs --trace");
     if (code == CLI_GO)
         code = cli_methods_get(&opt.methods, &chosen, "train");
     if (code == CLI_GO)

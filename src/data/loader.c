@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "base/philox.h"
 #include "base/thread.h"
+#include "base/trace.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -34,6 +35,7 @@ struct vox_loader {
     size_t *order;                /* [count], of the epoch being handed out */
     pthread_t *thread;            /* [threads] */
     size_t threads;
+    vox_track *opener;    /* the trace's track of the thread that opened it, or NULL */
     pthread_mutex_t lock; /* guards all below */
     pthread_cond_t work;  /* a buffer became free, or it is time to quit */
     pthread_cond_t ready; /* a batch is whole */
@@ -43,6 +45,7 @@ struct vox_loader {
     uint64_t open;         /* batches begun, and */
     uint64_t taken;        /* given to the caller, since the loader opened */
     size_t next_sample;    /* of batch open - 1, to be handed out */
+    size_t reading;        /* threads that have begun */
     bool quit;
 };
 
@@ -144,6 +147,9 @@ static void *reader(void *arg)
     slot *s;
     size_t i;
     pthread_mutex_lock(&l->lock);
+    vox_trace_thread(l->opener);
+    vox_trace_thread(
+        vox_trace_sibling("%sreader %zu", l->opt.windows ? "validation's " : "", l->reading++));
     while (next_item(l, &s, &i)) {
         vox_error error = {0};
         const size_t sample = s->batch.from + i;
@@ -153,9 +159,11 @@ static void *reader(void *arg)
                                .sample = sample,
                                .window = s->window[sample]};
         pthread_mutex_unlock(&l->lock);
+        const vox_span span = vox_span_begin("read a sample", "data");
         vox_status status =
             vox_dataset_pick(l->set, s->case_index[sample], &pick, s->voxel + i * l->sample,
                              s->label + i * l->labels, &error);
+        vox_span_end_with(&span, &(vox_trace_arg){.key = "batch", .number = (double)s->number}, 1);
         pthread_mutex_lock(&l->lock);
         if (status != VOX_OK && i < s->failed) { /* the first in order, whoever comes first */
             s->failed = i;
@@ -249,6 +257,7 @@ vox_status vox_loader_open(vox_loader **out, vox_dataset *set, const vox_loader_
     l->opt = *opt;
     l->sample = vox_dataset_sample(set);
     l->labels = vox_dataset_labels(set);
+    l->opener = vox_trace_here;
     l->slots = (opt->ahead ? opt->ahead : 1) + 1;
     l->epoch = opt->epoch;
     l->first = opt->first;
@@ -278,10 +287,12 @@ size_t vox_loader_count(const vox_loader *l)
 
 vox_status vox_loader_next(vox_loader *l, const vox_batch **batch, vox_error *err)
 {
+    const vox_span span = vox_span_begin("wait for data", "wait");
     pthread_mutex_lock(&l->lock);
     slot *s = &l->ring[l->taken % l->slots];
     while (l->open <= l->taken || s->done < s->batch.count)
         pthread_cond_wait(&l->ready, &l->lock);
+    vox_span_end(&span);
     vox_status status = VOX_OK;
     if (s->failed != SIZE_MAX) { /* not taken: the next call finds it again */
         status = s->error.code;

@@ -30,8 +30,9 @@ static vox_status check_size(const vox_device *dev, size_t bytes, const char *wh
 static vox_status map(vox_buffer *b, const char *what, vox_error *err)
 {
     cl_int code;
+    const vox_command command = {.kind = VOX_COMMAND_MAP, .bytes = b->bytes};
     b->host = clEnqueueMapBuffer(b->dev->queue, b->mem, CL_TRUE, CL_MAP_READ | CL_MAP_WRITE, 0,
-                                 b->bytes, 0, NULL, NULL, &code);
+                                 b->bytes, 0, NULL, vox_profile_slot(b->dev, &command), &code);
     return b->host ? VOX_OK : vox_cl_fail(err, b->dev, code, what);
 }
 
@@ -287,7 +288,9 @@ vox_status vox_buffer_map(vox_buffer *buf, void **host, vox_error *err)
 
 vox_status vox_buffer_unmap(vox_buffer *buf, vox_error *err)
 {
-    cl_int code = clEnqueueUnmapMemObject(buf->dev->queue, buf->mem, buf->host, 0, NULL, NULL);
+    const vox_command command = {.kind = VOX_COMMAND_UNMAP, .bytes = buf->bytes};
+    cl_int code = clEnqueueUnmapMemObject(buf->dev->queue, buf->mem, buf->host, 0, NULL,
+                                          vox_profile_slot(buf->dev, &command));
     buf->host = NULL;
     return code == CL_SUCCESS ? VOX_OK : vox_cl_fail(err, buf->dev, code, "unmapping memory");
 }
@@ -308,8 +311,10 @@ static vox_status write_by(cl_command_queue queue, vox_buffer *buf, size_t offse
     vox_status s = check_range(buf, offset, bytes, "a write", err);
     if (s != VOX_OK || bytes == 0)
         return s;
+    const vox_command command = {
+        .kind = VOX_COMMAND_WRITE, .bytes = bytes, .side = queue != buf->dev->queue};
     cl_int code = clEnqueueWriteBuffer(queue, buf->mem, wait ? CL_TRUE : CL_FALSE, offset, bytes,
-                                       from, 0, NULL, vox_profile_slot(buf->dev));
+                                       from, 0, NULL, vox_profile_slot(buf->dev, &command));
     return code == CL_SUCCESS ? VOX_OK : vox_cl_fail(err, buf->dev, code, "writing to the device");
 }
 
@@ -340,8 +345,9 @@ vox_status vox_buffer_read(vox_buffer *buf, size_t offset, void *to, size_t byte
     vox_status s = check_range(buf, offset, bytes, "a read", err);
     if (s != VOX_OK || bytes == 0)
         return s;
+    const vox_command command = {.kind = VOX_COMMAND_READ, .bytes = bytes};
     cl_int code = clEnqueueReadBuffer(buf->dev->queue, buf->mem, wait ? CL_TRUE : CL_FALSE, offset,
-                                      bytes, to, 0, NULL, vox_profile_slot(buf->dev));
+                                      bytes, to, 0, NULL, vox_profile_slot(buf->dev, &command));
     return code == CL_SUCCESS ? VOX_OK
                               : vox_cl_fail(err, buf->dev, code, "reading from the device");
 }
@@ -354,8 +360,9 @@ vox_status vox_buffer_copy(vox_buffer *to, size_t to_offset, vox_buffer *from, s
         s = check_range(from, from_offset, bytes, "a copy", err);
     if (s != VOX_OK || bytes == 0)
         return s;
+    const vox_command command = {.kind = VOX_COMMAND_COPY, .bytes = bytes};
     cl_int code = clEnqueueCopyBuffer(to->dev->queue, from->mem, to->mem, from_offset, to_offset,
-                                      bytes, 0, NULL, vox_profile_slot(to->dev));
+                                      bytes, 0, NULL, vox_profile_slot(to->dev, &command));
     return code == CL_SUCCESS ? VOX_OK : vox_cl_fail(err, to->dev, code, "copying on the device");
 }
 
@@ -365,7 +372,8 @@ vox_status vox_buffer_fill(vox_buffer *buf, size_t offset, size_t bytes, uint32_
     vox_status s = check_range(buf, offset, bytes, "a fill", err);
     if (s != VOX_OK || bytes == 0)
         return s;
+    const vox_command command = {.kind = VOX_COMMAND_FILL, .bytes = bytes};
     cl_int code = clEnqueueFillBuffer(buf->dev->queue, buf->mem, &word, sizeof word, offset, bytes,
-                                      0, NULL, vox_profile_slot(buf->dev));
+                                      0, NULL, vox_profile_slot(buf->dev, &command));
     return code == CL_SUCCESS ? VOX_OK : vox_cl_fail(err, buf->dev, code, "filling a buffer");
 }

@@ -1,4 +1,4 @@
-/* device.c - opening a device: one context and one in-order queue; and profiling by events. */
+/* device.c - opening a device: one context and its in-order queues. */
 #include "ocl/internal.h"
 
 #include <inttypes.h>
@@ -20,7 +20,7 @@ static vox_status make_queue(vox_device *dev, cl_command_queue *queue, bool prof
     return VOX_OK;
 }
 
-static vox_status make_queues(vox_device *dev, bool profiling, vox_error *err)
+vox_status vox_device_make_queues(vox_device *dev, bool profiling, vox_error *err)
 {
     vox_status s = make_queue(dev, &dev->queue, profiling, err);
     return s == VOX_OK ? make_queue(dev, &dev->side, profiling, err) : s;
@@ -53,7 +53,7 @@ static vox_status open_found(vox_device **out, const vox_found *found, vox_error
     const cl_context_properties properties[] = {CL_CONTEXT_PLATFORM,
                                                 (cl_context_properties)found->platform, 0};
     dev->context = clCreateContext(properties, 1, &found->id, NULL, NULL, &code);
-    vox_status s = dev->context ? make_queues(dev, false, err)
+    vox_status s = dev->context ? vox_device_make_queues(dev, false, err)
                                 : vox_cl_fail(err, dev, code, "making a context");
     if (s != VOX_OK)
         vox_device_free(&dev);
@@ -130,6 +130,7 @@ void vox_device_free(vox_device **devp)
     if (dev->side)
         clFinish(dev->side);
     vox_profile_release(dev);
+    vox_device_trace_free(dev);
     vox_programs_release(dev);
     if (dev->side)
         clReleaseCommandQueue(dev->side);
@@ -180,109 +181,7 @@ vox_status vox_device_finish(vox_device *dev, vox_error *err)
     if (dev->side_busy && code == CL_SUCCESS)
         code = clFinish(dev->side);
     dev->side_busy = false;
+    if (dev->traced)
+        vox_device_trace_collect(dev);
     return code == CL_SUCCESS ? VOX_OK : vox_cl_fail(err, dev, code, "waiting for the device");
-}
-
-/* ---- profiling ---------------------------------------------------------- */
-
-vox_status vox_device_profile(vox_device *dev, bool on, vox_error *err)
-{
-    if (on && !dev->label_seconds) {
-        dev->label_seconds = vox_calloc(VOX_LABELS, sizeof *dev->label_seconds, "a profile", err);
-        dev->label_launches = vox_calloc(VOX_LABELS, sizeof *dev->label_launches, "a profile", err);
-        if (!dev->label_seconds || !dev->label_launches)
-            return VOX_ERR_MEMORY;
-    }
-    if (on == dev->profiling)
-        return VOX_OK;
-    vox_status s = vox_device_finish(dev, err);
-    if (s == VOX_OK)
-        s = make_queues(dev, on, err);
-    if (s == VOX_OK)
-        dev->profiling = on;
-    return s;
-}
-
-void vox_device_label(vox_device *dev, int label)
-{
-    dev->label = label >= 0 && label < VOX_LABELS ? label : 0;
-}
-
-cl_event *vox_profile_slot(vox_device *dev)
-{
-    /* A launch that cannot be recorded for want of memory still runs, untimed. */
-    if (!dev->profiling ||
-        !vox_grow(&dev->record, &dev->record_capacity, dev->records + 1, sizeof *dev->record, NULL))
-        return NULL;
-    vox_launch_record *r = &dev->record[dev->records++];
-    *r = (vox_launch_record){.label = dev->label};
-    return &r->event;
-}
-
-cl_event *vox_profile_span(vox_device *dev)
-{
-    cl_event *slot = vox_profile_slot(dev);
-    if (slot)
-        clEnqueueMarkerWithWaitList(dev->queue, 0, NULL, &dev->record[dev->records - 1].from);
-    return slot;
-}
-
-static bool event_time(cl_event event, cl_profiling_info which, cl_ulong *ns)
-{
-    return event && clGetEventProfilingInfo(event, which, sizeof *ns, ns, NULL) == CL_SUCCESS;
-}
-
-static void release_record(vox_launch_record *r)
-{
-    if (r->event)
-        clReleaseEvent(r->event);
-    if (r->from)
-        clReleaseEvent(r->from);
-}
-
-static void book(vox_device *dev, vox_launch_record *r)
-{
-    cl_ulong start = 0, end = 0;
-    if (event_time(r->event, CL_PROFILING_COMMAND_START, &start) &&
-        event_time(r->event, CL_PROFILING_COMMAND_END, &end) && end >= start) {
-        cl_ulong from;
-        if (event_time(r->from, CL_PROFILING_COMMAND_END, &from) && from <= start)
-            start = from;
-        dev->label_seconds[r->label] += 1e-9 * (double)(end - start);
-        dev->label_launches[r->label]++;
-    }
-    release_record(r);
-}
-
-vox_status vox_device_profile_take(vox_device *dev, int label, double *seconds, int64_t *launches,
-                                   vox_error *err)
-{
-    *seconds = 0;
-    *launches = 0;
-    if (!dev->label_seconds || label < 0 || label >= VOX_LABELS)
-        return VOX_OK;
-    if (dev->records > 0) {
-        vox_status s = vox_device_finish(dev, err);
-        if (s != VOX_OK)
-            return s;
-        for (size_t i = 0; i < dev->records; i++)
-            book(dev, &dev->record[i]);
-        dev->records = 0;
-    }
-    *seconds = dev->label_seconds[label];
-    *launches = dev->label_launches[label];
-    dev->label_seconds[label] = 0;
-    dev->label_launches[label] = 0;
-    return VOX_OK;
-}
-
-void vox_profile_release(vox_device *dev)
-{
-    for (size_t i = 0; i < dev->records; i++)
-        release_record(&dev->record[i]);
-    free(dev->record);
-    free(dev->label_seconds);
-    free(dev->label_launches);
-    dev->record = NULL;
-    dev->records = 0;
 }

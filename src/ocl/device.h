@@ -7,7 +7,7 @@
 #ifndef VOX_OCL_DEVICE_H
 #define VOX_OCL_DEVICE_H
 
-#include "base/error.h"
+#include "base/trace.h"
 
 typedef struct vox_device vox_device;
 typedef struct vox_buffer vox_buffer;
@@ -116,6 +116,23 @@ void vox_device_label(vox_device *dev, int label); /* label in [0, VOX_LABELS) *
 /* Waits for the device, then gives and clears the seconds and launches of one label... */
 vox_status vox_device_profile_take(vox_device *dev, int label, double *seconds, int64_t *launches,
                                    vox_error *err);
+
+/* ---- tracing ------------------------------------------------------------ */
+
+/* From now on every command is a span in the trace: under the device's name, a track for each of
+ * its queues.  The device's clock is brought to the host's by commands timed in both.  name tells
+ * devices of a job apart.  Spans are written by vox_device_finish.  trace NULL: no more. */
+vox_status vox_device_trace(vox_device *dev, vox_trace *trace, const char *name, vox_error *err);
+/* What spans of commands under a label are called ("conv1 forward direct16"); nothing untraced. */
+void vox_device_label_name(vox_device *dev, int label, const char *fmt, ...) VOX_PRINTF(3, 4);
+
+/* Of the commands traced so far, by the device's own clock. */
+typedef struct vox_device_busy {
+    double kernel_s, copy_s; /* copies between host and device, also those beside kernels */
+    double copy_bytes;
+    int64_t kernels, copies;
+} vox_device_busy;
+vox_device_busy vox_device_traced_busy(const vox_device *dev);
 
 /* ---- the BLAS ----------------------------------------------------------- */
 

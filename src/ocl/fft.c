@@ -176,7 +176,7 @@ vox_status vox_fft_run(vox_fft *f, vox_buffer *buf, int64_t first, vox_error *er
     const clfftDirection direction = f->inverse ? CLFFT_BACKWARD : CLFFT_FORWARD;
     pthread_mutex_lock(&lock); /* the kernels' arguments are shared, too */
     clfftStatus c = clfftEnqueueTransform(f->plan, direction, 1, &f->dev->queue, 0, NULL,
-                                          vox_profile_span(f->dev), &window->mem, NULL,
+                                          vox_profile_span(f->dev, "clFFT"), &window->mem, NULL,
                                           f->temp ? f->temp->mem : NULL);
     pthread_mutex_unlock(&lock);
     vox_buffer_free(&window);

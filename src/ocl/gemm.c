@@ -11,7 +11,7 @@ bool vox_gemm_available(void)
 
 vox_status vox_gemm_run(vox_device *dev, const vox_gemm *g, vox_error *err)
 {
-    cl_event *slot = vox_profile_span(dev);
+    cl_event *slot = vox_profile_span(dev, "CLBlast");
     CLBlastStatusCode code = CLBlastSgemm(
         CLBlastLayoutRowMajor, g->transpose_a ? CLBlastTransposeYes : CLBlastTransposeNo,
         g->transpose_b ? CLBlastTransposeYes : CLBlastTransposeNo, g->m, g->n, g->k, g->alpha,

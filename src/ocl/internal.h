@@ -53,11 +53,34 @@ typedef struct vox_program {
     bool from_source; /* not yet in the cache on disk */
 } vox_program;
 
+typedef enum vox_command_kind {
+    VOX_COMMAND_KERNEL,
+    VOX_COMMAND_LIBRARY, /* several launches that a library makes */
+    VOX_COMMAND_WRITE,
+    VOX_COMMAND_READ,
+    VOX_COMMAND_COPY,
+    VOX_COMMAND_FILL,
+    VOX_COMMAND_MAP,
+    VOX_COMMAND_UNMAP
+} vox_command_kind;
+
+/* What is about to be enqueued, for whoever records it. */
+typedef struct vox_command {
+    vox_command_kind kind;
+    const char *name; /* of the kernel or library, else NULL */
+    size_t bytes;     /* that move; 0: unknown */
+    bool side;        /* in the queue beside */
+} vox_command;
+
 typedef struct vox_launch_record {
     cl_event from; /* a marker before the first of several launches, or NULL */
     cl_event event;
     int label;
+    vox_command command; /* its name is NULL: */
+    char name[96];       /* while traced */
 } vox_launch_record;
+
+typedef struct vox_device_traced vox_device_traced;
 
 struct vox_device {
     vox_found found;
@@ -68,7 +91,9 @@ struct vox_device {
     bool side_busy;               /* there were some since the last finish */
     vox_program *programs;
     uint64_t bytes, peak_bytes;
+    bool recording; /* profiling or traced: commands get events */
     bool profiling;
+    vox_device_traced *traced; /* NULL: it is not */
     int label;
     vox_launch_record *record; /* [records], launches not yet booked */
     size_t records, record_capacity;
@@ -108,10 +133,29 @@ vox_status vox_program_get(cl_program *out, vox_device *dev, const char *file, c
 /* Writes what the quirk of late binaries held back, and releases all. */
 void vox_programs_release(vox_device *dev);
 
-/* Events for the next launch: NULL when not profiling. */
-cl_event *vox_profile_slot(vox_device *dev);
+/* Makes both queues anew, and releases those there. */
+vox_status vox_device_make_queues(vox_device *dev, bool profiling, vox_error *err);
+
+/* ---- profile.c, trace.c: events of what is enqueued ---- */
+
+/* The event for the command enqueued next: NULL when nobody wants it. */
+cl_event *vox_profile_slot(vox_device *dev, const vox_command *command);
 /* The same for the last of several launches that a library makes: all from here on counts. */
-cl_event *vox_profile_span(vox_device *dev);
+cl_event *vox_profile_span(vox_device *dev, const char *library);
 void vox_profile_release(vox_device *dev);
+/* Books the first `count` records, which are done, and forgets them. */
+void vox_profile_book(vox_device *dev, size_t count);
+/* A time of an event in the device's clock; false: it has none. */
+bool vox_event_time(cl_event event, cl_profiling_info which, int64_t *ns);
+/* Records of commands that are done, from the first on. */
+size_t vox_profile_done(const vox_device *dev);
+
+/* Whether its trace takes spans still. */
+bool vox_device_trace_on(const vox_device *dev);
+/* Writes the spans of the commands recorded, all of which are done. */
+void vox_device_trace_collect(vox_device *dev);
+/* Writes the span of one. */
+void vox_device_trace_record(vox_device *dev, const vox_launch_record *record);
+void vox_device_trace_free(vox_device *dev);
 
 #endif

@@ -137,9 +137,10 @@ vox_status vox_kernel_launch(vox_kernel *kernel, const vox_grid *grid, const vox
     vox_status s = bind(kernel, grid, args, count, err);
     if (s != VOX_OK)
         return s;
+    const vox_command command = {.kind = VOX_COMMAND_KERNEL, .name = kernel->name};
     cl_int code = clEnqueueNDRangeKernel(kernel->dev->queue, kernel->kernel, 3, NULL, global,
                                          grid->local[0] ? grid->local : NULL, 0, NULL,
-                                         vox_profile_slot(kernel->dev));
+                                         vox_profile_slot(kernel->dev, &command));
     return code == CL_SUCCESS ? VOX_OK
                               : launch_failed(kernel, grid, code, "launching a kernel", err);
 }

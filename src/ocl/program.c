@@ -155,7 +155,9 @@ static vox_status compile(cl_program *out, vox_device *dev, const char *text, co
         clReleaseProgram(program);
         return VOX_ERR_MEMORY;
     }
+    const vox_span span = vox_span_begin("compile", "setup");
     code = clBuildProgram(program, 1, &dev->found.id, all, NULL, NULL);
+    vox_span_end_with(&span, &(vox_trace_arg){.key = "file", .text = file}, 1);
     free(all);
     if (code != CL_SUCCESS) {
         vox_status s = build_failed(dev, program, code, file, options, err);

@@ -77,12 +77,14 @@ vox_status vox_team_put_model(vox_team *team, const float *flat, vox_error *err)
 /* The sum goes to the first member's place: no memory of its own. */
 static float *sum_gradients(vox_team *team)
 {
+    const vox_span span = vox_span_begin("sum gradients", "reduce");
     float *sum = NULL;
     for (size_t i = 0; i < team->size; i++) {
         team->in[i] = team->member[i].host;
         sum = sum ? sum : team->member[i].host;
     }
     vox_tree_sum(&team->tree, team->in, sum, team->graph->flat_floats, team->pool);
+    vox_span_end(&span);
     return sum;
 }
 
@@ -95,7 +97,9 @@ vox_status vox_team_reduce(vox_team *team, vox_error *err)
         return s;
     float *sum = sum_gradients(team);
     const double summed = vox_now();
+    const vox_span span = vox_span_begin("update", "update");
     s = update->host(update->arg, team->params, sum, team->pool, err);
+    vox_span_end(&span);
     const double updated = vox_now();
     vox_status sent = vox_team_run(team, true, send_job, s == VOX_OK ? err : NULL);
     team->times.reduce_s = summed - start;

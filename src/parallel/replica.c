@@ -16,6 +16,7 @@ struct vox_replica {
     size_t sample_labels; /* vox_graph_labels */
     vox_share early;      /* uploaded into the plan's next input; n 0: nothing is */
     char title[160];
+    vox_track *track; /* of its thread in the trace; NULL: there is none */
 
     pthread_t thread;
     bool running; /* the thread was started */
@@ -33,6 +34,7 @@ struct vox_replica {
 static void *replica_main(void *user)
 {
     vox_replica *r = user;
+    vox_trace_thread(r->track);
     vox_device_bind_thread(r->dev);
     pthread_mutex_lock(&r->lock);
     for (;;) {
@@ -80,9 +82,25 @@ vox_status vox_replica_wait(vox_replica *r, vox_error *err)
 
 /* ---- building ------------------------------------------------------------ */
 
+/* What the trace calls the device's work; nothing without one. */
+static void name_labels(vox_replica *r)
+{
+    for (size_t i = 0; i < vox_plan_rows(r->plan); i++) {
+        const vox_plan_row row = vox_plan_row_get(r->plan, i);
+        const bool own = !strcmp(row.op, "reorder") || !strcmp(row.op, "sum"); /* no layer's */
+        vox_device_label_name(r->dev, row.label, "%s %s %s%s%s", row.layer,
+                              vox_pass_names[row.pass], own ? row.op : "", own ? " " : "",
+                              row.algo);
+    }
+    vox_device_label_name(r->dev, VOX_LABEL_TRANSFER, "transfer");
+    vox_device_label_name(r->dev, VOX_LABEL_UPDATE, "update");
+    vox_device_label_name(r->dev, VOX_LABEL_AUGMENT, "augment");
+}
+
 static vox_status build(vox_replica *r, void *arg, vox_error *err)
 {
     (void)arg;
+    const vox_span span = vox_span_begin("build", "setup");
     const vox_graph *g = r->opt.graph;
     if (!vox_device_has_host_memory(r->dev))
         r->opt.copy = true;
@@ -95,7 +113,13 @@ static vox_status build(vox_replica *r, void *arg, vox_error *err)
                                    .times = r->opt.times,
                                    .params = r->opt.params,
                                    .ahead = r->opt.training};
-    vox_status s = vox_plan_open(&r->plan, g, r->dev, &plan, err);
+    vox_status s = VOX_OK;
+    if (r->track)
+        s = vox_device_trace(r->dev, vox_track_trace(r->track), r->title, err);
+    if (s == VOX_OK)
+        s = vox_plan_open(&r->plan, g, r->dev, &plan, err);
+    if (s == VOX_OK)
+        name_labels(r);
     if (s == VOX_OK && r->opt.augment && r->opt.training)
         s = vox_augment_open(&r->augment, r->opt.augment, r->dev, &g->input, r->opt.n_max, err);
     if (s == VOX_OK && r->opt.copy)
@@ -103,17 +127,17 @@ static vox_status build(vox_replica *r, void *arg, vox_error *err)
                             "the host's copy of the gradients", err);
     r->sample_floats = (size_t)vox_sample_floats(&g->input, VOX_LAYOUT_PLAIN);
     r->sample_labels = vox_graph_labels(g);
+    vox_span_end(&span);
     return s;
 }
 
 static vox_status release(vox_replica *r, void *arg, vox_error *err)
 {
     (void)arg;
-    (void)err;
     vox_buffer_free(&r->stage);
     vox_augment_free(&r->augment);
     vox_plan_free(&r->plan);
-    return VOX_OK;
+    return r->track ? vox_device_trace(r->dev, NULL, NULL, err) : VOX_OK;
 }
 
 vox_status vox_replica_open(vox_replica **out, size_t index, vox_device *dev,
@@ -126,6 +150,7 @@ vox_status vox_replica_open(vox_replica **out, size_t index, vox_device *dev,
     r->dev = dev;
     r->opt = *opt;
     snprintf(r->title, sizeof r->title, "%s", vox_device_title(dev));
+    r->track = vox_trace_sibling("replica %s", r->title);
     pthread_mutex_init(&r->lock, NULL);
     pthread_cond_init(&r->changed, NULL);
     r->running = pthread_create(&r->thread, NULL, replica_main, r) == 0;
@@ -241,6 +266,7 @@ vox_status vox_replica_gradients(vox_replica *r, const vox_share *share, vox_err
                            .first = (uint64_t)share->first,
                            .all = share->all,
                            .bystander = share->bystander};
+    const vox_span span = vox_span_begin("enqueue", "host");
     vox_status s = provide(r, share, err);
     vox_device_label(r->dev, VOX_LABEL_AUGMENT);
     if (s == VOX_OK && r->augment)
@@ -254,12 +280,18 @@ vox_status vox_replica_gradients(vox_replica *r, const vox_share *share, vox_err
         s = vox_plan_backward(r->plan, share->n, share->scale, share->accumulate, &step, err);
     if (s == VOX_OK)
         s = read_losses(r, share, err);
-    return s == VOX_OK && share->next ? upload_next(r, share->next, err) : s;
+    if (s == VOX_OK && share->next)
+        s = upload_next(r, share->next, err);
+    vox_span_end_with(&span, &(vox_trace_arg){.key = "samples", .number = (double)share->n}, 1);
+    return s;
 }
 
 vox_status vox_replica_finish(vox_replica *r, vox_error *err)
 {
-    return vox_device_finish(r->dev, err);
+    const vox_span span = vox_span_begin("wait for the device", "wait");
+    vox_status s = vox_device_finish(r->dev, err);
+    vox_span_end(&span);
+    return s;
 }
 
 vox_status vox_replica_forward(vox_replica *r, const vox_share *share, float *output,
@@ -268,6 +300,7 @@ vox_status vox_replica_forward(vox_replica *r, const vox_share *share, float *ou
     const vox_step step = {.seed = r->opt.seed, .all = share->all};
     const vox_tensor *y = vox_plan_output(r->plan);
     size_t floats = (size_t)vox_sample_floats(&y->shape, VOX_LAYOUT_PLAIN);
+    const vox_span span = vox_span_begin("evaluate", "host");
     vox_status s = upload(r, share, err);
     if (s == VOX_OK)
         s = vox_plan_forward(r->plan, share->n, false, &step, err);
@@ -279,6 +312,7 @@ vox_status vox_replica_forward(vox_replica *r, const vox_share *share, float *ou
     if (s == VOX_OK && share->label)
         s = read_losses(r, share, err);
     vox_status done = vox_device_finish(r->dev, s == VOX_OK ? err : NULL);
+    vox_span_end_with(&span, &(vox_trace_arg){.key = "samples", .number = (double)share->n}, 1);
     return s == VOX_OK ? done : s;
 }
 
@@ -287,7 +321,7 @@ static vox_buffer *flat_buffer(vox_replica *r, vox_flat which)
     return which == VOX_FLAT_PARAMS ? vox_plan_params(r->plan) : vox_plan_grads(r->plan);
 }
 
-vox_status vox_replica_take(vox_replica *r, vox_flat which, float **host, vox_error *err)
+static vox_status take(vox_replica *r, vox_flat which, float **host, vox_error *err)
 {
     vox_buffer *buf = flat_buffer(r, which);
     vox_device_label(r->dev, VOX_LABEL_TRANSFER);
@@ -300,6 +334,15 @@ vox_status vox_replica_take(vox_replica *r, vox_flat which, float **host, vox_er
     }
     *host = vox_buffer_host(r->stage);
     return vox_buffer_read(buf, 0, *host, r->opt.graph->flat_floats * sizeof(float), true, err);
+}
+
+vox_status vox_replica_take(vox_replica *r, vox_flat which, float **host, vox_error *err)
+{
+    const vox_span span =
+        vox_span_begin(which == VOX_FLAT_PARAMS ? "take weights" : "take gradients", "transfer");
+    vox_status s = take(r, which, host, err);
+    vox_span_end(&span);
+    return s;
 }
 
 vox_status vox_replica_give(vox_replica *r, vox_flat which, bool changed, vox_error *err)
@@ -322,7 +365,10 @@ bool vox_replica_shares(const vox_replica *r)
 
 vox_status vox_replica_set_params(vox_replica *r, const float *flat, bool wait, vox_error *err)
 {
+    const vox_span span = vox_span_begin("set weights", "transfer");
     vox_device_label(r->dev, VOX_LABEL_TRANSFER);
-    return vox_buffer_write(vox_plan_params(r->plan), 0, flat,
-                            r->opt.graph->flat_floats * sizeof(float), wait, err);
+    vox_status s = vox_buffer_write(vox_plan_params(r->plan), 0, flat,
+                                    r->opt.graph->flat_floats * sizeof(float), wait, err);
+    vox_span_end(&span);
+    return s;
 }

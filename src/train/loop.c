@@ -128,6 +128,7 @@ static void take_labels(vox_trainer *t, const vox_batch *batch)
 
 static vox_status step(vox_trainer *t, vox_error *err)
 {
+    const vox_span span = vox_span_begin("step", "step");
     const vox_train_spec *spec = &t->exp->train;
     const vox_progress *p = &t->state.progress;
     const vox_batch *batch;
@@ -159,6 +160,9 @@ static vox_status step(vox_trainer *t, vox_error *err)
     advance(t, batch, loss);
     if ((s = log_step(t, &event, err)) == VOX_OK)
         tell(t, event);
+    const vox_trace_arg args[] = {{"step", NULL, (double)p->step}, {"loss", NULL, loss}};
+    vox_span_end_with(&span, args, 2);
+    vox_tracing_step(t);
     return s;
 }
 
@@ -174,11 +178,13 @@ static vox_status fetch_state(vox_trainer *t, vox_error *err)
 
 static vox_status save(vox_trainer *t, const char *path, vox_error *err)
 {
+    const vox_span span = vox_span_begin("checkpoint", "host");
     vox_status s = fetch_state(t, err);
     if (s == VOX_OK)
         s = vox_run_dir_sync(&t->run, err);
     if (s == VOX_OK)
         s = vox_checkpoint_save(&t->state, t->exp->graph, path, err);
+    vox_span_end(&span);
     if (s == VOX_OK)
         tell(t, (vox_event){.kind = VOX_EVENT_CHECKPOINT, .text = path});
     return s;
@@ -245,6 +251,7 @@ static bool better(const vox_metrics_result *a, const vox_progress *p)
 /* The averaged weights, if there are any, take the place of the others meanwhile. */
 static vox_status evaluate(vox_trainer *t, vox_error *err)
 {
+    const vox_span span = vox_span_begin("validate", "host");
     vox_checkpoint *c = &t->state;
     vox_status s = t->ema ? vox_team_get_params(t->team, c->params, err) : VOX_OK;
     if (s == VOX_OK && t->ema)
@@ -254,7 +261,10 @@ static vox_status evaluate(vox_trainer *t, vox_error *err)
     if (s == VOX_OK)
         s = vox_cases_evaluate(&t->valid, t->team, t->exp->graph, t->exp->train.batch,
                                &t->valid_last, err);
-    return s == VOX_OK && t->ema ? vox_team_set_params(t->team, c->params, err) : s;
+    if (s == VOX_OK && t->ema)
+        s = vox_team_set_params(t->team, c->params, err);
+    vox_span_end(&span);
+    return s;
 }
 
 /* Counts the validations in a row that early_stop is waiting through. */
@@ -392,7 +402,8 @@ vox_status vox_train(const vox_experiment *exp, vox_ctx *ctx, const vox_train_op
     if (!t)
         return VOX_ERR_MEMORY;
     vox_status s = vox_trainer_open(t, exp, ctx, opt, err);
-    if (s == VOX_OK) {
+    const bool began = s == VOX_OK;
+    if (began) {
         vox_str text = {0};
         vox_team_describe(t->team, &text);
         tell(t, (vox_event){.kind = VOX_EVENT_START,
@@ -406,6 +417,7 @@ vox_status vox_train(const vox_experiment *exp, vox_ctx *ctx, const vox_train_op
         fill_result(t, result);
     }
     vox_trainer_close(t);
+    vox_tracing_end(t, began);
     free(t);
     return s;
 }

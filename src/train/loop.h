@@ -16,6 +16,9 @@ typedef struct vox_trainer {
     vox_optimizer *optimizer; /* where the model lives (vox_team_home), like: */
     vox_ema *ema;             /* NULL: none */
     vox_loader *loader;
+    vox_trace *trace;                /* NULL: none is written */
+    bool traced;                     /* it has all that it is to have */
+    int64_t trace_steps, trace_last; /* steps in it, and the last one's number */
     vox_run_dir run;
     vox_checkpoint state; /* params and parts are filled when it is saved */
     int64_t classes, steps;
@@ -32,5 +35,14 @@ typedef struct vox_trainer {
 vox_status vox_trainer_open(vox_trainer *t, const vox_experiment *exp, vox_ctx *ctx,
                             const vox_train_options *opt, vox_error *err);
 void vox_trainer_close(vox_trainer *t);
+
+/* ---- tracing.c ---- */
+
+/* Begins the trace that the options want, and the calling thread's track in it. */
+vox_status vox_tracing_begin(vox_trainer *t, vox_error *err);
+/* After every step: ends the trace when it has all that it is to have. */
+void vox_tracing_step(vox_trainer *t);
+/* When nothing is left that records: the file appears, if it is worth having. */
+void vox_tracing_end(vox_trainer *t, bool wanted);
 
 #endif

@@ -26,6 +26,7 @@ static vox_status check_spec(const vox_experiment *exp, vox_error *err)
 
 static vox_status open_data(vox_trainer *t, const char *dir, vox_error *err)
 {
+    const vox_span span = vox_span_begin("prepare the data", "data");
     vox_pool *pool = NULL;
     const vox_data_spec *data = &t->exp->data;
     vox_class_names *names = &t->state.classes;
@@ -39,6 +40,7 @@ static vox_status open_data(vox_trainer *t, const char *dir, vox_error *err)
         s = vox_cases_open(&t->valid, t->exp, data->valid, dir, "validation", t->classes, names,
                            vox_dataset_stats(t->train.set), pool, err);
     vox_pool_free(&pool);
+    vox_span_end(&span);
     return s;
 }
 
@@ -268,6 +270,8 @@ vox_status vox_trainer_open(vox_trainer *t, const vox_experiment *exp, vox_ctx *
     }
     if (s == VOX_OK)
         s = vox_run_dir_init(&t->run, opt->run_dir, exp->name, opt->resume, err);
+    if (s == VOX_OK)
+        s = vox_tracing_begin(t, err);
     if (s == VOX_OK)
         s = check_weights(t, err);
     if (s == VOX_OK)

@@ -133,6 +133,8 @@ typedef struct training {
     int64_t stop_at, seen;
     bool resume;
     vox_methods methods;
+    const char *trace;
+    int64_t trace_steps;
     vox_train_result result;
 } training;
 
@@ -157,6 +159,8 @@ static inline vox_status training_run(training *t, vox_error *err)
                                    .init = t->init,
                                    .resume = t->resume,
                                    .methods = t->methods,
+                                   .trace = t->trace,
+                                   .trace_steps = t->trace_steps,
                                    .on_event = training_count,
                                    .should_stop = training_stop,
                                    .user = t};
