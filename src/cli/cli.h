@@ -73,8 +73,7 @@ typedef struct cli_spec {
 #define CLI_DEVICES_OPTION(v)                                                                      \
     {                                                                                              \
         .name = "devices", .value = "WHICH", .text = &(v),                                         \
-        .help = "all, cpu, gpu, numbers like 0,2, a part of a name; /N: in N parts, /N.K: part K " \
-                "(all)"                                                                            \
+        .help = "all, cpu, gpu, numbers like 0,2, part of a name; /N: in N parts (all)"            \
     }
 #define CLI_SET_OPTION(v)                                                                          \
     {                                                                                              \

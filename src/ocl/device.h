@@ -8,6 +8,7 @@
 #define VOX_OCL_DEVICE_H
 
 #include "base/trace.h"
+#include "ocl/place.h"
 
 typedef struct vox_device vox_device;
 typedef struct vox_buffer vox_buffer;
@@ -38,6 +39,9 @@ uint64_t vox_device_free_bytes(const vox_device *dev);
 /* Makes the driver start what was enqueued; waits until all of it is done, writes beside it too. */
 vox_status vox_device_flush(vox_device *dev, vox_error *err);
 vox_status vox_device_finish(vox_device *dev, vox_error *err);
+
+/* Where it is. */
+void vox_device_place(const vox_device *dev, vox_place *place);
 
 /* Binds the calling thread to processors near the device (hwloc); does nothing
  * where the place is unknown.  Best effort, hence no status. */

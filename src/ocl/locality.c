@@ -95,6 +95,19 @@ static void describe_place(vox_device_desc *d)
              hwloc_bitmap_weight(place->cpuset));
 }
 
+/* What the device is below; room is left for itself and its part. */
+static void add_ancestors(const vox_device_desc *d, vox_place *p)
+{
+    hwloc_obj_t chain[64], place = place_of(d);
+    int n = 0;
+    if (place && d->type != VOX_DEVICE_CPU) /* from its own bridge on */
+        place = hwloc_get_pcidev_by_busidstring(topology, d->pci);
+    for (; place && n < 64; place = place->parent)
+        chain[n++] = place;
+    while (n-- > 0 && p->depth < VOX_PLACE_DEPTH - 2)
+        p->at[p->depth++] = chain[n]->gp_index;
+}
+
 void vox_device_bind_thread(const vox_device *dev)
 {
     hwloc_obj_t place = place_of(&dev->found.desc);
@@ -108,11 +121,27 @@ static void describe_place(vox_device_desc *d)
     snprintf(d->locality, sizeof d->locality, "unknown (built without hwloc)");
 }
 
+static void add_ancestors(const vox_device_desc *d, vox_place *p)
+{
+    (void)d;
+    p->at[p->depth++] = 0;
+}
+
 void vox_device_bind_thread(const vox_device *dev)
 {
     (void)dev;
 }
 #endif
+
+void vox_device_place(const vox_device *dev, vox_place *place)
+{
+    const vox_device_desc *d = &dev->found.desc;
+    *place = (vox_place){.depth = 0};
+    add_ancestors(d, place);
+    /* not to be taken for one of hwloc's numbers */
+    place->at[place->depth++] = UINT64_C(1) << 63 | (uint64_t)d->index;
+    place->at[place->depth++] = UINT64_C(1) << 62 | d->part;
+}
 
 void vox_locality_describe(cl_device_id id, vox_device_desc *desc)
 {

@@ -8,7 +8,20 @@
 
 /* ---- open and free -------------------------------------------------------- */
 
-static vox_status make_lists(vox_team *team, vox_error *err)
+/* Neighbours are summed first. */
+static vox_status make_tree(vox_team *team, const vox_ctx *ctx, vox_error *err)
+{
+    vox_place *place = vox_calloc(team->size, sizeof *place, "the replicas' places", err);
+    if (!place)
+        return VOX_ERR_MEMORY;
+    for (size_t i = 0; i < team->size; i++)
+        vox_device_place(vox_ctx_get(ctx, i), &place[i]);
+    vox_status s = vox_tree_init_near(&team->tree, team->size, place, err);
+    free(place);
+    return s;
+}
+
+static vox_status make_lists(vox_team *team, const vox_ctx *ctx, vox_error *err)
 {
     team->member = vox_calloc(team->size, sizeof *team->member, "the replicas", err);
     team->count = vox_calloc(team->size, sizeof *team->count, "the replicas", err);
@@ -27,7 +40,7 @@ static vox_status make_lists(vox_team *team, vox_error *err)
                 return VOX_ERR_MEMORY;
         }
     }
-    return vox_tree_init(&team->tree, team->size, err);
+    return make_tree(team, ctx, err);
 }
 
 /* The parameters that are not trained, neighbours taken together. */
@@ -143,7 +156,7 @@ vox_status vox_team_open(vox_team **out, const vox_ctx *ctx, const vox_team_opti
     team->sample_labels = vox_graph_labels(opt->graph);
     vox_status s = check_loss(team, err);
     if (s == VOX_OK)
-        s = make_lists(team, err);
+        s = make_lists(team, ctx, err);
     if (s == VOX_OK && opt->training && (opt->on_host || team->size > 1))
         s = open_model(team, err);
     if (s == VOX_OK)

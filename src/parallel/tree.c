@@ -11,29 +11,10 @@
 /* Pieces a thread takes at a time: enough that taking them costs nothing. */
 #define PIECES_PER_ITEM 16
 
-vox_status vox_tree_init(vox_tree *tree, size_t leaves, vox_error *err)
-{
-    memset(tree, 0, sizeof *tree);
-    if (leaves < 1 || leaves > (size_t)1 << VOX_TREE_LEVELS) {
-        vox_fail(err, VOX_ERR_USAGE, "a reduction tree over %zu devices", leaves);
-        return vox_detail(err, "it takes 1 to %zu", (size_t)1 << VOX_TREE_LEVELS);
-    }
-    tree->leaves = leaves;
-    tree->pair = vox_calloc(leaves, sizeof *tree->pair, "the reduction tree", err);
-    if (!tree->pair)
-        return VOX_ERR_MEMORY;
-    size_t n = 0;
-    for (size_t step = 1; step < leaves; step *= 2) {
-        tree->levels++;
-        for (size_t i = 0; i + step < leaves; i += 2 * step)
-            tree->pair[n++] = (vox_tree_pair){tree->levels, (uint32_t)i, (uint32_t)(i + step)};
-    }
-    return VOX_OK;
-}
-
 void vox_tree_release(vox_tree *tree)
 {
     free(tree->pair);
+    free(tree->line);
     memset(tree, 0, sizeof *tree);
 }
 
@@ -119,8 +100,10 @@ void vox_tree_sum(const vox_tree *tree, const float *const *in, float *out, size
     vox_pool_for(pool, (count + item - 1) / item, sum_item, &job);
 }
 
-/* What a leaf's line shows at a level: it takes one in, is taken in, is passed by, goes on. */
-static const char *draw_cell(const vox_tree *tree, uint32_t leaf, uint32_t level)
+/* What a leaf's line shows at a level: it takes one in, is taken in, is passed by, goes on.  at[]:
+ * the leaves' lines. */
+static const char *draw_cell(const vox_tree *tree, uint32_t leaf, uint32_t level,
+                             const uint32_t *at)
 {
     bool gone = false, passed = false;
     for (size_t p = 0; p + 1 < tree->leaves; p++) {
@@ -133,7 +116,7 @@ static const char *draw_cell(const vox_tree *tree, uint32_t leaf, uint32_t level
             return "+--";
         if (pair->src == leaf)
             return "'  ";
-        if (pair->dst < leaf && leaf < pair->src)
+        if (at[pair->dst] < at[leaf] && at[leaf] < at[pair->src])
             passed = true;
     }
     return passed ? "|  " : gone ? "   " : "---";
@@ -143,18 +126,24 @@ void vox_tree_draw(const vox_tree *tree, const char *indent, const char *const *
                    vox_str *text)
 {
     size_t width = 0;
-    for (size_t i = 0; i < tree->leaves; i++)
+    uint32_t *at = calloc(tree->leaves, sizeof *at);
+    for (size_t i = 0; i < tree->leaves && at; i++) {
+        at[tree->line[i]] = (uint32_t)i;
         if (strlen(label[i]) > width)
             width = strlen(label[i]);
-    for (size_t i = 0; i < tree->leaves; i++) {
+    }
+    for (size_t i = 0; i < tree->leaves && at; i++) {
+        const uint32_t leaf = tree->line[i];
         vox_str line = {0};
-        vox_str_add(&line, "%s%-*s --", indent, (int)width, label[i]);
+        vox_str_add(&line, "%s%-*s --", indent, (int)width, label[leaf]);
         for (uint32_t level = 1; level <= tree->levels; level++)
-            vox_str_add(&line, "%s", draw_cell(tree, (uint32_t)i, level));
+            vox_str_add(&line, "%s", draw_cell(tree, leaf, level, at));
         while (line.length && line.text[line.length - 1] == ' ')
             line.text[--line.length] = '\0';
         vox_str_add(text, "%s%s\n", line.text ? line.text : "", i == 0 ? " sum" : "");
         text->failed = text->failed || line.failed;
         vox_str_release(&line);
     }
+    text->failed = text->failed || !at;
+    free(at);
 }

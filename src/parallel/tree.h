@@ -15,6 +15,7 @@
 
 #include "base/mem.h"
 #include "base/thread.h"
+#include "ocl/place.h"
 
 typedef struct vox_tree_pair {
     uint32_t level;    /* from 1 */
@@ -23,14 +24,20 @@ typedef struct vox_tree_pair {
 
 typedef struct vox_tree {
     size_t leaves;       /* buffers to sum, >= 1; the sum ends at leaf 0 */
-    uint32_t levels;     /* ceil(log2(leaves)) */
+    uint32_t levels;     /* ceil(log2(leaves)), or more where places are lopsided */
     vox_tree_pair *pair; /* [leaves - 1], by level, then by dst; owned */
+    uint32_t *line;      /* [leaves]: the leaves as they are drawn, neighbours together; owned */
 } vox_tree;
 
 #define VOX_TREE_LEVELS 16 /* at most 65,536 leaves */
 
 /* The binomial tree over 1..65,536 leaves: at level l leaf i takes in leaf i + 2^(l-1). */
 vox_status vox_tree_init(vox_tree *tree, size_t leaves, vox_error *err);
+/* One over devices that sit at place[leaves]: those below one thing are summed with each other
+ * before their sum goes on, by a binomial tree on each storey of the machine.  It depends on
+ * nothing but the places; NULL: all alike. */
+vox_status vox_tree_init_near(vox_tree *tree, size_t leaves, const vox_place *place,
+                              vox_error *err);
 void vox_tree_release(vox_tree *tree);
 
 /* out[j] = sum over the leaves i with in[i] != NULL of in[i][j], for j in [0, count); leaves that

@@ -147,6 +147,105 @@ static void the_drawing_shows_every_pair(void **state)
     vox_tree_release(&tree);
 }
 
+/* Four cards under two switches, numbered across, and a CPU below neither. */
+static void neighbours_are_summed_first(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"0 card", "1 card", "2 card", "3 card", "4 cpu", "5 card"};
+    static const vox_place place[] = {
+        {4, {1, 10, 100, 1000}}, {4, {1, 20, 200, 1001}}, {4, {1, 10, 100, 1002}},
+        {4, {1, 20, 200, 1003}}, {2, {1, 1004}},          {4, {1, 20, 200, 1005}},
+    };
+    vox_error err = {0};
+    vox_tree tree;
+    vox_str text = {0};
+    assert_ok(vox_tree_init_near(&tree, 6, place, &err));
+    vox_tree_draw(&tree, "", names, &text);
+    assert_string_equal(text.text, "0 card --+-----+--+-- sum\n"
+                                   "2 card --'     |  |\n"
+                                   "1 card --+--+--'  |\n"
+                                   "3 card --'  |     |\n"
+                                   "5 card -----'     |\n"
+                                   "4 cpu  -----------'\n");
+    vox_str_release(&text);
+    vox_tree_release(&tree);
+}
+
+static bool below_same(const vox_place *a, const vox_place *b, uint32_t storeys)
+{
+    return a->depth >= storeys && b->depth >= storeys &&
+           memcmp(a->at, b->at, storeys * sizeof *a->at) == 0;
+}
+
+/* Every group of leaves below one thing, of k leaves, has k - 1 pairs of its own. */
+static void check_groups(const vox_tree *tree, const vox_place *place, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        for (uint32_t storeys = 1; storeys <= place[i].depth; storeys++) {
+            size_t leaves = 0, inside = 0;
+            for (size_t j = 0; j < n; j++)
+                leaves += below_same(&place[i], &place[j], storeys);
+            for (size_t p = 0; p + 1 < n; p++)
+                inside += below_same(&place[i], &place[tree->pair[p].dst], storeys) &&
+                          below_same(&place[i], &place[tree->pair[p].src], storeys);
+            assert_int_equal(inside, leaves - 1);
+        }
+}
+
+static void any_places_give_a_tree(void **state)
+{
+    (void)state;
+    enum { N = MOST };
+    vox_random r;
+    vox_random_init(&r, 3, VOX_RANDOM_SYNTH, 0, 0, 0);
+    for (int round = 0; round < 300; round++) {
+        vox_error err = {0};
+        vox_tree tree;
+        vox_place place[N] = {{0}};
+        const size_t n = 1 + (size_t)(vox_random_uniform(&r) * N);
+        float value[N];
+        const float *in[N];
+        double sum = 0;
+        for (size_t i = 0; i < n; i++) {
+            place[i].depth = (uint32_t)(vox_random_uniform(&r) * 4);
+            for (uint32_t k = 0; k < place[i].depth; k++)
+                place[i].at[k] = (uint64_t)(vox_random_uniform(&r) * 3);
+            value[i] = (float)(1 << i);
+            in[i] = &value[i];
+            sum += (double)value[i];
+        }
+        assert_ok(vox_tree_init_near(&tree, n, place, &err));
+        check_groups(&tree, place, n);
+        float out;
+        vox_tree_sum(&tree, in, &out, 1, NULL);
+        assert_true((double)out == sum); /* each leaf once */
+        bool drawn[N] = {false};
+        for (size_t i = 0; i < n; i++)
+            drawn[tree.line[i]] = true;
+        for (size_t i = 0; i < n; i++)
+            assert_true(drawn[i]);
+        vox_tree_release(&tree);
+    }
+}
+
+static void places_that_are_alike_give_the_binomial_tree(void **state)
+{
+    (void)state;
+    vox_error err = {0};
+    for (size_t n = 1; n <= 40; n++) {
+        vox_place place[40];
+        vox_tree plain, near;
+        for (size_t i = 0; i < n; i++) /* devices of one machine */
+            place[i] = (vox_place){3, {1, 7, 100 + i}};
+        assert_ok(vox_tree_init(&plain, n, &err));
+        assert_ok(vox_tree_init_near(&near, n, place, &err));
+        assert_int_equal(plain.levels, near.levels);
+        assert_memory_equal(plain.pair, near.pair, (n - 1) * sizeof *near.pair);
+        vox_tree_release(&near);
+        vox_tree_release(&plain);
+    }
+}
+
 static void shares_are_whole_and_larger_first(void **state)
 {
     (void)state;
@@ -198,6 +297,9 @@ int main(void)
         cmocka_unit_test(absent_buffers_contribute_nothing),
         cmocka_unit_test(a_wrong_size_is_refused),
         cmocka_unit_test(the_drawing_shows_every_pair),
+        cmocka_unit_test(neighbours_are_summed_first),
+        cmocka_unit_test(any_places_give_a_tree),
+        cmocka_unit_test(places_that_are_alike_give_the_binomial_tree),
         cmocka_unit_test(shares_are_whole_and_larger_first),
         cmocka_unit_test(the_bench_gives_json),
     };
