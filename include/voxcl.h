@@ -235,6 +235,7 @@ typedef struct vox_network_desc {
     vox_layer_desc *layer; /* [count] */
     size_t count;
     char loss[400]; /* "dice_ce {smooth: 1}", with the layers it is of if there are several */
+    char update[400]; /* "sgd {lr: 0.1}", and what train.reference_batch makes of its rate */
     int64_t input_shape[5];
     int64_t parameters, trainable;
     double forward_flops;  /* for one sample */

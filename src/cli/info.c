@@ -58,6 +58,7 @@ static void print_totals(const vox_network_desc *net)
         printf(" (%s not trainable)", cli_count(b, net->parameters - net->trainable));
     printf(", %s\n", cli_bytes(c, net->parameter_bytes));
     printf("loss                %s\n", net->loss);
+    printf("update              %s\n", net->update);
     printf("one sample          %sFLOP forward, %sFLOP to train\n", cli_si(a, net->forward_flops),
            cli_si(b, net->training_flops));
     printf("one training step   %sFLOP at batch %" PRId64 "\n",
@@ -145,6 +146,7 @@ static int print_json(const char *name, const vox_network_desc *net, const vox_d
     cli_json_set(o, "input", shape_json(net->input_shape));
     cli_json_set(o, "layers", layers);
     cli_json_set(o, "loss", cli_json_text(net->loss));
+    cli_json_set(o, "update", cli_json_text(net->update));
     cli_json_set(o, "parameters", json_integer(net->parameters));
     cli_json_set(o, "trainable", json_integer(net->trainable));
     cli_json_set(o, "forward_flops", cli_json_real(net->forward_flops));

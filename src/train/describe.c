@@ -1,6 +1,6 @@
 /* describe.c - what `voxcl info` shows: layers, parameters, work and memory, before anything runs.
  */
-#include "train/experiment.h"
+#include "train/schedule.h"
 
 #include "base/mem.h"
 #include "net/plan.h"
@@ -94,6 +94,7 @@ static vox_status describe(vox_network_desc *d, const vox_experiment *exp, vox_e
     for (int i = 0; i < g->layers; i++)
         describe_layer(&d->layer[d->count++], g, i);
     describe_loss(d, g);
+    vox_rate_text(&exp->train, d->update, sizeof d->update);
     memcpy(d->input_shape, g->input.dim, sizeof d->input_shape);
     d->parameters = vox_graph_parameters(g, false);
     d->trainable = vox_graph_parameters(g, true);

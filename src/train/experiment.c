@@ -5,6 +5,7 @@
 #include "ops/attr.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,12 +13,17 @@
 
 #define FIELD(type, name) offsetof(type, name)
 
+static const char *const scalings[] = {"auto", "linear", "sqrt", "none", NULL};
+
 static const vox_attr train_attrs[] = {
     {"batch", VOX_ATTR_INT, FIELD(vox_train_spec, batch), .dflt = 1, .min = 1, .max = 1 << 20},
     {"accumulate", VOX_ATTR_INT, FIELD(vox_train_spec, accumulate), .dflt = 1, .min = 1,
      .max = 1 << 20},
     {"iterations", VOX_ATTR_INT, FIELD(vox_train_spec, iterations), .min = 1, .max = 1e15},
     {"epochs", VOX_ATTR_INT, FIELD(vox_train_spec, epochs), .min = 1, .max = 1e9},
+    {"reference_batch", VOX_ATTR_INT, FIELD(vox_train_spec, reference_batch), .min = 1,
+     .max = 1 << 20},
+    {"scaling", VOX_ATTR_WORD, FIELD(vox_train_spec, scaling), .words = scalings},
     {"warmup", VOX_ATTR_INT, FIELD(vox_train_spec, warmup), .min = 0, .max = 1e15},
     {"clip_norm", VOX_ATTR_FLOAT, FIELD(vox_train_spec, clip_norm), .min = 0, .max = HUGE_VAL},
     {"shuffle", VOX_ATTR_BOOL, FIELD(vox_train_spec, shuffle), .dflt = 1},
@@ -153,6 +159,14 @@ static vox_status read_choice(int *kind, void *out, const char *what, const choi
     return VOX_ERR_INPUT;
 }
 
+void vox_optimizer_text(const vox_optimizer_spec *optimizer, char *out, size_t size)
+{
+    const choice *c = &optimizers[optimizer->kind];
+    char keys[200];
+    vox_attr_text(c->attrs, optimizer, keys, sizeof keys);
+    snprintf(out, size, "%s%s%s", c->word, keys[0] ? " " : "", keys);
+}
+
 int64_t vox_train_at_once(const vox_train_spec *train)
 {
     return (train->batch + train->accumulate - 1) / train->accumulate;
@@ -172,6 +186,12 @@ static vox_status check_train(const vox_train_spec *t, vox_error *err)
                       "%lld samples cannot be computed in %lld parts", (long long)t->batch,
                       (long long)t->accumulate);
         vox_hint(err, "train.batch is the samples of a whole step, all parts together");
+        return VOX_ERR_INPUT;
+    }
+    if (t->scaling != VOX_SCALING_AUTO && !t->reference_batch) {
+        vox_yaml_fail(err, vox_yaml_find(t->node, "scaling"),
+                      "scaling needs reference_batch, from which the rate is scaled");
+        vox_hint(err, "train.reference_batch is the batch that the optimiser's lr was tuned for");
         return VOX_ERR_INPUT;
     }
     if (o->nesterov && (o->momentum <= 0 || o->dampening != 0)) {
@@ -213,6 +233,7 @@ static vox_status read_train(vox_train_spec *t, const vox_yaml_node *node, vox_e
     int optimizer = 0, schedule = 0;
     t->node = vox_yaml_kind_of(node) == VOX_YAML_NULL ? NULL : node;
     vox_status s = vox_attr_read(train_attrs, t, "train", more, node, node, err);
+    t->warmup_given = vox_yaml_find(node, "warmup") != NULL;
     t->schedule = (vox_schedule_spec){.power = 1, .gamma = 1, .every = 1};
     if (s == VOX_OK)
         s = read_choice(&optimizer, &t->optimizer, "optimizer", optimizers, VOX_OPTIMIZERS,

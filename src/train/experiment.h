@@ -87,6 +87,15 @@ typedef struct vox_early_stop_spec {
     int monitor;      /* vox_monitor; score (default): accuracy, or of segmentations Dice; loss */
 } vox_early_stop_spec;
 
+/* How the rate grows with the batch (train/schedule.h); auto: linear for sgd and lars, sqrt for
+ * adam, adamw and lamb. */
+typedef enum vox_scaling {
+    VOX_SCALING_AUTO,
+    VOX_SCALING_LINEAR,
+    VOX_SCALING_SQRT,
+    VOX_SCALING_NONE
+} vox_scaling;
+
 /* `train:`; without the section every value is its default. */
 typedef struct vox_train_spec {
     const vox_yaml_node *node;  /* the section, for messages; may be NULL */
@@ -95,7 +104,10 @@ typedef struct vox_train_spec {
     int64_t iterations, epochs; /* at most one is not 0; both 0: not given (bench, info) */
     vox_optimizer_spec optimizer;
     vox_schedule_spec schedule;
+    int64_t reference_batch;  /* the batch that the rate was tuned for; 0: this one */
+    int scaling;              /* vox_scaling; needs reference_batch */
     int64_t warmup;           /* steps in which the rate climbs linearly to the schedule's; 0 */
+    bool warmup_given;        /* else a large batch has a default of its own: train/schedule.h */
     double clip_norm;         /* of all gradients together; 0: none */
     bool shuffle;             /* true */
     uint64_t seed;            /* 1 */
@@ -105,6 +117,9 @@ typedef struct vox_train_spec {
     vox_ema_spec ema;
     vox_early_stop_spec early_stop;
 } vox_train_spec;
+
+/* "sgd {lr: 0.1, momentum: 0.9}": the optimiser with the keys that are not its defaults. */
+void vox_optimizer_text(const vox_optimizer_spec *optimizer, char *out, size_t size);
 
 /* Samples that go through the devices at once: batch / accumulate, rounded up. */
 int64_t vox_train_at_once(const vox_train_spec *train);

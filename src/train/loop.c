@@ -5,7 +5,6 @@
 #include "train/loop.h"
 
 #include "base/log.h"
-#include "train/schedule.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -143,9 +142,8 @@ static vox_status step(vox_trainer *t, vox_error *err)
                               .n = (int64_t)batch->n,
                               .step = (uint64_t)p->step,
                               .next = look_ahead(t, &next)};
-    update_arg u = {
-        t, vox_team_looks(t->team, b.n) ? 0 : b.n,
-        vox_schedule_rate(&spec->schedule, spec->optimizer.lr, spec->warmup, p->step, t->steps)};
+    update_arg u = {t, vox_team_looks(t->team, b.n) ? 0 : b.n,
+                    vox_rate_at(&t->rate, spec, p->step, t->steps)};
     const vox_team_update update = {update_on_device, update_on_host, &u};
     if ((s = vox_team_step(t->team, &b, &update, t->loss, err)) != VOX_OK)
         return s;

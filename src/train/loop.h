@@ -6,6 +6,7 @@
 #include "train/ema.h"
 #include "train/optimizer.h"
 #include "train/run_dir.h"
+#include "train/schedule.h"
 
 typedef struct vox_trainer {
     const vox_experiment *exp;
@@ -22,6 +23,7 @@ typedef struct vox_trainer {
     vox_run_dir run;
     vox_checkpoint state; /* params and parts are filled when it is saved */
     int64_t classes, steps;
+    vox_rate rate;
     int64_t saved_step; /* of the last checkpoint written or read; -1: none */
     int64_t valid_step; /* of the last validation; -1: none */
     vox_metrics_result valid_last;

@@ -1,6 +1,7 @@
 /* trainer.c - setting a training up: data, devices, weights, and where it goes on from. */
 #include "train/loop.h"
 
+#include "base/log.h"
 #include "train/tuning.h"
 
 #include <limits.h>
@@ -42,6 +43,19 @@ static vox_status open_data(vox_trainer *t, const char *dir, vox_error *err)
     vox_pool_free(&pool);
     vox_span_end(&span);
     return s;
+}
+
+/* A rate must not be scaled for samples that no step has. */
+static vox_status check_batch(const vox_trainer *t, vox_error *err)
+{
+    const vox_train_spec *train = &t->exp->train;
+    const int64_t cases = vox_cases_mark(&t->train).cases;
+    if (!train->reference_batch || train->batch <= cases)
+        return VOX_OK;
+    vox_fail(err, VOX_ERR_INPUT, "the batch that the rate is scaled for is larger than the data");
+    vox_detail(err, "train.batch is %lld, train.reference_batch %lld, and there are %lld cases",
+               (long long)train->batch, (long long)train->reference_batch, (long long)cases);
+    return vox_hint(err, "--set train.batch=%lld", (long long)cases);
 }
 
 /* ---- devices and weights ------------------------------------------------------ */
@@ -225,12 +239,28 @@ static vox_status check_weights(const vox_trainer *t, vox_error *err)
 
 /* ---- open and close -------------------------------------------------------------- */
 
+static int64_t epoch_steps(const vox_trainer *t)
+{
+    const int64_t cases = t->state.data.cases, batch = t->exp->train.batch;
+    return (cases + batch - 1) / batch;
+}
+
 static int64_t count_steps(const vox_trainer *t)
 {
-    int64_t cases = t->state.data.cases, batch = t->exp->train.batch;
-    if (t->exp->train.iterations)
-        return t->exp->train.iterations;
-    return t->exp->train.epochs * ((cases + batch - 1) / batch);
+    const vox_train_spec *train = &t->exp->train;
+    return train->iterations ? train->iterations : train->epochs * epoch_steps(t);
+}
+
+/* A rate that is not the experiment's own lr is said. */
+static void make_rate(vox_trainer *t)
+{
+    const vox_train_spec *train = &t->exp->train;
+    char text[400];
+    t->rate = vox_rate_make(train, t->steps, epoch_steps(t));
+    if (t->rate.scale == 1)
+        return;
+    vox_rate_text(train, text, sizeof text);
+    vox_log(VOX_LOG_INFO, "%s; warm-up over %lld steps", text, (long long)t->rate.warmup);
 }
 
 static vox_status open_loader(vox_trainer *t, vox_error *err)
@@ -277,6 +307,8 @@ vox_status vox_trainer_open(vox_trainer *t, const vox_experiment *exp, vox_ctx *
     if (s == VOX_OK)
         s = open_data(t, dir, err);
     if (s == VOX_OK)
+        s = check_batch(t, err);
+    if (s == VOX_OK)
         s = check_stop(t, err);
     if (s == VOX_OK)
         s = open_team(t, ctx, err);
@@ -297,6 +329,8 @@ vox_status vox_trainer_open(vox_trainer *t, const vox_experiment *exp, vox_ctx *
     if (s == VOX_OK && opt->resume)
         t->saved_step = t->state.progress.step;
     t->steps = count_steps(t);
+    if (s == VOX_OK)
+        make_rate(t);
     t->started = vox_now();
     t->began = t->started - t->state.progress.time_s;
     return s;

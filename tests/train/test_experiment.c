@@ -39,6 +39,7 @@ static void what_is_not_said_has_its_default(void **state)
     assert_string_equal(exp->base_dir, "/data");
     assert_int_equal(vox_experiment_batch(exp), 1);
     assert_true(t->iterations == 0 && t->epochs == 0 && t->warmup == 0 && t->clip_norm == 0);
+    assert_true(t->reference_batch == 0 && t->scaling == VOX_SCALING_AUTO && !t->warmup_given);
     assert_true(t->shuffle && t->seed == 1 && t->validate_every == 0 && t->checkpoint_every == 0);
     assert_true(t->max_minutes == 0 && !t->node);
     assert_int_equal(t->optimizer.kind, VOX_OPTIMIZER_SGD);
@@ -58,13 +59,15 @@ static void what_is_said_arrives(void **state)
             "data:\n  train: {manifest: a.csv}\n  valid: {manifest: b.csv}\n"
             "  prepare: [{normalize: zscore}]\n  augment: []\n  skip_bad: true\n"
             "  cache_bytes: 5000000000\n"
-            "train:\n  batch: 6\n  epochs: 3\n  warmup: 10\n  clip_norm: 12.5\n  shuffle: false\n"
+            "train:\n  batch: 6\n  reference_batch: 2\n  scaling: sqrt\n  epochs: 3\n  warmup: "
+            "10\n  clip_norm: 12.5\n  shuffle: false\n"
             "  seed: 9000000000\n  validate_every: 7\n  checkpoint_every: 8\n  max_minutes: 0.5\n"
             "  optimizer: {sgd: {lr: 0.1, momentum: 0.9, weight_decay: 1e-4, nesterov: true}}\n"
             "  schedule: {step: {every: 100, gamma: 0.5, floor: 1e-3}}\n");
     const vox_train_spec *t = &exp->train;
     assert_string_equal(vox_experiment_name(exp), "my-run.2");
     assert_true(t->batch == 6 && t->epochs == 3 && t->warmup == 10 && t->clip_norm == 12.5);
+    assert_true(t->reference_batch == 2 && t->scaling == VOX_SCALING_SQRT && t->warmup_given);
     assert_true(!t->shuffle && t->seed == 9000000000 && t->validate_every == 7);
     assert_true(t->checkpoint_every == 8 && t->max_minutes == 0.5);
     assert_true(t->optimizer.lr == 0.1 && t->optimizer.momentum == 0.9);
@@ -190,6 +193,11 @@ static void wrong_experiments_say_where(void **state)
         {NET "train:\n  optimizer: {lamb: {amsgrad: true}}\n", "unknown key \"amsgrad\" in lamb",
          "e.yaml:9:"},
         {NET "train:\n  optimizer: {sgd: {nesterov: true}}\n", "nesterov needs", "e.yaml:9:"},
+        {NET "train:\n  reference_batch: 0\n", "found \"0\"", "e.yaml:9:20"},
+        {NET "train:\n  reference_batch: -8\n", "found \"-8\"", "e.yaml:9:20"},
+        {NET "train:\n  reference_batch: 2000000\n", "from 1 to", "e.yaml:9:20"},
+        {NET "train:\n  scaling: linear\n", "scaling needs reference_batch", "e.yaml:9:"},
+        {NET "train:\n  reference_batch: 8\n  scaling: square\n", "found \"square\"", "e.yaml:10:"},
         {NET "train:\n  optimizer: [sgd]\n", "optimizer", "e.yaml:9:"},
         {NET "train:\n  schedule: {ploy: {}}\n", "unknown schedule \"ploy\"", "e.yaml:9:"},
         {NET "train:\n  schedule: {step: {gamma: 0.1}}\n", "needs the key \"every\"", "e.yaml:9:"},

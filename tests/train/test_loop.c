@@ -92,6 +92,26 @@ static void epochs_are_counted_in_steps(void **state)
     assert_int_equal(t.result.steps, 8);
 }
 
+/* The rates in metrics.jsonl are those used: from the unscaled one to the scaled one. */
+static void a_rate_is_scaled_by_the_batch(void **state)
+{
+    (void)state;
+    static const char *const sets[] = {"train={batch: 6, reference_batch: 3, iterations: 20}",
+                                       NULL};
+    static const double rate[] = {0.01, 0.015, 0.02, 0.02};
+    vox_error err = {0};
+    training t = {.devices = "0", .run = training_path("scaled"), .sets = sets};
+    assert_ok(training_run(&t, &err));
+    char *text = training_metrics(t.run);
+    const char *at = text;
+    for (size_t i = 0; i < sizeof rate / sizeof *rate; i++) {
+        assert_non_null(at = strstr(at, "\"lr\": "));
+        at += strlen("\"lr\": ");
+        assert_float_equal((float)strtod(at, NULL), (float)rate[i], 1e-9f);
+    }
+    free(text);
+}
+
 /* ---- what goes wrong --------------------------------------------------------------- */
 
 static void a_loss_that_is_not_finite_stops(void **state)
@@ -127,6 +147,9 @@ static void what_makes_no_sense_is_refused(void **state)
     } cases[] = {
         {{"data=null"}, VOX_ERR_INPUT, "data.train"},
         {{"train={batch: 7}"}, VOX_ERR_INPUT, "train.epochs"},
+        {{"train={batch: 32, reference_batch: 2, epochs: 1}"},
+         VOX_ERR_INPUT,
+         "larger than the data"},
         {{"network.layers.8.dense.out=2"}, VOX_ERR_INPUT, "has no output"},
         {{"network.layers.8.dense.out=65"}, VOX_ERR_INPUT, "2 to 64"},
         {{"network.layers.8.dense.out=1"}, VOX_ERR_INPUT, "2 to 64"},
@@ -314,6 +337,7 @@ int main(void)
         cmocka_unit_test(a_training_tells_and_writes),
         cmocka_unit_test(out_of_time_is_the_end),
         cmocka_unit_test(epochs_are_counted_in_steps),
+        cmocka_unit_test(a_rate_is_scaled_by_the_batch),
         cmocka_unit_test(a_loss_that_is_not_finite_stops),
         cmocka_unit_test(what_makes_no_sense_is_refused),
         cmocka_unit_test(initial_weights_must_fit),
