@@ -325,6 +325,9 @@ typedef struct vox_train_options {
     bool resume;          /* continue run_dir's last checkpoint */
     /* With tune on, the times chosen by are kept in the run's tuning.txt, and a resume goes by
      * those, whatever tune says then: what it computes is the same to the bit. */
+    /* Several devices: gradients are summed in pieces of about this many bytes while others are
+     * still computed; 0: 4 MiB. */
+    size_t bucket_bytes;
     vox_methods methods;
     /* Where to write what ran when, on every device and thread, as Chrome's trace events (JSON; opens
      * in ui.perfetto.dev); NULL: nowhere.  Of the first trace_steps steps of this call, 0: of all;

@@ -233,6 +233,7 @@ int cmd_train(int argc, char **argv)
     cli_list set = {0};
     cli_methods chosen = CLI_METHODS_INIT;
     cli_number trace_steps = {.value = 0, .min = 1, .max = INT64_MAX};
+    cli_number bucket = {.value = 0, .min = 1, .max = 1 << 30};
     const cli_option options[] = {
         {.name = "data",
          .value = "DIR",
@@ -256,6 +257,10 @@ int cmd_train(int argc, char **argv)
          .value = "N",
          .number = &trace_steps,
          .help = "only of the first N steps (as many as 128 MiB hold)"},
+        {.name = "bucket",
+         .value = "BYTES",
+         .number = &bucket,
+         .help = "of gradients that are summed at a time while others are computed (4194304)"},
         CLI_METHODS_OPTIONS(chosen),
         CLI_SET_OPTION(set),
         {.name = NULL},
@@ -286,6 +291,7 @@ int cmd_train(int argc, char **argv)
                          "--trace-steps needs --trace");
     if (code == CLI_GO)
         code = cli_methods_get(&opt.methods, &chosen, "train");
+    opt.bucket_bytes = (size_t)bucket.value;
     if (code == CLI_GO)
         code = open_and_run(path, &set, devices, &opt, argc, argv);
     cli_list_release(&set);

@@ -1,35 +1,11 @@
-/* plan.c - opening a plan (wiring, choice, steps, memory, kernels, buffers) and running it.
- *
- * A step is one launch of an operation's pass; running a plan is running its steps in order. */
+/* plan.c - opening a plan: wiring, choice, steps, memory, kernels, buffers. */
 #include "base/log.h"
 #include "net/plan_parts.h"
 
 #include "base/mem.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-struct vox_plan {
-    const vox_graph *graph;
-    vox_device *dev;
-    vox_plan_options opt; /* algo, times not kept */
-    vox_wiring wiring;
-    vox_choice *choice; /* [layers + 1] */
-    vox_steps steps;
-    vox_memory memory;
-    vox_buffer **slot;                    /* [memory.slots] */
-    vox_buffer **own;                     /* [values]: windows on slots, or buffers of their own */
-    vox_buffer *next_input, *next_labels; /* NULL unless opt.ahead */
-    vox_buffer *params, *grads;           /* flat */
-    vox_buffer **param, **dparam; /* [graph->params]: windows; dparam NULL if not trainable */
-    vox_exchange_fn exchange;     /* NULL: none */
-    void *exchange_user;
-    float *exchanged; /* what goes through it; owned */
-    int64_t ran_n;    /* of the last forward; 0: none yet */
-    bool ran_training;
-    vox_step ran_step;
-};
 
 /* ---- opening ------------------------------------------------------------ */
 
@@ -52,7 +28,7 @@ static vox_status plan_layout(vox_plan *p, vox_error *err)
     return s;
 }
 
-static const vox_node *step_node(const vox_plan *p, const vox_plan_step *step)
+const vox_node *vox_plan_step_node(const vox_plan *p, const vox_plan_step *step)
 {
     return step->node ? step->node : vox_wiring_node(&p->wiring, step->layer);
 }
@@ -105,7 +81,7 @@ static vox_status try_build(vox_plan *p, vox_plan_step *step, const vox_problem 
 static vox_status build_step(vox_plan *p, vox_plan_step *step, vox_error *err)
 {
     const vox_choice *choice = step->node ? NULL : &p->choice[step->layer];
-    vox_problem problem = {.node = step_node(p, step),
+    vox_problem problem = {.node = vox_plan_step_node(p, step),
                            .dev = p->dev,
                            .n_max = p->opt.n_max,
                            .training = p->opt.training,
@@ -187,12 +163,12 @@ static vox_status open_flat(vox_plan *p, vox_buffer **flat, vox_buffer ***window
     if (!*window)
         return VOX_ERR_MEMORY;
     const char *what = gradients ? "gradients of the parameters" : "parameters";
-    const bool shared = !gradients && p->opt.params;
+    vox_host_memory *memory = gradients ? p->opt.grads : p->opt.params;
     /* A network without parameters still has a vector, of one float. */
-    vox_status s = shared ? vox_buffer_open_over(flat, p->dev, p->opt.params, what, err)
+    vox_status s = memory ? vox_buffer_open_over(flat, p->dev, memory, what, err)
                           : vox_buffer_open(flat, p->dev, bytes ? bytes : sizeof(float),
                                             VOX_BUFFER_DEVICE, what, err);
-    if (s == VOX_OK && !shared)
+    if (s == VOX_OK && !memory)
         s = vox_buffer_fill(*flat, 0, vox_buffer_bytes(*flat), 0, err);
     for (int i = 0; i < g->params && s == VOX_OK; i++)
         if (!gradients || g->param[i].desc.trainable)
@@ -347,237 +323,4 @@ const vox_tensor *vox_plan_output(vox_plan *plan)
 const vox_tensor *vox_plan_loss(vox_plan *plan)
 {
     return &plan->steps.value[plan->steps.loss].tensor;
-}
-
-/* ---- running ------------------------------------------------------------ */
-
-static const vox_tensor *tensor_of(const vox_plan *p, int value)
-{
-    return value < 0 ? NULL : &p->steps.value[value].tensor;
-}
-
-static void set_params(const vox_plan *p, const vox_plan_step *step, vox_io *io)
-{
-    if (step->node || step->layer >= p->graph->layers)
-        return;
-    const vox_graph_layer *l = &p->graph->layer[step->layer];
-    for (int k = 0; k < l->params; k++) {
-        io->param[k] = p->param[l->first_param + k];
-        if (step->pass == VOX_BACKWARD_WEIGHTS)
-            io->dparam[k] = p->dparam[l->first_param + k];
-    }
-}
-
-static int label_of(int step)
-{
-    return step + 1 < VOX_LABELS ? step + 1 : VOX_LABELS - 1; /* 0 is for what is no step */
-}
-
-static vox_join_fn joins(const vox_node *node, vox_pass pass, bool training)
-{
-    return node->op->joins ? node->op->joins(node, pass, training) : NULL;
-}
-
-/* The pass with an exchange of what it keeps in its middle. */
-static vox_status run_halves(vox_plan *p, vox_plan_step *step, vox_io *io, vox_join_fn join,
-                             vox_error *err)
-{
-    const vox_node *node = step_node(p, step);
-    const size_t floats = (size_t)node->op->keeps(node, step->pass, io->n);
-    vox_buffer *keep = io->keep[step->pass];
-    io->half = VOX_FIRST_HALF;
-    vox_status s = step->algo->run(&step->work, io, err);
-    if (s == VOX_OK)
-        s = vox_buffer_read(keep, 0, p->exchanged, floats * sizeof(float), true, err);
-    if (s == VOX_OK)
-        s = p->exchange(p->exchange_user, node, step->pass, join, p->exchanged, floats, err);
-    if (s == VOX_OK)
-        s = vox_buffer_write(keep, 0, p->exchanged, floats * sizeof(float), true, err);
-    io->half = VOX_SECOND_HALF;
-    return s == VOX_OK ? step->algo->run(&step->work, io, err) : s;
-}
-
-/* io: n, training, scale, accumulate, step set. */
-static vox_status run_step(vox_plan *p, int number, const vox_io *base, vox_error *err)
-{
-    static const char *const pass_name[] = {"forward", "backward-data", "backward-weights"};
-    vox_plan_step *step = &p->steps.step[number];
-    vox_io io = *base;
-    for (int k = 0; k < VOX_MAX_INPUTS; k++) {
-        io.x[k] = tensor_of(p, step->x[k]);
-        io.dx[k] = tensor_of(p, step->dx[k]);
-    }
-    io.y = tensor_of(p, step->y);
-    io.dy = tensor_of(p, step->dy);
-    for (int k = 0; k < VOX_PASSES; k++)
-        io.keep[k] = step->keep[k] < 0 ? NULL : p->steps.value[step->keep[k]].tensor.buf;
-    set_params(p, step, &io);
-    vox_device_label(p->dev, label_of(number));
-    const vox_join_fn join = p->exchange && io.step.all > 0 && !step->node
-                                 ? joins(step_node(p, step), step->pass, io.training)
-                                 : NULL;
-    vox_status s =
-        join ? run_halves(p, step, &io, join, err) : step->algo->run(&step->work, &io, err);
-    if (s != VOX_OK)
-        vox_error_at(err, "layer %s, %s", step_node(p, step)->name, pass_name[step->pass]);
-    return s;
-}
-
-static vox_status run_steps(vox_plan *p, int first, int end, const vox_io *io, vox_error *err)
-{
-    vox_status s = VOX_OK;
-    for (int i = first; i < end && s == VOX_OK; i++)
-        s = run_step(p, i, io, err);
-    vox_device_label(p->dev, 0);
-    return s;
-}
-
-static vox_status misuse(vox_error *err, const char *what, int64_t n, int64_t there)
-{
-    vox_fail(err, VOX_ERR_USAGE, "a plan cannot run like that");
-    vox_detail(err, "%s: %lld samples, %lld", what, (long long)n, (long long)there);
-    return VOX_ERR_USAGE;
-}
-
-vox_status vox_plan_forward(vox_plan *plan, int64_t n, bool training, const vox_step *step,
-                            vox_error *err)
-{
-    const vox_step none = {0};
-    if (n < 1 || n > plan->opt.n_max)
-        return misuse(err, "the plan was made for fewer", n, plan->opt.n_max);
-    if (training && !plan->opt.training)
-        return misuse(err, "the plan was made without training", n, plan->opt.n_max);
-    const vox_io io = {.n = n, .training = training, .step = step ? *step : none};
-    plan->ran_n = 0;
-    vox_status s = run_steps(plan, 0, plan->steps.forward_end, &io, err);
-    if (s != VOX_OK)
-        return s;
-    plan->ran_n = n;
-    plan->ran_training = training;
-    plan->ran_step = io.step;
-    return VOX_OK;
-}
-
-vox_status vox_plan_run_loss(vox_plan *plan, int64_t n, vox_error *err)
-{
-    if (n < 1 || n > plan->ran_n)
-        return misuse(err, "no forward pass with as many ran before the loss", n, plan->ran_n);
-    const vox_io io = {.n = n, .training = plan->ran_training, .scale = 1, .step = plan->ran_step};
-    return run_steps(plan, plan->steps.forward_end, plan->steps.loss_end, &io, err);
-}
-
-vox_status vox_plan_backward(vox_plan *plan, int64_t n, float scale, bool accumulate,
-                             const vox_step *step, vox_error *err)
-{
-    if (n < 1 || n != plan->ran_n || !plan->ran_training)
-        return misuse(err, "no training forward pass of just as many ran before", n, plan->ran_n);
-    const vox_io io = {.n = n,
-                       .training = true,
-                       .scale = scale,
-                       .accumulate = accumulate,
-                       .step = step ? *step : plan->ran_step};
-    return run_steps(plan, plan->steps.loss_end, plan->steps.steps, &io, err);
-}
-
-/* ---- several replicas ---------------------------------------------------- */
-
-static const vox_node *node_of(const vox_graph *g, int layer)
-{
-    return layer < g->layers ? &g->layer[layer].node : &g->loss.node;
-}
-
-bool vox_graph_exchanges(const vox_graph *g, bool training)
-{
-    for (int i = 0; i <= g->layers; i++)
-        for (int pass = 0; pass < (training ? VOX_PASSES : 1); pass++)
-            if (joins(node_of(g, i), (vox_pass)pass, training))
-                return true;
-    return false;
-}
-
-vox_status vox_plan_set_exchange(vox_plan *plan, vox_exchange_fn fn, void *user, vox_error *err)
-{
-    const vox_graph *g = plan->graph;
-    int64_t most = 0;
-    for (int i = 0; i <= g->layers; i++)
-        for (int pass = 0; pass < VOX_PASSES; pass++) {
-            const vox_node *node = node_of(g, i);
-            const int64_t floats =
-                node->op->keeps ? node->op->keeps(node, (vox_pass)pass, plan->opt.n_max) : 0;
-            most = floats > most ? floats : most;
-        }
-    free(plan->exchanged);
-    plan->exchanged = vox_calloc((size_t)most + 1, sizeof(float), "an exchange", err);
-    plan->exchange = plan->exchanged ? fn : NULL;
-    plan->exchange_user = user;
-    return plan->exchanged ? VOX_OK : VOX_ERR_MEMORY;
-}
-
-/* ---- rows --------------------------------------------------------------- */
-
-size_t vox_plan_rows(const vox_plan *plan)
-{
-    return (size_t)plan->steps.steps;
-}
-
-vox_plan_row vox_plan_row_get(const vox_plan *plan, size_t i)
-{
-    const vox_plan_step *step = &plan->steps.step[i];
-    const vox_node *node = step_node(plan, step);
-    const char *layer = step->node ? vox_graph_edge_name(plan->graph, step->layer + 1) : node->name;
-    return (vox_plan_row){.layer = layer,
-                          .op = node->op->name,
-                          .algo = step->name,
-                          .pass = step->pass,
-                          .out = node->out,
-                          .relu = step->work.problem.relu_out || step->work.problem.relu_in,
-                          .flops = node->op->flops ? node->op->flops(node, step->pass) : 0,
-                          .label = label_of((int)i),
-                          .node = node};
-}
-
-/* ---- where the NaN came from -------------------------------------------- */
-
-static vox_status all_finite(vox_plan *p, int value, int64_t n, bool *finite, vox_error *err)
-{
-    enum { CHUNK = 1 << 18 };
-    const vox_tensor *t = tensor_of(p, value);
-    const size_t total = (size_t)n * (size_t)vox_sample_floats(&t->shape, t->layout);
-    float *host = vox_calloc(CHUNK, sizeof *host, "a look at activations", err);
-    vox_status s = host ? VOX_OK : VOX_ERR_MEMORY;
-    *finite = true;
-    for (size_t at = 0; at < total && s == VOX_OK && *finite; at += CHUNK) {
-        const size_t count = total - at < CHUNK ? total - at : CHUNK;
-        s = vox_buffer_read(t->buf, at * sizeof *host, host, count * sizeof *host, true, err);
-        for (size_t i = 0; i < count && s == VOX_OK; i++)
-            *finite = *finite && isfinite(host[i]);
-    }
-    free(host);
-    return s;
-}
-
-/* Activations are gone by the time somebody asks (their buffers are reused), so the forward pass
- * is run again, step by step. */
-vox_status vox_plan_find_nonfinite(vox_plan *plan, int64_t n, const char **layer, vox_error *err)
-{
-    *layer = NULL;
-    if (n < 1 || n > plan->ran_n)
-        return misuse(err, "no forward pass with as many ran before", n, plan->ran_n);
-    vox_io io = {.n = n, .training = plan->ran_training, .scale = 1, .step = plan->ran_step};
-    io.step.all = 0; /* the other replicas do not come along */
-    bool finite;
-    vox_status s = all_finite(plan, plan->steps.input, n, &finite, err);
-    if (s == VOX_OK && !finite)
-        *layer = "input";
-    for (int i = 0; i < plan->steps.loss_end && s == VOX_OK && !*layer; i++) {
-        const vox_plan_step *step = &plan->steps.step[i];
-        s = run_steps(plan, i, i + 1, &io, err);
-        if (s == VOX_OK && !step->node)
-            s = all_finite(plan, step->y, n, &finite, err);
-        if (s == VOX_OK && !step->node && !finite)
-            *layer = step_node(plan, step)->name;
-    }
-    if (s != VOX_OK || *layer)
-        plan->ran_n = 0; /* stopped half-way: what a backward pass would read is gone */
-    return s;
 }

@@ -28,7 +28,8 @@ typedef struct vox_plan_options {
      * may use too (then only one may change it in a step: vox_step.bystander).  For devices with
      * host memory; borrowed.  NULL: memory of the plan's own, zeroed. */
     vox_host_memory *params;
-    bool ahead; /* room for the next batch's input and labels (vox_plan_next_input) */
+    vox_host_memory *grads; /* likewise the gradients, for this plan alone */
+    bool ahead;             /* room for the next batch's input and labels (vox_plan_next_input) */
 } vox_plan_options;
 
 /* graph and dev are borrowed and must outlive it.  A plan that does not fit the device is
@@ -64,6 +65,22 @@ vox_status vox_plan_run_loss(vox_plan *plan, int64_t n, vox_error *err);
  * added to them. */
 vox_status vox_plan_backward(vox_plan *plan, int64_t n, float scale, bool accumulate,
                              const vox_step *step, vox_error *err);
+
+/* ---- gradients while backward goes on ---- */
+
+/* Tells when the gradients of a part of the flat vector are enqueued: done(user, bucket) is called,
+ * on the plan's thread, right after backward's step number after[bucket]. */
+typedef struct vox_plan_watch {
+    size_t buckets;
+    const int *after; /* [buckets], from vox_plan_last_writer */
+    vox_status (*done)(void *user, size_t bucket, vox_error *err);
+    void *user;
+} vox_plan_watch;
+/* The last step that writes gradients of [offset, offset + count); without one the first of
+ * backward. */
+int vox_plan_last_writer(const vox_plan *plan, size_t offset, size_t count);
+/* For the backward passes from now on; watch is borrowed.  NULL: nobody wants to know. */
+void vox_plan_set_watch(vox_plan *plan, const vox_plan_watch *watch);
 
 /* ---- several replicas of a network ---- */
 

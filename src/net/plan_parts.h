@@ -152,4 +152,30 @@ void vox_memory_release(vox_memory *m);
 vox_status vox_memory_check(const vox_memory *m, const vox_steps *s, const vox_device *dev,
                             int64_t n_max, vox_error *err);
 
+/* ---- plan.c, plan_run.c ------------------------------------------------- */
+
+struct vox_plan {
+    const vox_graph *graph;
+    vox_device *dev;
+    vox_plan_options opt; /* algo, times not kept */
+    vox_wiring wiring;
+    vox_choice *choice; /* [layers + 1] */
+    vox_steps steps;
+    vox_memory memory;
+    vox_buffer **slot;                    /* [memory.slots] */
+    vox_buffer **own;                     /* [values]: windows on slots, or buffers of their own */
+    vox_buffer *next_input, *next_labels; /* NULL unless opt.ahead */
+    const vox_plan_watch *watch;          /* NULL: nobody */
+    vox_buffer *params, *grads;           /* flat */
+    vox_buffer **param, **dparam; /* [graph->params]: windows; dparam NULL if not trainable */
+    vox_exchange_fn exchange;     /* NULL: none */
+    void *exchange_user;
+    float *exchanged; /* what goes through it; owned */
+    int64_t ran_n;    /* of the last forward; 0: none yet */
+    bool ran_training;
+    vox_step ran_step;
+};
+
+const vox_node *vox_plan_step_node(const vox_plan *p, const vox_plan_step *step);
+
 #endif

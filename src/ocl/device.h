@@ -110,6 +110,24 @@ bool vox_device_has_host_memory(const vox_device *dev);
 vox_status vox_buffer_map(vox_buffer *buf, void **host, vox_error *err);
 vox_status vox_buffer_unmap(vox_buffer *buf, vox_error *err);
 
+/* ---- places in the queue -------------------------------------------------- */
+
+/* A place in the order of a device's work, that has been reached once all before it is done. */
+typedef struct vox_mark vox_mark;
+/* After everything enqueued so far, which the driver is made to start. */
+vox_status vox_device_mark(vox_device *dev, vox_mark **out, vox_error *err);
+void vox_mark_free(vox_mark **mark);
+/* On any thread. */
+vox_status vox_mark_wait(const vox_mark *mark, vox_error *err);
+
+/* Beside the work enqueued after the mark, which must not write there: a copy to the host; or the
+ * mapping of a buffer (a window of one too) that lies over host memory, where the host then may
+ * read and write until vox_buffer_unmap.  *done is the caller's. */
+vox_status vox_buffer_read_after(vox_buffer *buf, size_t offset, void *to, size_t bytes,
+                                 const vox_mark *after, vox_mark **done, vox_error *err);
+vox_status vox_buffer_map_after(vox_buffer *buf, const vox_mark *after, vox_mark **done,
+                                vox_error *err);
+
 /* ---- profiling ---------------------------------------------------------- */
 
 /* Off by default, as it costs a little.  While on, every launch is timed by device events and

@@ -1,7 +1,9 @@
 /* reduce.c - the model on the host: from the members' gradients to new weights on all of them.
  *
  * Members whose device memory is host memory use the model's weights where they are; the others
- * have copies.  Either way the model is the host's only between take_model and send_job. */
+ * have copies.  Either way the model is the host's only between take_model and send_job.
+ *
+ * The order of a sum is the tree's, bucket by bucket: never that in which gradients arrive. */
 #include "parallel/team_parts.h"
 
 #include <string.h>
@@ -17,9 +19,8 @@ static const vox_member *leader(const vox_team *team)
 
 static vox_status take_model(vox_member *m, vox_error *err)
 {
-    float *here;
     return vox_replica_shares(m->replica)
-               ? vox_replica_take(m->replica, VOX_FLAT_PARAMS, &here, err)
+               ? vox_replica_take_params(m->replica, err)
                : vox_replica_finish(m->replica, err); /* what was sent is there */
 }
 
@@ -36,15 +37,12 @@ static vox_status take_kept(vox_member *m, vox_error *err)
     return s;
 }
 
-/* Model and gradients become the host's. */
 static vox_status take_job(vox_replica *r, void *arg, vox_error *err)
 {
     vox_member *m = arg;
-    m->host = NULL;
     vox_status s = take_model(m, err);
-    if (s == VOX_OK && m == leader(m->team) && !vox_replica_shares(r))
-        s = take_kept(m, err);
-    return s == VOX_OK && m->started ? vox_replica_take(r, VOX_FLAT_GRADS, &m->host, err) : s;
+    const bool leads = m->started && m == leader(m->team);
+    return s == VOX_OK && leads && !vox_replica_shares(r) ? take_kept(m, err) : s;
 }
 
 static vox_status take_model_job(vox_replica *r, void *arg, vox_error *err)
@@ -53,59 +51,81 @@ static vox_status take_model_job(vox_replica *r, void *arg, vox_error *err)
     return take_model(arg, err);
 }
 
+static vox_status give_back_job(vox_replica *r, void *arg, vox_error *err)
+{
+    (void)arg;
+    return vox_buckets_give_back(vox_replica_buckets(r), err);
+}
+
 /* The model goes to the member; copies are on their way while the host goes on. */
 static vox_status send_job(vox_replica *r, void *arg, vox_error *err)
 {
-    vox_member *m = arg;
-    vox_status s = m->host ? vox_replica_give(r, VOX_FLAT_GRADS, false, err) : VOX_OK;
-    m->host = NULL;
+    vox_status s = give_back_job(r, arg, err);
     if (s != VOX_OK)
         return s;
-    return vox_replica_shares(r) ? vox_replica_give(r, VOX_FLAT_PARAMS, true, err)
-                                 : vox_replica_set_params(r, m->team->params, false, err);
+    return vox_replica_shares(r)
+               ? vox_replica_give_params(r, err)
+               : vox_replica_set_params(r, ((vox_member *)arg)->team->params, false, err);
 }
 
 vox_status vox_team_put_model(vox_team *team, const float *flat, vox_error *err)
 {
-    vox_status s = vox_team_run(team, true, take_model_job, err);
+    vox_status s = vox_team_run(team, VOX_ALL, take_model_job, err);
     if (s != VOX_OK)
         return s;
     memcpy(team->params, flat, team->graph->flat_floats * sizeof(float));
-    return vox_team_run(team, true, send_job, err);
+    return vox_team_run(team, VOX_ALL, send_job, err);
 }
 
 /* The sum goes to the first member's place: no memory of its own. */
-static float *sum_gradients(vox_team *team)
+static float *place_of_sum(const vox_team *team)
 {
-    const vox_span span = vox_span_begin("sum gradients", "reduce");
-    float *sum = NULL;
-    for (size_t i = 0; i < team->size; i++) {
-        team->in[i] = team->member[i].host;
-        sum = sum ? sum : team->member[i].host;
-    }
-    vox_tree_sum(&team->tree, team->in, sum, team->graph->flat_floats, team->pool);
-    vox_span_end(&span);
-    return sum;
+    return vox_buckets_host(vox_replica_buckets(leader(team)->replica));
 }
 
-vox_status vox_team_reduce(vox_team *team, vox_error *err)
+vox_status vox_team_sum(vox_team *team, vox_error *err)
+{
+    vox_status s = VOX_OK;
+    for (size_t b = 0; b < team->buckets; b++) {
+        const vox_range *range = &team->bucket[b];
+        for (size_t i = 0; i < team->size; i++) {
+            vox_buckets *from = vox_replica_buckets(team->member[i].replica);
+            team->in[i] = NULL;
+            if (s != VOX_OK || !team->member[i].started)
+                continue;
+            s = vox_buckets_await(from, b, err);
+            team->in[i] = vox_buckets_host(from) + range->offset;
+        }
+        if (s != VOX_OK)
+            break;
+        const vox_span span = vox_span_begin("sum gradients", "reduce");
+        vox_tree_sum(&team->tree, team->in, place_of_sum(team) + range->offset, range->count,
+                     team->pool);
+        vox_span_end(&span);
+    }
+    return s;
+}
+
+vox_status vox_team_update_model(vox_team *team, vox_error *err)
 {
     const vox_team_update *update = team->update;
-    const double start = vox_now();
-    vox_status s = vox_team_run(team, true, take_job, err);
+    vox_status s = vox_team_run(team, VOX_ALL, take_job, err);
     if (s != VOX_OK)
         return s;
-    float *sum = sum_gradients(team);
-    const double summed = vox_now();
+    const double start = vox_now();
     const vox_span span = vox_span_begin("update", "update");
-    s = update->host(update->arg, team->params, sum, team->pool, err);
+    s = update->host(update->arg, team->params, place_of_sum(team), team->pool, err);
     vox_span_end(&span);
     const double updated = vox_now();
-    vox_status sent = vox_team_run(team, true, send_job, s == VOX_OK ? err : NULL);
-    team->times.reduce_s = summed - start;
-    team->times.update_s = updated - summed;
+    vox_status sent = vox_team_run(team, VOX_ALL, send_job, s == VOX_OK ? err : NULL);
+    team->times.update_s = updated - start;
     team->times.send_s = vox_now() - updated;
     return s == VOX_OK ? sent : s;
+}
+
+vox_status vox_team_drop_sum(vox_team *team, vox_error *err)
+{
+    return vox_team_run(team, VOX_ALL, give_back_job, err);
 }
 
 /* ---- running statistics ---------------------------------------------------- */
@@ -120,11 +140,11 @@ void vox_team_save_kept(vox_team *team)
 
 vox_status vox_team_restore_kept(vox_team *team, vox_error *err)
 {
-    vox_status s = team->kepts ? vox_team_run(team, true, take_model_job, err) : VOX_OK;
+    vox_status s = team->kepts ? vox_team_run(team, VOX_ALL, take_model_job, err) : VOX_OK;
     if (s != VOX_OK || team->kepts == 0)
         return s;
     const float *from = team->kept_before;
     for (size_t i = 0; i < team->kepts; from += team->kept[i++].count)
         memcpy(team->params + team->kept[i].offset, from, team->kept[i].count * sizeof *from);
-    return vox_team_run(team, true, send_job, err);
+    return vox_team_run(team, VOX_ALL, send_job, err);
 }

@@ -11,10 +11,12 @@ struct vox_replica {
     vox_replica_options opt;
     vox_plan *plan;
     vox_augment *augment; /* NULL: none */
-    vox_buffer *stage;    /* pinned, flat_floats; NULL where device memory is host memory */
-    size_t sample_floats; /* of one input */
-    size_t sample_labels; /* vox_graph_labels */
-    vox_share early;      /* uploaded into the plan's next input; n 0: nothing is */
+    vox_buckets *buckets; /* NULL: gradients stay on the device */
+    vox_buffer *stage;    /* where they come to: pinned; NULL where device memory is host memory, */
+    vox_host_memory *grads; /* which then is this */
+    size_t sample_floats;   /* of one input */
+    size_t sample_labels;   /* vox_graph_labels */
+    vox_share early;        /* uploaded into the plan's next input; n 0: nothing is */
     char title[160];
     vox_track *track; /* of its thread in the trace; NULL: there is none */
 
@@ -97,6 +99,18 @@ static void name_labels(vox_replica *r)
     vox_device_label_name(r->dev, VOX_LABEL_AUGMENT, "augment");
 }
 
+static vox_status open_buckets(vox_replica *r, size_t bytes, vox_error *err)
+{
+    vox_status s = r->grads ? VOX_OK
+                            : vox_buffer_open(&r->stage, r->dev, bytes, VOX_BUFFER_PINNED,
+                                              "the host's copy of the gradients", err);
+    if (s != VOX_OK)
+        return s;
+    float *host = r->grads ? vox_host_memory_at(r->grads) : vox_buffer_host(r->stage);
+    return vox_buckets_open(&r->buckets, r->plan, r->dev, r->opt.bucket, r->opt.buckets, host,
+                            r->grads != NULL, err);
+}
+
 static vox_status build(vox_replica *r, void *arg, vox_error *err)
 {
     (void)arg;
@@ -106,15 +120,19 @@ static vox_status build(vox_replica *r, void *arg, vox_error *err)
         r->opt.copy = true;
     if (r->opt.copy)
         r->opt.params = NULL;
+    const size_t flat = (g->flat_floats ? g->flat_floats : 1) * sizeof(float);
+    vox_status s = VOX_OK;
+    if (r->opt.buckets && !r->opt.copy)
+        s = vox_host_memory_open(&r->grads, flat, "gradients of the parameters", err);
     const vox_plan_options plan = {.n_max = r->opt.n_max,
                                    .training = r->opt.training,
                                    .algo = r->opt.algo,
                                    .workspace = r->opt.workspace,
                                    .times = r->opt.times,
                                    .params = r->opt.params,
+                                   .grads = r->grads,
                                    .ahead = r->opt.training};
-    vox_status s = VOX_OK;
-    if (r->track)
+    if (r->track && s == VOX_OK)
         s = vox_device_trace(r->dev, vox_track_trace(r->track), r->title, err);
     if (s == VOX_OK)
         s = vox_plan_open(&r->plan, g, r->dev, &plan, err);
@@ -122,9 +140,8 @@ static vox_status build(vox_replica *r, void *arg, vox_error *err)
         name_labels(r);
     if (s == VOX_OK && r->opt.augment && r->opt.training)
         s = vox_augment_open(&r->augment, r->opt.augment, r->dev, &g->input, r->opt.n_max, err);
-    if (s == VOX_OK && r->opt.copy)
-        s = vox_buffer_open(&r->stage, r->dev, g->flat_floats * sizeof(float), VOX_BUFFER_PINNED,
-                            "the host's copy of the gradients", err);
+    if (s == VOX_OK && r->opt.buckets)
+        s = open_buckets(r, flat, err);
     r->sample_floats = (size_t)vox_sample_floats(&g->input, VOX_LAYOUT_PLAIN);
     r->sample_labels = vox_graph_labels(g);
     vox_span_end(&span);
@@ -134,9 +151,11 @@ static vox_status build(vox_replica *r, void *arg, vox_error *err)
 static vox_status release(vox_replica *r, void *arg, vox_error *err)
 {
     (void)arg;
+    vox_buckets_free(&r->buckets);
     vox_buffer_free(&r->stage);
     vox_augment_free(&r->augment);
     vox_plan_free(&r->plan);
+    vox_host_memory_free(&r->grads);
     return r->track ? vox_device_trace(r->dev, NULL, NULL, err) : VOX_OK;
 }
 
@@ -277,11 +296,13 @@ vox_status vox_replica_gradients(vox_replica *r, const vox_share *share, vox_err
     if (s == VOX_OK)
         s = vox_plan_run_loss(r->plan, share->n, err);
     if (s == VOX_OK)
-        s = vox_plan_backward(r->plan, share->n, share->scale, share->accumulate, &step, err);
-    if (s == VOX_OK)
         s = read_losses(r, share, err);
-    if (s == VOX_OK && share->next)
+    if (s == VOX_OK && share->next) /* before the gradients' ways are, which go beside too */
         s = upload_next(r, share->next, err);
+    if (r->buckets)
+        vox_buckets_watch(r->buckets, share->last);
+    if (s == VOX_OK)
+        s = vox_plan_backward(r->plan, share->n, share->scale, share->accumulate, &step, err);
     vox_span_end_with(&span, &(vox_trace_arg){.key = "samples", .number = (double)share->n}, 1);
     return s;
 }
@@ -316,51 +337,25 @@ vox_status vox_replica_forward(vox_replica *r, const vox_share *share, float *ou
     return s == VOX_OK ? done : s;
 }
 
-static vox_buffer *flat_buffer(vox_replica *r, vox_flat which)
+vox_buckets *vox_replica_buckets(const vox_replica *r)
 {
-    return which == VOX_FLAT_PARAMS ? vox_plan_params(r->plan) : vox_plan_grads(r->plan);
-}
-
-static vox_status take(vox_replica *r, vox_flat which, float **host, vox_error *err)
-{
-    vox_buffer *buf = flat_buffer(r, which);
-    vox_device_label(r->dev, VOX_LABEL_TRANSFER);
-    if (!r->stage) {
-        void *address;
-        vox_status s = vox_buffer_map(buf, &address, err);
-        if (s == VOX_OK)
-            *host = address;
-        return s;
-    }
-    *host = vox_buffer_host(r->stage);
-    return vox_buffer_read(buf, 0, *host, r->opt.graph->flat_floats * sizeof(float), true, err);
-}
-
-vox_status vox_replica_take(vox_replica *r, vox_flat which, float **host, vox_error *err)
-{
-    const vox_span span =
-        vox_span_begin(which == VOX_FLAT_PARAMS ? "take weights" : "take gradients", "transfer");
-    vox_status s = take(r, which, host, err);
-    vox_span_end(&span);
-    return s;
-}
-
-vox_status vox_replica_give(vox_replica *r, vox_flat which, bool changed, vox_error *err)
-{
-    vox_buffer *buf = flat_buffer(r, which);
-    vox_device_label(r->dev, VOX_LABEL_TRANSFER);
-    if (!r->stage)
-        return vox_buffer_unmap(buf, err);
-    if (!changed)
-        return VOX_OK;
-    /* Enqueued only: the pinned buffer is next written to by a read in the same queue. */
-    return vox_buffer_write(buf, 0, vox_buffer_host(r->stage),
-                            r->opt.graph->flat_floats * sizeof(float), false, err);
+    return r->buckets;
 }
 
 bool vox_replica_shares(const vox_replica *r)
 {
     return r->opt.params != NULL;
+}
+
+vox_status vox_replica_take_params(vox_replica *r, vox_error *err)
+{
+    void *here;
+    return vox_buffer_map(vox_plan_params(r->plan), &here, err);
+}
+
+vox_status vox_replica_give_params(vox_replica *r, vox_error *err)
+{
+    return vox_buffer_unmap(vox_plan_params(r->plan), err);
 }
 
 vox_status vox_replica_set_params(vox_replica *r, const float *flat, bool wait, vox_error *err)

@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "data/augment.h"
 #include "net/plan.h"
+#include "parallel/buckets.h"
 
 typedef struct vox_replica vox_replica;
 
@@ -27,6 +28,9 @@ typedef struct vox_replica_options {
     /* The host's weights, borrowed: the replica's own are these where device memory is host memory
      * (unless copy).  NULL: there are none. */
     vox_host_memory *params;
+    /* How gradients go to the host: borrowed, [buckets] (vox_buckets_cut).  0: they do not. */
+    const vox_range *bucket;
+    size_t buckets;
 } vox_replica_options;
 
 /* Starts a thread bound near dev, which builds the plan: wait for it before anything else.  dev is
@@ -64,6 +68,7 @@ typedef struct vox_share {
     /* samples that all devices have at once, if they exchange numbers in mid-step; else 0 */
     int64_t all;
     bool bystander;  /* see vox_step */
+    bool last;       /* of the batch: the gradients go to the host (vox_replica_buckets) */
     bool accumulate; /* its gradients are added to those there: another part of the same batch */
     float *loss;     /* [n], written */
     /* The share that will come next, to be uploaded meanwhile; NULL: not known yet. */
@@ -81,12 +86,12 @@ vox_status vox_replica_forward(vox_replica *r, const vox_share *share, float *ou
 /* Whether its weights are the host's own (vox_replica_options.params). */
 bool vox_replica_shares(const vox_replica *r);
 
-/* The gradients or the parameters (flat, graph->flat_floats) in host memory: the device's own
- * memory where the host sees it, else the pinned buffer.  They are the host's until given back,
- * changed or not; at most one of the two at a time, but both of a replica that shares. */
-typedef enum vox_flat { VOX_FLAT_PARAMS, VOX_FLAT_GRADS } vox_flat;
-vox_status vox_replica_take(vox_replica *r, vox_flat which, float **host, vox_error *err);
-vox_status vox_replica_give(vox_replica *r, vox_flat which, bool changed, vox_error *err);
+/* Its gradients' way to the host; NULL: there is none. */
+vox_buckets *vox_replica_buckets(const vox_replica *r);
+
+/* Of one that shares: waits for its work; the weights are the host's until given back. */
+vox_status vox_replica_take_params(vox_replica *r, vox_error *err);
+vox_status vox_replica_give_params(vox_replica *r, vox_error *err);
 
 /* Overwrites the parameters of one that does not share.  Without wait flat must stay as it is until
  * vox_replica_finish. */

@@ -68,7 +68,7 @@ static vox_status list_kept(vox_team *team, vox_error *err)
 }
 
 /* The model in host memory. */
-static vox_status open_model(vox_team *team, vox_error *err)
+static vox_status open_model(vox_team *team, size_t bucket_bytes, vox_error *err)
 {
     const size_t bytes = (team->graph->flat_floats ? team->graph->flat_floats : 1) * sizeof(float);
     vox_status s = vox_pool_open(&team->pool, 0, err);
@@ -78,7 +78,11 @@ static vox_status open_model(vox_team *team, vox_error *err)
     if (s != VOX_OK)
         return s;
     team->params = vox_host_memory_at(team->model);
-    return list_kept(team, err);
+    s = list_kept(team, err);
+    return s == VOX_OK
+               ? vox_buckets_cut(team->graph, bucket_bytes ? bucket_bytes : VOX_BUCKET_BYTES,
+                                 &team->bucket, &team->buckets, err)
+               : s;
 }
 
 static vox_status open_replicas(vox_team *team, const vox_ctx *ctx, const vox_team_options *opt,
@@ -97,7 +101,9 @@ static vox_status open_replicas(vox_team *team, const vox_ctx *ctx, const vox_te
                                        .workspace = opt->workspace,
                                        .times = opt->times,
                                        .copy = opt->copy,
-                                       .params = team->model};
+                                       .params = team->model,
+                                       .bucket = team->bucket,
+                                       .buckets = team->buckets};
         first = vox_replica_open(&team->member[i].replica, i, vox_ctx_get(ctx, i), &r, err);
     }
     for (size_t i = 0; i < team->size && team->member[i].replica; i++) {
@@ -158,7 +164,7 @@ vox_status vox_team_open(vox_team **out, const vox_ctx *ctx, const vox_team_opti
     if (s == VOX_OK)
         s = make_lists(team, ctx, err);
     if (s == VOX_OK && opt->training && (opt->on_host || team->size > 1))
-        s = open_model(team, err);
+        s = open_model(team, opt->bucket_bytes, err);
     if (s == VOX_OK)
         s = open_replicas(team, ctx, opt, err);
     if (s == VOX_OK)
@@ -188,6 +194,7 @@ void vox_team_free(vox_team **teamp)
     free(team->weight);
     free(team->in);
     vox_host_memory_free(&team->model);
+    free(team->bucket);
     free(team->kept);
     free(team->kept_before);
     free(team);

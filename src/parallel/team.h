@@ -22,6 +22,9 @@
 
 typedef struct vox_team vox_team;
 
+/* Gradients come to the host in pieces of about this size. */
+#define VOX_BUCKET_BYTES 4194304
+
 typedef struct vox_team_options {
     const vox_graph *graph; /* borrowed */
     int64_t batch;          /* most samples of a batch, over all devices; >= 1 */
@@ -35,6 +38,7 @@ typedef struct vox_team_options {
     uint64_t workspace;      /* likewise */
     const vox_finddb *times; /* measured times (vox_plan_options), borrowed while opened, or NULL */
     bool copy;               /* see vox_replica_options */
+    size_t bucket_bytes;     /* see vox_buckets_cut; 0: VOX_BUCKET_BYTES */
     bool on_host; /* the model lives in host memory even with one device; training only */
 } vox_team_options;
 
@@ -92,7 +96,7 @@ vox_status vox_team_step(vox_team *team, const vox_team_batch *batch, const vox_
 /* Where the last step's time went, on the host's clock; 0 without a model on the host. */
 typedef struct vox_team_times {
     double compute_s; /* until the slowest replica was through with the gradients */
-    double reduce_s;  /* after that: fetching gradients and summing them */
+    double reduce_s;  /* after that: what was left of summing them */
     double update_s;  /* the update's call */
     double send_s;    /* until all replicas could go on */
 } vox_team_times;

@@ -16,17 +16,12 @@ typedef struct vox_member {
     int64_t limit;         /* most samples it has at once; its share goes through it in pieces */
     vox_share share, next; /* next: of the batch after this one, if it is known */
     float *output;         /* vox_team_eval: where its samples' outputs go */
-    float *host;           /* its gradients while they are summed */
     bool started;          /* it had samples of the batch under way */
     bool lost;             /* it failed, and gets no more work */
+    double done_at;        /* when that was, on vox_now's clock */
     double busy_s;         /* what its work on the last part of a batch took */
     bool *ran[VOX_WORK_KINDS]; /* [batch + 1]: it has had so many samples before */
 } vox_member;
-
-/* Elements [offset, offset + count) of the flat vectors. */
-typedef struct vox_range {
-    size_t offset, count;
-} vox_range;
 
 struct vox_team {
     const vox_graph *graph;
@@ -48,7 +43,9 @@ struct vox_team {
 
     /* The model, if several work on it; NULL: it is on the only device. */
     vox_host_memory *model;
-    float *params;   /* what is in it, flat; the host's only while the members have none of it */
+    float *params;     /* what is in it, flat; the host's only while the members have none of it */
+    vox_range *bucket; /* [buckets]: how the gradients come to the host */
+    size_t buckets;
     vox_range *kept; /* parameters that the devices change themselves: running statistics */
     size_t kepts;
     float *kept_before; /* what these were before the step */
@@ -56,15 +53,27 @@ struct vox_team {
 
 /* ---- team_step.c: work on all ---- */
 
-/* Runs fn on the replicas that have samples (or on all but the lost), each with its member as
- * argument; waits for all of them and gives the first error in the order of the devices. */
-vox_status vox_team_run(vox_team *team, bool idle_too, vox_replica_fn fn, vox_error *err);
+/* Of those that are not lost: the ones with samples in the part under way; with samples in the
+ * batch so far; all. */
+typedef enum vox_whom { VOX_AT_WORK, VOX_STARTED, VOX_ALL } vox_whom;
+
+/* Runs fn on them, each with its member as argument; waits for all and gives the first error in the
+ * order of the devices. */
+vox_status vox_team_run(vox_team *team, vox_whom whom, vox_replica_fn fn, vox_error *err);
+/* The same in two halves. */
+void vox_team_post(vox_team *team, vox_whom whom, vox_replica_fn fn);
+vox_status vox_team_wait(vox_team *team, vox_whom whom, vox_error *err);
 vox_status vox_team_run_first(vox_team *team, vox_replica_fn fn, void *arg, vox_error *err);
 
 /* ---- reduce.c: the model on the host ---- */
 
-/* After every member's gradients: sums them, has the model changed and brings it to the members. */
-vox_status vox_team_reduce(vox_team *team, vox_error *err);
+/* While the members work on the last part of a batch (or after): sums every bucket as soon as all
+ * have it.  VOX_ERR_INTERRUPTED: a member failed. */
+vox_status vox_team_sum(vox_team *team, vox_error *err);
+/* Then: has the model changed by the sum and brings it to the members. */
+vox_status vox_team_update_model(vox_team *team, vox_error *err);
+/* Or: the sum is for nothing. */
+vox_status vox_team_drop_sum(vox_team *team, vox_error *err);
 /* flat becomes the model, on the host and on all members. */
 vox_status vox_team_put_model(vox_team *team, const float *flat, vox_error *err);
 /* Before a step; and after one that came to nothing: the model is as it was. */

@@ -9,19 +9,25 @@
 
 /* ---- work on all ---------------------------------------------------------- */
 
-static bool works(const vox_team *team, size_t i, bool idle_too)
+static bool meant(const vox_team *team, size_t i, vox_whom whom)
 {
-    return !team->member[i].lost && (idle_too || team->count[i] > 0);
+    const vox_member *m = &team->member[i];
+    return !m->lost &&
+           (whom == VOX_ALL || team->count[i] > 0 || (whom == VOX_STARTED && m->started));
 }
 
-vox_status vox_team_run(vox_team *team, bool idle_too, vox_replica_fn fn, vox_error *err)
+void vox_team_post(vox_team *team, vox_whom whom, vox_replica_fn fn)
+{
+    for (size_t i = 0; i < team->size; i++)
+        if (meant(team, i, whom))
+            vox_replica_post(team->member[i].replica, fn, &team->member[i]);
+}
+
+vox_status vox_team_wait(vox_team *team, vox_whom whom, vox_error *err)
 {
     vox_status first = VOX_OK;
-    for (size_t i = 0; i < team->size; i++)
-        if (works(team, i, idle_too))
-            vox_replica_post(team->member[i].replica, fn, &team->member[i]);
     for (size_t i = 0; i < team->size; i++) {
-        if (!works(team, i, idle_too))
+        if (!meant(team, i, whom))
             continue;
         vox_status s = vox_replica_wait(team->member[i].replica, first == VOX_OK ? err : NULL);
         if (first == VOX_OK)
@@ -30,10 +36,19 @@ vox_status vox_team_run(vox_team *team, bool idle_too, vox_replica_fn fn, vox_er
     return first;
 }
 
+vox_status vox_team_run(vox_team *team, vox_whom whom, vox_replica_fn fn, vox_error *err)
+{
+    vox_team_post(team, whom, fn);
+    return vox_team_wait(team, whom, err);
+}
+
+/* Work of replicas that exchange numbers in mid-step, and so must all be there. */
 static vox_status work_job(vox_replica *r, void *arg, vox_error *err)
 {
     const vox_member *m = arg;
     const size_t i = (size_t)(m - m->team->member);
+    if (m->team->count[i] == 0)
+        return m->team->work(r, arg, err);
     vox_status s = vox_meeting_enter(m->team->meeting, i, err);
     if (s == VOX_OK)
         s = m->team->work(r, arg, err);
@@ -42,15 +57,6 @@ static vox_status work_job(vox_replica *r, void *arg, vox_error *err)
         vox_error_at(err, "device %s", vox_replica_title(r));
     vox_meeting_leave(m->team->meeting, i, s, err);
     return s;
-}
-
-/* A batch through replicas that exchange numbers in mid-step, and so must all be at work. */
-static vox_status meet(vox_team *team, bool one_by_one, vox_replica_fn fn, vox_error *err)
-{
-    team->work = fn;
-    vox_meeting_call(team->meeting, team->count, one_by_one);
-    vox_status s = vox_team_run(team, false, work_job, err);
-    return s == VOX_OK ? VOX_OK : vox_meeting_outcome(team->meeting, err);
 }
 
 /* Whether every member has had as many samples as now before. */
@@ -72,19 +78,43 @@ static void note_ran(vox_team *team, vox_work_kind kind)
  * other: PoCL (seen with 3.1, told of 5.0) specialises kernels at their first launch on a larger
  * grid, and if another of its devices is running the same kernel then, it loses count of the uses
  * and aborts (assertion in pocl_release_dlhandle_cache). */
-static vox_status run_part(vox_team *team, vox_work_kind kind, vox_replica_fn fn, vox_error *err)
+static vox_status run_in_turn(vox_team *team, vox_whom whom, vox_replica_fn fn, vox_error *err)
 {
-    const bool together = ran_before(team, kind);
     vox_status s = VOX_OK;
-    if (team->meeting)
-        s = meet(team, !together, fn, err);
-    else if (together)
-        s = vox_team_run(team, false, fn, err);
-    for (size_t i = 0; s == VOX_OK && !team->meeting && !together && i < team->size; i++) {
-        if (!works(team, i, false))
+    for (size_t i = 0; s == VOX_OK && i < team->size; i++) {
+        if (!meant(team, i, whom))
             continue;
         vox_replica_post(team->member[i].replica, fn, &team->member[i]);
         s = vox_replica_wait(team->member[i].replica, err);
+    }
+    return s;
+}
+
+/* sum: the gradients are summed as they come. */
+static vox_status run_part(vox_team *team, vox_work_kind kind, vox_replica_fn fn, bool sum,
+                           vox_error *err)
+{
+    const bool together = ran_before(team, kind);
+    const vox_whom whom = sum ? VOX_STARTED : VOX_AT_WORK;
+    vox_error why = {0};
+    vox_status s = VOX_OK, summed = VOX_OK;
+    if (team->meeting)
+        vox_meeting_call(team->meeting, team->count, !together);
+    team->work = fn;
+    if (!team->meeting && !together)
+        s = run_in_turn(team, whom, fn, err);
+    else
+        vox_team_post(team, whom, team->meeting ? work_job : fn);
+    if (s == VOX_OK && sum)
+        summed = vox_team_sum(team, &why);
+    if (team->meeting || together)
+        s = vox_team_wait(team, whom, err);
+    if (s != VOX_OK && team->meeting)
+        s = vox_meeting_outcome(team->meeting, err);
+    if (s == VOX_OK && summed != VOX_OK) {
+        s = summed;
+        if (err)
+            *err = why;
     }
     if (s == VOX_OK)
         note_ran(team, kind);
@@ -191,20 +221,34 @@ static vox_share piece_of(const vox_member *m, const vox_share *share, int64_t f
 }
 
 /* The whole share, piece by piece. */
-static vox_status gradients_job(vox_replica *r, void *arg, vox_error *err)
+static vox_status run_pieces(vox_replica *r, vox_member *m, vox_error *err)
 {
-    vox_member *m = arg;
-    const double start = vox_now();
     vox_status s = VOX_OK;
     for (int64_t from = 0; s == VOX_OK && from < m->share.n; from += m->limit) {
         vox_share piece = piece_of(m, &m->share, from), next;
-        if (from + piece.n < m->share.n)
+        const bool more = from + piece.n < m->share.n;
+        piece.last = m->share.last && !more;
+        if (more)
             piece.next = &next, next = piece_of(m, &m->share, from + piece.n);
         else if (m->share.next)
             piece.next = &next, next = piece_of(m, m->share.next, 0);
         s = finish(r, vox_replica_gradients(r, &piece, err), err);
     }
-    m->busy_s = vox_now() - start;
+    return s;
+}
+
+static vox_status gradients_job(vox_replica *r, void *arg, vox_error *err)
+{
+    vox_member *m = arg;
+    vox_buckets *buckets = vox_replica_buckets(r);
+    const double start = vox_now();
+    vox_status s = run_pieces(r, m, err);
+    m->done_at = vox_now();
+    m->busy_s = m->done_at - start;
+    if (s == VOX_OK && m->share.last && buckets) /* those of one without samples in this part */
+        s = vox_buckets_tell_all(buckets, err);
+    if (m->share.last && buckets)
+        vox_buckets_end(buckets, s != VOX_OK);
     return s;
 }
 
@@ -249,7 +293,15 @@ static vox_status check_batches(const vox_team *team, const vox_team_batch *batc
     return s == VOX_OK && batch->next ? check_batch(team, batch->next, err) : s;
 }
 
-/* The gradients of all parts of the batch, on the members. */
+/* A member's share of a part is known; last: of the batch. */
+static void begin(vox_member *m, bool last)
+{
+    m->share.last = last;
+    if (vox_replica_buckets(m->replica))
+        vox_buckets_begin(vox_replica_buckets(m->replica));
+}
+
+/* The gradients of all parts of the batch; with the model on the host, summed there. */
 static vox_status compute(vox_team *team, const vox_team_batch *batch, float *loss, bool *finite,
                           vox_error *err)
 {
@@ -257,11 +309,33 @@ static vox_status compute(vox_team *team, const vox_team_batch *batch, float *lo
     *finite = true;
     for (int64_t from = 0; s == VOX_OK && *finite && from < batch->n; from += team->part) {
         const part p = part_at(team, batch, from);
+        const bool last = from + p.n == batch->n;
         share_out(team, &p, loss);
-        s = run_part(team, VOX_WORK_GRADIENTS, gradients_job, err);
+        for (size_t i = 0; i < team->size; i++)
+            begin(&team->member[i], last);
+        s = run_part(team, VOX_WORK_GRADIENTS, gradients_job, last && team->params, err);
         *finite = s == VOX_OK && all_finite(loss + from, p.n);
     }
     return s;
+}
+
+/* With the model on the host.  status: of the gradients; a step that came to nothing leaves the
+ * model as it was. */
+static vox_status after_gradients(vox_team *team, double start, vox_status status, bool finite,
+                                  vox_error *err)
+{
+    double done = start;
+    for (size_t i = 0; i < team->size; i++)
+        if (team->member[i].started && team->member[i].done_at > done)
+            done = team->member[i].done_at;
+    const double now = vox_now();
+    team->times = (vox_team_times){.compute_s = done - start, .reduce_s = now - done};
+    if (status == VOX_OK && finite)
+        return vox_team_update_model(team, err);
+    vox_status dropped = vox_team_drop_sum(team, NULL);
+    if (dropped == VOX_OK)
+        dropped = vox_team_restore_kept(team, NULL);
+    return status;
 }
 
 vox_status vox_team_step(vox_team *team, const vox_team_batch *batch, const vox_team_update *update,
@@ -281,13 +355,9 @@ vox_status vox_team_step(vox_team *team, const vox_team_batch *batch, const vox_
     if (team->params)
         vox_team_save_kept(team);
     s = compute(team, batch, loss, &finite, err);
-    team->times = (vox_team_times){.compute_s = vox_now() - start};
-    if (s == VOX_OK && !finite && team->params)
-        return vox_team_restore_kept(team, err);
-    if (s != VOX_OK || !finite)
-        return s;
-    return team->params ? vox_team_reduce(team, err)
-                        : vox_team_run_first(team, last_job, team, err);
+    if (team->params)
+        return after_gradients(team, start, s, finite, err);
+    return s == VOX_OK && finite ? vox_team_run_first(team, last_job, team, err) : s;
 }
 
 /* ---- evaluation ----------------------------------------------------------- */
@@ -314,7 +384,7 @@ vox_status vox_team_eval(vox_team *team, const vox_team_batch *batch, float *out
         for (size_t i = 0; i < team->size; i++)
             team->member[i].output =
                 output + (size_t)team->member[i].share.first * vox_team_output(team);
-        s = run_part(team, VOX_WORK_EVAL, eval_job, err);
+        s = run_part(team, VOX_WORK_EVAL, eval_job, false, err);
     }
     return s;
 }

@@ -84,7 +84,8 @@ static vox_status open_team(vox_trainer *t, vox_ctx *ctx, vox_error *err)
                             .augment = t->exp->data.augment,
                             .seed = train->seed,
                             .algo = t->opt->methods.algo,
-                            .workspace = t->opt->methods.workspace_bytes};
+                            .workspace = t->opt->methods.workspace_bytes,
+                            .bucket_bytes = t->opt->bucket_bytes};
     vox_status s = open_times(t, ctx, err);
     opt.times = t->times;
     if (s == VOX_OK)

@@ -116,18 +116,44 @@ static void check_params(vox_team *team)
     free(back), free(other);
 }
 
-static void gradients(const vox_ctx *on, bool copy, int64_t n, float *loss, float *grads)
+static void gradients_in(const vox_ctx *on, bool copy, size_t bucket, int64_t n, float *loss,
+                         float *grads)
 {
     vox_error err = {0};
     vox_team *team = NULL;
-    const vox_team_options opt = {
-        .graph = exp_->graph, .batch = 7, .training = true, .seed = 9, .copy = copy};
+    const vox_team_options opt = {.graph = exp_->graph,
+                                  .batch = 7,
+                                  .training = true,
+                                  .seed = 9,
+                                  .copy = copy,
+                                  .bucket_bytes = bucket};
     const vox_team_batch batch = {.voxel = voxel, .label = label, .n = n, .step = 4};
     assert_ok(vox_team_open(&team, on, &opt, &err));
     assert_ok(vox_team_set_params(team, weights, &err));
     assert_ok(vox_team_step(team, &batch, KEEP_GRADIENTS(grads), loss, &err));
     check_params(team);
     vox_team_free(&team);
+}
+
+static void gradients(const vox_ctx *on, bool copy, int64_t n, float *loss, float *grads)
+{
+    gradients_in(on, copy, 0, n, loss, grads);
+}
+
+/* What is summed when, and how it came to the host, changes no bit. */
+static void buckets_change_no_bit(void **state)
+{
+    (void)state;
+    static const size_t size[] = {1, 5000, 1 << 30};
+    float loss[2][7], *grads[2] = {calloc(flat, sizeof(float)), calloc(flat, sizeof(float))};
+    gradients_in(ctx, false, 0, 7, loss[0], grads[0]);
+    for (size_t i = 0; i < 6; i++) {
+        memset(grads[1], 0xff, flat * sizeof(float));
+        gradients_in(ctx, i % 2, size[i / 2], 7, loss[1], grads[1]);
+        assert_memory_equal(loss[0], loss[1], sizeof loss[0]);
+        assert_memory_equal(grads[0], grads[1], flat * sizeof(float));
+    }
+    free(grads[0]), free(grads[1]);
 }
 
 static void shared_gradients_are_one_devices(void **state)
@@ -340,6 +366,7 @@ int main(int argc, char **argv)
     }
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(shared_gradients_are_one_devices),
+        cmocka_unit_test(buckets_change_no_bit),
         cmocka_unit_test(the_next_batch_comes_early),
         cmocka_unit_test(errors_name_the_device),
         cmocka_unit_test(a_failure_in_mid_step_frees_the_others),
@@ -347,6 +374,7 @@ int main(int argc, char **argv)
     };
     const struct CMUnitTest voxels[] = {
         cmocka_unit_test(shared_gradients_are_one_devices),
+        cmocka_unit_test(buckets_change_no_bit),
         cmocka_unit_test(the_next_batch_comes_early),
         cmocka_unit_test(evaluation_is_one_devices),
         cmocka_unit_test(a_batch_is_one_volume),
