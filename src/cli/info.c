@@ -12,13 +12,26 @@ typedef struct need {
     vox_network_desc *net; /* the network at that batch */
 } need;
 
-/* In the layouts that the device prefers; in plain ones if nothing is known of it. */
-static uint64_t bytes_on(const need *share, int device)
+/* What is known of a device; NULL: nothing. */
+static const vox_device_memory *find_device(const need *share, int device)
 {
     for (size_t i = 0; i < share->net->device_count; i++)
         if (share->net->device[i].index == device && share->net->device[i].device_bytes)
-            return share->net->device[i].device_bytes;
-    return share->net->device_bytes;
+            return &share->net->device[i];
+    return NULL;
+}
+
+/* In the layouts that the device prefers; in plain ones if nothing is known of it. */
+static uint64_t bytes_on(const need *share, int device)
+{
+    const vox_device_memory *m = find_device(share, device);
+    return m ? m->device_bytes : share->net->device_bytes;
+}
+
+static bool fits_on(const need *share, const vox_device_desc *d)
+{
+    const vox_device_memory *m = find_device(share, d->index);
+    return m ? m->fits : share->net->device_bytes <= d->global_mem_bytes;
 }
 
 static const char *shape_text(char text[CLI_TEXT * 3], const int64_t shape[5])
@@ -90,8 +103,7 @@ static void print_devices(const vox_device_list *list, const need *share)
         cli_cell(&t, "%" PRId64, share->batch);
         cli_cell(&t, "%s", cli_bytes(a, bytes_on(share, d->index)));
         cli_cell(&t, "%s", cli_bytes(b, d->global_mem_bytes));
-        cli_cell(&t, "%s",
-                 bytes_on(share, d->index) <= d->global_mem_bytes ? "fits" : "DOES NOT FIT");
+        cli_cell(&t, "%s", fits_on(share, d) ? "fits" : "DOES NOT FIT");
     }
     printf("\nwith the batch split evenly over the devices here:\n");
     cli_table_print(&t, "");

@@ -157,6 +157,24 @@ void vox_memory_ahead(vox_memory *m, const vox_steps *s)
         m->activation_bytes += s->value[s->labels].bytes;
 }
 
+uint64_t vox_memory_bytes(const vox_memory *m)
+{
+    return m->activation_bytes + m->parameter_bytes;
+}
+
+uint64_t vox_memory_peak(const vox_steps *s)
+{
+    uint64_t most = 0;
+    for (int i = 0; i < s->steps; i++) {
+        uint64_t live = 0;
+        for (int v = 0; v < s->values; v++)
+            if (s->value[v].first <= i && i <= s->value[v].last)
+                live += s->value[v].bytes;
+        most = live > most ? live : most;
+    }
+    return most;
+}
+
 void vox_memory_release(vox_memory *m)
 {
     free(m->slot);
@@ -176,20 +194,24 @@ static vox_status too_large(const vox_device_desc *d, const char *what, uint64_t
 }
 
 vox_status vox_memory_check(const vox_memory *m, const vox_steps *s, const vox_device *dev,
-                            int64_t n_max, vox_error *err)
+                            const vox_plan_options *opt, vox_error *err)
 {
     const vox_device_desc *d = vox_device_get(dev);
-    const uint64_t wanted = m->activation_bytes + m->parameter_bytes;
+    const uint64_t wanted = vox_memory_bytes(m);
     const uint64_t used = vox_device_bytes(dev);
     const uint64_t there = d->global_mem_bytes > used ? d->global_mem_bytes - used : 0;
     for (int v = 0; v < s->values; v++)
         if (s->value[v].bytes > d->max_alloc_bytes)
             return too_large(d, s->value[v].what, s->value[v].bytes, "its largest allocation",
-                             d->max_alloc_bytes, n_max, err);
+                             d->max_alloc_bytes, opt->n_max, err);
     if (m->flat_bytes > d->max_alloc_bytes)
         return too_large(d, "the parameters", m->flat_bytes, "its largest allocation",
                          d->max_alloc_bytes, 1, err);
     if (wanted > there)
-        return too_large(d, "the plan", wanted, "what is left of its memory", there, n_max, err);
+        return too_large(d, "the plan", wanted, "what is left of its memory", there, opt->n_max,
+                         err);
+    if (opt->memory && wanted > opt->memory)
+        return too_large(d, "the plan", wanted, "train.memory_mib in bytes", opt->memory,
+                         opt->n_max, err);
     return VOX_OK;
 }

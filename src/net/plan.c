@@ -20,11 +20,7 @@ static vox_status plan_layout(vox_plan *p, vox_error *err)
         return VOX_ERR_MEMORY;
     s = vox_choose(p->choice, &p->wiring, p->dev, &p->opt, err);
     if (s == VOX_OK)
-        s = vox_steps_init(&p->steps, &p->wiring, p->choice, p->dev, p->opt.n_max, err);
-    if (s == VOX_OK)
-        s = vox_memory_init(&p->memory, &p->steps, &p->wiring, p->dev, err);
-    if (s == VOX_OK && p->opt.ahead)
-        vox_memory_ahead(&p->memory, &p->steps);
+        s = vox_lay_out(&p->steps, &p->memory, p->choice, &p->wiring, p->dev, &p->opt, err);
     return s;
 }
 
@@ -199,7 +195,7 @@ vox_status vox_plan_open(vox_plan **out, const vox_graph *graph, vox_device *dev
     p->opt = *opt;
     s = plan_layout(p, err);
     if (s == VOX_OK)
-        s = vox_memory_check(&p->memory, &p->steps, dev, opt->n_max, err);
+        s = vox_memory_check(&p->memory, &p->steps, dev, opt, err);
     if (s == VOX_OK)
         s = open_values(p, err);
     if (s == VOX_OK && opt->ahead)
@@ -259,7 +255,7 @@ vox_status vox_plan_estimate(const vox_graph *graph, vox_device *dev, const vox_
         s = plan_layout(&p, err);
     if (s == VOX_OK) {
         *activation_bytes = p.memory.activation_bytes;
-        *total_bytes = p.memory.activation_bytes + p.memory.parameter_bytes;
+        *total_bytes = vox_memory_bytes(&p.memory);
     }
     vox_memory_release(&p.memory);
     vox_steps_release(&p.steps);

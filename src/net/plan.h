@@ -20,6 +20,11 @@ typedef struct vox_plan_options {
      * gives way to the next best.  0: a quarter of the device's memory (of all of it, not of what
      * is free now, so that the choice is the same on every run). */
     uint64_t workspace;
+    /* Most bytes of tensors and parameters (methods' workspaces come on top).  A plan that would
+     * take more computes what is as cheap as a copy a second time for the backward pass instead of
+     * keeping it; results are the same.  One that still takes more is an error.  0: half of a
+     * memory that is the host's too, seven eighths of a device's own, as far as possible. */
+    uint64_t memory;
     /* Measured times, borrowed while the plan is opened: where a pass of a layer was timed, only
      * algorithms that were timed are chosen for it.  NULL: by the rule alone, which makes the same
      * choice on every run. */

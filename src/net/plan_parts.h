@@ -126,9 +126,11 @@ typedef struct vox_steps {
     size_t value_capacity, step_capacity;
 } vox_steps;
 
-/* Values have their sizes for n_max samples and their lifetimes. */
+/* Values have their sizes for n_max samples and their lifetimes.  again[layers + 1], or NULL for
+ * none: edges whose values are not kept for the backward passes, but made a second time; of the
+ * input, its reordered copy. */
 vox_status vox_steps_init(vox_steps *s, const vox_wiring *w, const vox_choice *choice,
-                          vox_device *dev, int64_t n_max, vox_error *err);
+                          const bool *again, vox_device *dev, int64_t n_max, vox_error *err);
 void vox_steps_release(vox_steps *s); /* works too */
 
 /* ---- memory.c ----------------------------------------------------------- */
@@ -147,10 +149,21 @@ vox_status vox_memory_init(vox_memory *m, vox_steps *s, const vox_wiring *w, con
                            vox_error *err);
 /* Counts second buffers of input and labels. */
 void vox_memory_ahead(vox_memory *m, const vox_steps *s);
+/* The most bytes of values that live at once: what no placing can go below. */
+uint64_t vox_memory_peak(const vox_steps *s);
+/* Of tensors and parameters. */
+uint64_t vox_memory_bytes(const vox_memory *m);
 void vox_memory_release(vox_memory *m);
-/* VOX_ERR_DEVICE if that cannot fit the device as it is now. */
+/* VOX_ERR_ROOM if that cannot fit the device as it is now, or passes opt->memory. */
 vox_status vox_memory_check(const vox_memory *m, const vox_steps *s, const vox_device *dev,
-                            int64_t n_max, vox_error *err);
+                            const vox_plan_options *opt, vox_error *err);
+
+/* ---- again.c ------------------------------------------------------------ */
+
+/* Steps and memory of a plan that takes no more than opt->memory, if it can, by computing twice
+ * what costs little.  Of opt: n_max, memory, ahead. */
+vox_status vox_lay_out(vox_steps *s, vox_memory *m, const vox_choice *choice, const vox_wiring *w,
+                       vox_device *dev, const vox_plan_options *opt, vox_error *err);
 
 /* ---- plan.c, plan_run.c ------------------------------------------------- */
 

@@ -21,6 +21,8 @@ typedef struct builder {
     int *slot_start;         /* [layers + 1]: layer i's input k is number slot_start[i] + k */
     int *gradient;           /* [slots]: the value of an input's gradient, or -1 */
     int (*keep)[VOX_PASSES]; /* [layer]: what a pass left for later ones, or -1 */
+    const bool *again;       /* [edge], or NULL: not kept for the backward pass ... */
+    bool *gone;              /* ... [edge], and not made again yet */
 } builder;
 
 /* ---- values and steps --------------------------------------------------- */
@@ -147,12 +149,26 @@ static vox_status add_internal(builder *b, const char *op, int edge, vox_pass pa
 
 /* ---- forward ------------------------------------------------------------ */
 
+static vox_status add_forward(builder *b, int layer, vox_error *err);
+
+/* The forward step of an edge that the backward pass finds gone. */
+static vox_status make_again(builder *b, int edge, vox_error *err)
+{
+    const bool fused = edge > 0 && b->choice[edge - 1].fused[VOX_FORWARD];
+    b->gone[edge] = false;
+    b->act[edge][VOX_LAYOUT_BLOCK16] = -1;
+    if (edge == 0)
+        return VOX_OK; /* it is there; its copy comes with who wants it */
+    b->act[edge][VOX_LAYOUT_PLAIN] = -1;
+    return add_forward(b, (fused ? vox_wiring_from(b->w, edge - 1, 0) : edge) - 1, err);
+}
+
 /* The values of an edge in a layout; made by a reorder where the writer's is another. */
 static vox_status want_activation(builder *b, int *out, int edge, vox_layout layout, vox_error *err)
 {
     int *act = b->act[edge];
-    vox_status s = VOX_OK;
-    if (act[layout] < 0)
+    vox_status s = b->gone[edge] ? make_again(b, edge, err) : VOX_OK;
+    if (s == VOX_OK && act[layout] < 0)
         s = add_internal(b, "reorder", edge, VOX_FORWARD, &act[1 - layout], 1, &act[layout], layout,
                          err);
     *out = act[layout];
@@ -271,17 +287,35 @@ static vox_status collect(builder *b, int *out, int edge, vox_layout layout, vox
     return s;
 }
 
-/* What a backward pass reads, as its operation says, and the outputs of relus fused into it. */
-static void read_for_backward(builder *b, vox_plan_step *step, int dy)
+/* What a backward pass reads, as its operation says, and the outputs of relus fused into it: made
+ * before its step is added. */
+typedef struct inputs {
+    int x[VOX_MAX_INPUTS], y;
+} inputs;
+
+static vox_status want_for_backward(builder *b, inputs *in, int layer, vox_pass pass,
+                                    vox_error *err)
 {
-    const vox_node *node = vox_wiring_node(b->w, step->layer);
-    const vox_choice *c = &b->choice[step->layer];
-    const unsigned relus = step->pass == VOX_BACKWARD_DATA ? c->relu_in : 0;
-    for (int k = 0; k < vox_wiring_inputs(b->w, step->layer); k++)
+    const vox_node *node = vox_wiring_node(b->w, layer);
+    const vox_choice *c = &b->choice[layer];
+    const unsigned relus = pass == VOX_BACKWARD_DATA ? c->relu_in : 0;
+    vox_status s = VOX_OK;
+    in->y = -1;
+    for (int k = 0; k < VOX_MAX_INPUTS; k++)
+        in->x[k] = -1;
+    for (int k = 0; k < vox_wiring_inputs(b->w, layer) && s == VOX_OK; k++)
         if (node->op->backward_reads_x || relus >> k & 1)
-            step->x[k] = reads(b, b->act[vox_wiring_from(b->w, step->layer, k)][c->in]);
-    if (node->op->backward_reads_y)
-        step->y = reads(b, b->act[step->layer + 1][c->out]);
+            s = want_activation(b, &in->x[k], vox_wiring_from(b->w, layer, k), c->in, err);
+    if (s == VOX_OK && node->op->backward_reads_y)
+        s = want_activation(b, &in->y, layer + 1, c->out, err);
+    return s;
+}
+
+static void read_for_backward(builder *b, vox_plan_step *step, const inputs *in, int dy)
+{
+    for (int k = 0; k < VOX_MAX_INPUTS; k++)
+        step->x[k] = reads(b, in->x[k]);
+    step->y = reads(b, in->y);
     step->dy = reads(b, dy);
     take_keeps(b, step);
 }
@@ -289,22 +323,27 @@ static void read_for_backward(builder *b, vox_plan_step *step, int dy)
 static vox_status add_backward_weights(builder *b, int layer, int dy, vox_error *err)
 {
     vox_plan_step *step;
-    vox_status s = make_keep(b, layer, VOX_BACKWARD_WEIGHTS, err);
+    inputs in;
+    vox_status s = want_for_backward(b, &in, layer, VOX_BACKWARD_WEIGHTS, err);
+    if (s == VOX_OK)
+        s = make_keep(b, layer, VOX_BACKWARD_WEIGHTS, err);
     if (s == VOX_OK)
         s = add_step(b, &step, layer, VOX_BACKWARD_WEIGHTS,
                      b->choice[layer].algo[VOX_BACKWARD_WEIGHTS], err);
     if (s == VOX_OK)
-        read_for_backward(b, step, dy);
+        read_for_backward(b, step, &in, dy);
     return s;
 }
 
 static vox_status add_backward_data(builder *b, int layer, int dy, vox_error *err)
 {
     const vox_choice *c = &b->choice[layer];
-    int dx[VOX_MAX_INPUTS], inputs = vox_wiring_inputs(b->w, layer);
+    const bool loss = layer == b->w->graph->layers;
+    int dx[VOX_MAX_INPUTS], count = vox_wiring_inputs(b->w, layer);
     vox_plan_step *step;
-    vox_status s = VOX_OK;
-    for (int k = 0; k < inputs && s == VOX_OK; k++) {
+    inputs in;
+    vox_status s = loss ? VOX_OK : want_for_backward(b, &in, layer, VOX_BACKWARD_DATA, err);
+    for (int k = 0; k < count && s == VOX_OK; k++) {
         int edge = vox_wiring_from(b->w, layer, k);
         dx[k] = -1;
         if (b->w->needs[edge])
@@ -317,11 +356,11 @@ static vox_status add_backward_data(builder *b, int layer, int dy, vox_error *er
         s = add_step(b, &step, layer, VOX_BACKWARD_DATA, c->algo[VOX_BACKWARD_DATA], err);
     if (s != VOX_OK)
         return s;
-    memcpy(step->dx, dx, (size_t)inputs * sizeof *dx);
-    if (layer < b->w->graph->layers)
-        read_for_backward(b, step, dy);
-    else
+    memcpy(step->dx, dx, (size_t)count * sizeof *dx);
+    if (loss)
         read_for_loss(b, step);
+    else
+        read_for_backward(b, step, &in, dy);
     return VOX_OK;
 }
 
@@ -355,7 +394,8 @@ static vox_status open_builder(builder *b, vox_error *err)
     b->act = vox_calloc((size_t)layers + 1, sizeof *b->act, "a plan", err);
     b->slot_start = vox_calloc((size_t)layers + 1, sizeof *b->slot_start, "a plan", err);
     b->keep = vox_calloc((size_t)layers + 1, sizeof *b->keep, "a plan", err);
-    if (!b->act || !b->slot_start || !b->keep)
+    b->gone = vox_calloc((size_t)layers + 1, sizeof *b->gone, "a plan", err);
+    if (!b->act || !b->slot_start || !b->keep || !b->gone)
         return VOX_ERR_MEMORY;
     for (int i = 0; i <= layers; i++) {
         b->slot_start[i] = slots;
@@ -380,17 +420,19 @@ static vox_status build_steps(builder *b, vox_error *err)
             s = add_forward(b, i, err);
     if (s == VOX_OK)
         s = add_loss(b, err);
+    for (int edge = 0; edge <= w->graph->layers && b->again; edge++)
+        b->gone[edge] = b->again[edge];
     for (int i = w->last; i >= w->first && s == VOX_OK; i--)
         s = add_backward(b, i, err);
     return s;
 }
 
 vox_status vox_steps_init(vox_steps *s, const vox_wiring *w, const vox_choice *choice,
-                          vox_device *dev, int64_t n_max, vox_error *err)
+                          const bool *again, vox_device *dev, int64_t n_max, vox_error *err)
 {
     memset(s, 0, sizeof *s);
     s->input = s->labels = s->output = s->loss = -1;
-    builder b = {.s = s, .w = w, .choice = choice, .dev = dev, .n_max = n_max};
+    builder b = {.s = s, .w = w, .choice = choice, .dev = dev, .n_max = n_max, .again = again};
     vox_status st = open_builder(&b, err);
     if (st == VOX_OK)
         st = build_steps(&b, err);
@@ -401,6 +443,7 @@ vox_status vox_steps_init(vox_steps *s, const vox_wiring *w, const vox_choice *c
     free(b.slot_start);
     free(b.gradient);
     free(b.keep);
+    free(b.gone);
     if (st != VOX_OK)
         vox_steps_release(s);
     return st;

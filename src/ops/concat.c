@@ -115,4 +115,5 @@ const vox_op vox_op_concat = {.name = "concat",
                               .min_inputs = 2,
                               .max_inputs = VOX_MAX_INPUTS,
                               .infer = infer,
-                              .algos = algos};
+                              .algos = algos,
+                              .cheap = true};

@@ -274,6 +274,9 @@ struct vox_op {
      * the first half of the pass writes vox_io.keep[pass], then the host waits for all of them and
      * joins, and the second half finds the result there.  NULL: never. */
     vox_join_fn (*joins)(const vox_node *node, vox_pass pass, bool training);
+    /* About as quick as a copy, and depends on its inputs alone: where memory is short, the output
+     * is not kept for the backward pass, but computed again (src/net/again.c). */
+    bool cheap;
     bool training_only; /* does nothing (y = x) in evaluation: dropout */
     bool relu;          /* y = max(x, 0): its neighbours may do it (vox_algo.fuses_relu) */
     bool loss;          /* inputs: logits, labels (I32); output [N,1,1,1,1]: each sample's loss */

@@ -116,7 +116,8 @@ const vox_op vox_op_pad = {.name = "pad",
                            .min_inputs = 1,
                            .max_inputs = 1,
                            .infer = infer,
-                           .algos = algos};
+                           .algos = algos,
+                           .cheap = true};
 
 const vox_op vox_op_crop = {.name = "crop",
                             .attr_bytes = sizeof(pad_attr),
@@ -124,4 +125,5 @@ const vox_op vox_op_crop = {.name = "crop",
                             .min_inputs = 1,
                             .max_inputs = 1,
                             .infer = infer,
-                            .algos = algos};
+                            .algos = algos,
+                            .cheap = true};

@@ -90,7 +90,8 @@ const vox_op vox_op_add = {.name = "add",
                            .min_inputs = 2,
                            .max_inputs = VOX_MAX_INPUTS,
                            .infer = infer,
-                           .algos = add_algos};
+                           .algos = add_algos,
+                           .cheap = true};
 
 static const vox_algo algos[] = {{"flat", VOX_FORWARD, PLAIN, NULL, seconds, build, run},
                                  {"flat", VOX_FORWARD, BLOCK16, NULL, seconds, build, run},

@@ -101,4 +101,5 @@ const vox_op vox_op_upsample = {.name = "upsample",
                                 .min_inputs = 1,
                                 .max_inputs = 1,
                                 .infer = infer,
-                                .algos = algos};
+                                .algos = algos,
+                                .cheap = true};

@@ -128,6 +128,7 @@ static vox_status build(vox_replica *r, void *arg, vox_error *err)
                                    .training = r->opt.training,
                                    .algo = r->opt.algo,
                                    .workspace = r->opt.workspace,
+                                   .memory = r->opt.memory,
                                    .times = r->opt.times,
                                    .params = r->opt.params,
                                    .grads = r->grads,

@@ -23,6 +23,7 @@ typedef struct vox_replica_options {
     uint64_t seed;
     const char *algo;        /* methods forced by name (vox_plan_options), or NULL */
     uint64_t workspace;      /* see vox_plan_options */
+    uint64_t memory;         /* likewise */
     const vox_finddb *times; /* measured times (vox_plan_options), borrowed while opened, or NULL */
     bool copy;               /* go through pinned buffers even where device memory is host memory */
     /* The host's weights, borrowed: the replica's own are these where device memory is host memory

@@ -99,6 +99,7 @@ static vox_status open_replicas(vox_team *team, const vox_ctx *ctx, const vox_te
                                        .seed = opt->seed,
                                        .algo = opt->algo,
                                        .workspace = opt->workspace,
+                                       .memory = opt->memory,
                                        .times = opt->times,
                                        .copy = opt->copy,
                                        .params = team->model,

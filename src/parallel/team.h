@@ -36,6 +36,7 @@ typedef struct vox_team_options {
     uint64_t seed;
     const char *algo;        /* see vox_plan_options */
     uint64_t workspace;      /* likewise */
+    uint64_t memory;         /* likewise */
     const vox_finddb *times; /* measured times (vox_plan_options), borrowed while opened, or NULL */
     bool copy;               /* see vox_replica_options */
     size_t bucket_bytes;     /* see vox_buckets_cut; 0: VOX_BUCKET_BYTES */

@@ -69,7 +69,8 @@ static vox_status bench_open(step_bench *b, vox_ctx *ctx, const vox_methods *met
                             .training = true,
                             .seed = train->seed,
                             .algo = methods->algo,
-                            .workspace = methods->workspace_bytes};
+                            .workspace = methods->workspace_bytes,
+                            .memory = (uint64_t)train->memory_mib << 20};
     vox_finddb *times = NULL;
     vox_status s = vox_cases_classes(b->exp->graph, &b->classes, err);
     if (s == VOX_OK)

@@ -49,12 +49,19 @@ static void describe_loss(vox_network_desc *d, const vox_graph *g)
                                  vox_loss_output_weight(node, k));
 }
 
+static vox_plan_options plan_options(const vox_experiment *exp)
+{
+    return (vox_plan_options){.n_max = vox_train_at_once(&exp->train),
+                              .training = true,
+                              .memory = (uint64_t)exp->train.memory_mib << 20,
+                              .ahead = true};
+}
+
 /* One device's own figures.  A device that cannot tell does not spoil the table: it says why. */
 static void describe_device(vox_device_memory *out, const vox_experiment *exp,
                             const vox_device_desc *found)
 {
-    const vox_plan_options opt = {
-        .n_max = vox_train_at_once(&exp->train), .training = true, .ahead = true};
+    const vox_plan_options opt = plan_options(exp);
     vox_error why;
     vox_device *dev = NULL;
     *out = (vox_device_memory){.index = found->index, .global_mem_bytes = found->global_mem_bytes};
@@ -65,7 +72,8 @@ static void describe_device(vox_device_memory *out, const vox_experiment *exp,
                               &why);
     if (s != VOX_OK)
         snprintf(out->reason, sizeof out->reason, "%s", why.message);
-    out->fits = s == VOX_OK && out->device_bytes <= found->global_mem_bytes;
+    out->fits = s == VOX_OK && out->device_bytes <= found->global_mem_bytes &&
+                (!opt.memory || out->device_bytes <= opt.memory);
     vox_device_free(&dev);
 }
 
@@ -86,8 +94,7 @@ static vox_status describe_devices(vox_network_desc *d, const vox_experiment *ex
 static vox_status describe(vox_network_desc *d, const vox_experiment *exp, vox_error *err)
 {
     const vox_graph *g = exp->graph;
-    const vox_plan_options opt = {
-        .n_max = vox_train_at_once(&exp->train), .training = true, .ahead = true};
+    const vox_plan_options opt = plan_options(exp);
     d->layer = vox_calloc((size_t)g->layers, sizeof *d->layer, "a description", err);
     if (!d->layer)
         return VOX_ERR_MEMORY;

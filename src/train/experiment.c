@@ -19,6 +19,7 @@ static const vox_attr train_attrs[] = {
     {"batch", VOX_ATTR_INT, FIELD(vox_train_spec, batch), .dflt = 1, .min = 1, .max = 1 << 20},
     {"accumulate", VOX_ATTR_INT, FIELD(vox_train_spec, accumulate), .dflt = 1, .min = 1,
      .max = 1 << 20},
+    {"memory_mib", VOX_ATTR_INT, FIELD(vox_train_spec, memory_mib), .min = 1, .max = 1 << 30},
     {"iterations", VOX_ATTR_INT, FIELD(vox_train_spec, iterations), .min = 1, .max = 1e15},
     {"epochs", VOX_ATTR_INT, FIELD(vox_train_spec, epochs), .min = 1, .max = 1e9},
     {"reference_batch", VOX_ATTR_INT, FIELD(vox_train_spec, reference_batch), .min = 1,

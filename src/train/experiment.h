@@ -98,9 +98,10 @@ typedef enum vox_scaling {
 
 /* `train:`; without the section every value is its default. */
 typedef struct vox_train_spec {
-    const vox_yaml_node *node;  /* the section, for messages; may be NULL */
-    int64_t batch;              /* the GLOBAL batch; 1 */
-    int64_t accumulate;         /* parts a batch is computed in, one after the other; 1 */
+    const vox_yaml_node *node; /* the section, for messages; may be NULL */
+    int64_t batch;             /* the GLOBAL batch; 1 */
+    int64_t accumulate;        /* parts a batch is computed in, one after the other; 1 */
+    int64_t memory_mib;        /* most of a device's memory; 0: vox_plan_options.memory's default */
     int64_t iterations, epochs; /* at most one is not 0; both 0: not given (bench, info) */
     vox_optimizer_spec optimizer;
     vox_schedule_spec schedule;

@@ -85,6 +85,7 @@ static vox_status open_team(vox_trainer *t, vox_ctx *ctx, vox_error *err)
                             .seed = train->seed,
                             .algo = t->opt->methods.algo,
                             .workspace = t->opt->methods.workspace_bytes,
+                            .memory = (uint64_t)train->memory_mib << 20,
                             .bucket_bytes = t->opt->bucket_bytes};
     vox_status s = open_times(t, ctx, err);
     opt.times = t->times;

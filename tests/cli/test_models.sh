@@ -26,6 +26,13 @@ expect() {
 expect 'parameters +154,037 \(888 not trainable\)' info "$models/brain-tumour-unet3d.yaml"
 expect 'skip1 +batch_norm +16 x 154 x 238 x 238 .*skip2 +batch_norm +32 x 77 x 118 x 118 .*skip3 +batch_norm +64 x 39 x 58 x 58 .*concat3 +concat +128 x 39 x 58 x 58 .*concat2 +concat +48 x 77 x 118 x 118 .*concat1 +concat +32 x 154 x 238 x 238 .*sigmoid +1 x 155 x 240 x 240' \
     info "$models/brain-tumour-unet3d.yaml"
+# A training step at full size in 12 GB, in the layouts of any device here.
+"$voxcl" info "$models/brain-tumour-unet3d.yaml" --json --set train.memory_mib=11444 > info.json
+awk '/"needs_bytes"/ { n++; if ($2 + 0 <= 0 || $2 + 0 > 12e9) bad = 1 } END { exit !n || bad }' info.json || {
+    failures=$((failures + 1))
+    echo "FAILED: a step of the brain-tumour network wants more than 12 GB: $(grep needs_bytes info.json)"
+}
+expect 'DOES NOT FIT' info "$models/brain-tumour-unet3d.yaml" --set train.memory_mib=9000
 expect 'probability +relu ' info "$models/brain-tumour-unet3d.yaml" --set parameters.output=relu
 expect 'logits +conv +3 x 48 x 64 x 48 .*parameters +340,243 \(640 not' info "$models/hippocampus-unet3d.yaml"
 expect 'logits +conv +2 x 64 x 64 x 64 .*parameters +1,402,690 \(1,408 not' info "$models/lung-nodule-unet3d.yaml"

@@ -22,8 +22,9 @@ static const char branches[] =
           "  - conv: {name: c, out: 16, kernel: 3, pad: 1}\n  - relu: {name: level}\n"
           "  - concat: {name: both, from: [level, skip]}\n"
           "  - conv: {name: d, out: 16, kernel: 3, pad: 1}\n"
-          "  - add: {name: all, from: [d, skip]}\n"
-          "  - conv: {name: e, out: 3, kernel: 1}\n";
+          "  - add: {name: all, from: [d, skip]}\n  - relu\n"
+          "  - conv: {name: e, out: 16, kernel: 3, pad: 1}\n"
+          "  - conv: {name: f, out: 3, kernel: 1}\n";
 
 static vox_graph *open_graph(const char *text)
 {
@@ -49,7 +50,7 @@ static void lives_in_a_slot_do_not_meet(void **state)
         assert_ok(vox_wiring_init(&w, graph, t < 2, &err));
         assert_ok(vox_choose(choice, &w, vox_ctx_get(ctx, 0),
                              &(vox_plan_options){.n_max = 3, .algo = "conv=direct16"}, &err));
-        assert_ok(vox_steps_init(&s, &w, choice, vox_ctx_get(ctx, 0), 3, &err));
+        assert_ok(vox_steps_init(&s, &w, choice, NULL, vox_ctx_get(ctx, 0), 3, &err));
         assert_ok(vox_memory_init(&m, &s, &w, vox_ctx_get(ctx, 0), &err));
         int shared = 0;
         for (int i = 0; i < s.values; i++) {
@@ -75,6 +76,70 @@ static void lives_in_a_slot_do_not_meet(void **state)
         free(choice);
         vox_graph_free(&graph);
     }
+}
+
+/* Loss and gradients of a step on made-up numbers; the caller's (free). */
+static float *run_step(vox_graph *g, vox_device *dev, const vox_plan_options *opt, size_t *count)
+{
+    const size_t flat = g->flat_floats, n = (size_t)opt->n_max;
+    const size_t voxels = n * (size_t)vox_shape_count(&g->input), labels = n * vox_graph_labels(g);
+    float *number = calloc(flat + voxels, sizeof *number);
+    float *out = calloc(flat + n, sizeof *out);
+    int32_t *label = calloc(labels, sizeof *label);
+    vox_plan *p = NULL;
+    assert_true(number && out && label);
+    vox_graph_init_params(g, 3, number);
+    for (size_t i = 0; i < voxels; i++)
+        number[flat + i] = (float)(i % 17) / 8 - 1;
+    for (size_t i = 0; i < labels; i++)
+        label[i] = (int32_t)(i % 3);
+    assert_ok(vox_plan_open(&p, g, dev, opt, &err));
+    assert_ok(vox_buffer_write(vox_plan_params(p), 0, number, flat * 4, true, &err));
+    assert_ok(vox_buffer_write(vox_plan_input(p)->buf, 0, number + flat, voxels * 4, true, &err));
+    assert_ok(vox_buffer_write(vox_plan_labels(p)->buf, 0, label, labels * 4, true, &err));
+    assert_ok(vox_plan_forward(p, opt->n_max, true, NULL, &err));
+    assert_ok(vox_plan_run_loss(p, opt->n_max, &err));
+    assert_ok(vox_plan_backward(p, opt->n_max, 1, false, NULL, &err));
+    assert_ok(vox_buffer_read(vox_plan_grads(p), 0, out, flat * 4, true, &err));
+    assert_ok(vox_buffer_read(vox_plan_loss(p)->buf, 0, out + flat, n * 4, true, &err));
+    vox_plan_free(&p);
+    free(number), free(label);
+    *count = flat + n;
+    return out;
+}
+
+/* From what it takes by itself down to the least, by way of all that lies between. */
+static void less_memory_gives_the_same_bits(void **state)
+{
+    (void)state;
+    vox_graph *graph = open_graph(branches);
+    vox_device *dev = vox_ctx_get(ctx, 0);
+    const char *const algo[] = {"conv=naive", "conv=direct16"};
+    for (int k = 0; k < 2; k++) {
+        vox_plan_options opt = {.n_max = 2, .training = true, .algo = algo[k], .memory = 1};
+        uint64_t activations, least, now;
+        size_t count;
+        int plans = 0;
+        assert_ok(vox_plan_estimate(graph, dev, &opt, &activations, &least, &err));
+        opt.memory = 0;
+        float *want = run_step(graph, dev, &opt, &count);
+        assert_ok(vox_plan_estimate(graph, dev, &opt, &activations, &now, &err));
+        while (now > least) {
+            opt.memory = now - 1;
+            assert_ok(vox_plan_estimate(graph, dev, &opt, &activations, &now, &err));
+            assert_true(now <= opt.memory && now >= least);
+            float *got = run_step(graph, dev, &opt, &count);
+            assert_memory_equal(got, want, count * sizeof *got);
+            free(got);
+            plans++;
+        }
+        assert_true(plans >= 1);
+        vox_plan *p = NULL;
+        opt.memory = least - 1;
+        assert_error(vox_plan_open(&p, graph, dev, &opt, &err), VOX_ERR_ROOM, "memory_mib");
+        free(want);
+    }
+    vox_graph_free(&graph);
 }
 
 static void estimates_are_what_is_taken(void **state)
@@ -129,6 +194,7 @@ int main(void)
 #endif
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lives_in_a_slot_do_not_meet),
+        cmocka_unit_test(less_memory_gives_the_same_bits),
         cmocka_unit_test(estimates_are_what_is_taken),
         cmocka_unit_test(what_cannot_fit_says_so_first),
     };
