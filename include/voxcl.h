@@ -138,7 +138,8 @@ VOX_API const vox_device_desc *vox_ctx_device(const vox_ctx *ctx, size_t i);
 typedef struct vox_hosts vox_hosts;
 
 /* Under mpirun or srun it joins the ranks, by MPI, which is left alone otherwise: then there is one
- * rank.  Open it once in a process.  VOX_ERR_UNSUPPORTED: several ranks, and a build without MPI. */
+ * rank.  Open it once in a process.  VOX_ERR_UNSUPPORTED: several ranks, and a build without MPI.
+ */
 VOX_API vox_status vox_hosts_open(vox_hosts **out, vox_error *err);
 /* Waits for the others.  After an error that this rank alone knows of (vox_hosts_alone) it ends all
  * processes of the job, this one too, so that none waits for ever: report the error before. */
@@ -335,6 +336,10 @@ typedef struct vox_train_options {
      * one that cannot be written is told in the log, and the training goes on. */
     const char *trace;
     int64_t trace_steps;
+    /* How a batch is shared out over several devices: "auto" (or NULL), by measured speeds,
+     * followed as long as it takes; "equal"; or a weight for each device, such as "3,2,1".  Which
+     * one it is changes no result beyond the order of additions. */
+    const char *shard;
     void (*on_event)(void *user, const vox_event *event); /* may be NULL */
     bool (*should_stop)(void *user); /* asked before the first and after every step; may be NULL */
     void *user;
@@ -454,8 +459,9 @@ typedef struct vox_segment_scores {
     vox_case_score *item; /* [count] */
     size_t count;
     int64_t classes;
-    vox_class_score *mean; /* [classes - 1]: of each figure over the cases that have it; voxels: sums */
-    size_t bad_cases;      /* left out under data.skip_bad */
+    vox_class_score
+        *mean;        /* [classes - 1]: of each figure over the cases that have it; voxels: sums */
+    size_t bad_cases; /* left out under data.skip_bad */
 } vox_segment_scores;
 
 /* Zeros are the defaults. */
@@ -469,16 +475,18 @@ typedef struct vox_segment_eval_options {
     void *user;
 } vox_segment_eval_options;
 
-/* Predicts every case of a data set whole, as vox_model_segment does, and compares it with its mask.
- * data: as in vox_model_eval, a set with masks.  Voxels that the loss ignores do not count. */
+/* Predicts every case of a data set whole, as vox_model_segment does, and compares it with its
+ * mask. data: as in vox_model_eval, a set with masks.  Voxels that the loss ignores do not count.
+ */
 VOX_API vox_status vox_model_eval_segments(vox_model *model, const char *data,
                                            const vox_segment_eval_options *opt,
                                            vox_segment_scores **out, vox_error *err);
 VOX_API void vox_segment_scores_free(vox_segment_scores **scores);
-/* A JSON document {samples, dice, cases: [{case, classes: [...]}], mean: [...], bad_cases}, null for NaN
- * (free with vox_string_free).  Names are as in vox_class_score; dice is the classes' mean. */
-VOX_API vox_status vox_segment_scores_json(const vox_segment_scores *scores,
-                                           const vox_model *model, char **json, vox_error *err);
+/* A JSON document {samples, dice, cases: [{case, classes: [...]}], mean: [...], bad_cases}, null
+ * for NaN (free with vox_string_free).  Names are as in vox_class_score; dice is the classes' mean.
+ */
+VOX_API vox_status vox_segment_scores_json(const vox_segment_scores *scores, const vox_model *model,
+                                           char **json, vox_error *err);
 
 /* ---- benchmarks ---------------------------------------------------------- */
 

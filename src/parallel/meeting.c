@@ -2,6 +2,7 @@
 #include "parallel/meeting.h"
 
 #include "base/mem.h"
+#include "base/thread.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -12,6 +13,7 @@ struct vox_meeting {
     int64_t *n;           /* [members]: samples each brings numbers of; 0: it does not come */
     const float **values; /* [members]: what they brought to the exchange under way */
     int64_t *weight;      /* [members]: n of those who come, close together */
+    double *waited;       /* [members]: seconds, of this batch */
     bool one_by_one;
 
     pthread_mutex_t lock;
@@ -39,7 +41,8 @@ vox_status vox_meeting_open(vox_meeting **out, size_t members, vox_error *err)
     m->n = vox_calloc(members, sizeof *m->n, "the replicas' meeting", err);
     m->values = vox_calloc(members, sizeof *m->values, "the replicas' meeting", err);
     m->weight = vox_calloc(members, sizeof *m->weight, "the replicas' meeting", err);
-    if (!m->n || !m->values || !m->weight) {
+    m->waited = vox_calloc(members, sizeof *m->waited, "the replicas' meeting", err);
+    if (!m->n || !m->values || !m->weight || !m->waited) {
         vox_meeting_free(&m);
         return VOX_ERR_MEMORY;
     }
@@ -57,6 +60,7 @@ void vox_meeting_free(vox_meeting **mp)
     free(m->n);
     free(m->values);
     free(m->weight);
+    free(m->waited);
     free(m->joined);
     free(m);
     *mp = NULL;
@@ -81,6 +85,7 @@ static size_t expected(const vox_meeting *m)
 void vox_meeting_call(vox_meeting *m, const int64_t *n, bool one_by_one)
 {
     memcpy(m->n, n, m->members * sizeof *n);
+    memset(m->waited, 0, m->members * sizeof *m->waited);
     m->one_by_one = one_by_one;
     m->here = 0;
     m->node = NULL;
@@ -91,8 +96,10 @@ void vox_meeting_call(vox_meeting *m, const int64_t *n, bool one_by_one)
 /* The lock is held: waits until it is the member's turn, or somebody failed. */
 static vox_status await_turn(vox_meeting *m, size_t member, vox_error *err)
 {
+    const double start = vox_now();
     while (m->one_by_one && m->turn != member && m->fault == VOX_OK)
         pthread_cond_wait(&m->changed, &m->lock);
+    m->waited[member] += vox_now() - start;
     return m->fault == VOX_OK
                ? VOX_OK
                : vox_fail(err, VOX_ERR_INTERRUPTED, "another device failed in mid-step");
@@ -163,8 +170,10 @@ vox_status vox_meeting_exchange(vox_meeting *m, size_t member, const vox_node *n
     } else if (s == VOX_OK) {
         m->turn = next_member(m, member + 1);
         pthread_cond_broadcast(&m->changed);
+        const double start = vox_now();
         while (m->held == now && m->fault == VOX_OK)
             pthread_cond_wait(&m->changed, &m->lock);
+        m->waited[member] += vox_now() - start;
     }
     if (s != VOX_OK) {
         fail(m, s, &why);
@@ -187,6 +196,11 @@ void vox_meeting_leave(vox_meeting *m, size_t member, vox_status status, const v
     m->turn = next_member(m, member + 1);
     pthread_cond_broadcast(&m->changed);
     pthread_mutex_unlock(&m->lock);
+}
+
+double vox_meeting_waited(const vox_meeting *m, size_t i)
+{
+    return m->waited[i];
 }
 
 vox_status vox_meeting_outcome(const vox_meeting *m, vox_error *err)

@@ -35,6 +35,9 @@ void vox_meeting_leave(vox_meeting *m, size_t member, vox_status status, const v
 
 /* ---- after the batch ---- */
 
+/* Seconds that member i only waited for the others. */
+double vox_meeting_waited(const vox_meeting *m, size_t i);
+
 /* Why the first one that failed did; VOX_OK: all went well. */
 vox_status vox_meeting_outcome(const vox_meeting *m, vox_error *err);
 

@@ -1,7 +1,67 @@
 /* shard.c - how the samples of a batch are shared out over the devices. */
 #include "parallel/shard.h"
 
+#include "base/text.h"
+
 #include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+static vox_status refuse(const char *text, const char *why, vox_error *err)
+{
+    vox_fail(err, VOX_ERR_USAGE, "cannot share samples out by \"%s\"", text);
+    vox_detail(err, "%s", why);
+    vox_hint(err, "auto, equal, or a weight for each device, such as 3,2,1");
+    return VOX_ERR_USAGE;
+}
+
+/* The next of the weights, which are separated by commas; *text goes behind it. */
+static bool read_weight(const char **text, double *weight)
+{
+    char word[40];
+    const size_t length = strcspn(*text, ",");
+    if (length >= sizeof word)
+        return false;
+    memcpy(word, *text, length);
+    word[length] = '\0';
+    *text += length + ((*text)[length] == ',');
+    return vox_parse_double(word, weight);
+}
+
+static vox_status read_weights(double *weight, const char *text, size_t devices, vox_error *err)
+{
+    char why[96];
+    double sum = 0;
+    size_t count = 1;
+    for (const char *c = text; *c; c++)
+        count += *c == ',';
+    const char *at = text;
+    for (size_t i = 0; i < count; i++) {
+        double w = 0;
+        if (!read_weight(&at, &w))
+            return refuse(text, "it is no known word and no list of numbers", err);
+        if (!(w >= 0 && isfinite(w)))
+            return refuse(text, "a weight is below 0 or no finite number", err);
+        sum += w;
+        if (i < devices)
+            weight[i] = w;
+    }
+    if (count != devices) {
+        snprintf(why, sizeof why, "there are %zu weights and %zu devices", count, devices);
+        return refuse(text, why, err);
+    }
+    return sum > 0 ? VOX_OK : refuse(text, "all weights are 0", err);
+}
+
+vox_status vox_shard_parse(vox_shard_mode *mode, double *weight, const char *text, size_t devices,
+                           vox_error *err)
+{
+    *mode = VOX_SHARD_AUTO;
+    if (!text || strcmp(text, "auto") == 0)
+        return VOX_OK;
+    *mode = strcmp(text, "equal") == 0 ? VOX_SHARD_EQUAL : VOX_SHARD_WEIGHTS;
+    return *mode == VOX_SHARD_EQUAL ? VOX_OK : read_weights(weight, text, devices, err);
+}
 
 static double weight_of(const double *weight, size_t i)
 {

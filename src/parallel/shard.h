@@ -7,6 +7,18 @@
 
 #include "base/error.h"
 
+typedef enum vox_shard_mode {
+    VOX_SHARD_AUTO,   /* by measured speeds */
+    VOX_SHARD_EQUAL,  /* as equal as whole samples can be */
+    VOX_SHARD_WEIGHTS /* by weights given */
+} vox_shard_mode;
+
+/* "auto" (or NULL), "equal", or a weight for each device: "3,2,1", which go to weight[devices]
+ * (else untouched).  VOX_ERR_USAGE: it is something else, the weights are not as many as the
+ * devices, one is negative, or all are 0. */
+vox_status vox_shard_parse(vox_shard_mode *mode, double *weight, const char *text, size_t devices,
+                           vox_error *err);
+
 /* weight[devices]: relative speeds (>= 0, at least one > 0), or NULL for equal ones.  Whole samples
  * by largest remainder; among equal remainders the earlier device gets one more, so that equal
  * weights give shares as equal as possible, larger first.  count and first hold `devices` numbers;

@@ -26,14 +26,14 @@ static vox_status make_lists(vox_team *team, const vox_ctx *ctx, vox_error *err)
     team->member = vox_calloc(team->size, sizeof *team->member, "the replicas", err);
     team->count = vox_calloc(team->size, sizeof *team->count, "the replicas", err);
     team->first = vox_calloc(team->size, sizeof *team->first, "the replicas", err);
-    team->weight = vox_calloc(team->size, sizeof *team->weight, "the replicas", err);
+    team->used = vox_calloc(team->size, sizeof *team->used, "the replicas", err);
+    team->seconds = vox_calloc(team->size, sizeof *team->seconds, "the replicas", err);
     team->in = vox_calloc(team->size, sizeof *team->in, "the replicas", err);
-    if (!team->member || !team->count || !team->first || !team->weight || !team->in)
+    if (!team->member || !team->count || !team->first || !team->used || !team->seconds || !team->in)
         return VOX_ERR_MEMORY;
     for (size_t i = 0; i < team->size; i++) {
         vox_member *m = &team->member[i];
         m->team = team;
-        team->weight[i] = 1;
         for (int k = 0; k < VOX_WORK_KINDS; k++) {
             m->ran[k] = vox_calloc((size_t)team->batch + 1, sizeof *m->ran[k], "sizes", err);
             if (!m->ran[k])
@@ -85,34 +85,16 @@ static vox_status open_model(vox_team *team, size_t bucket_bytes, vox_error *err
                : s;
 }
 
-static vox_status open_replicas(vox_team *team, const vox_ctx *ctx, const vox_team_options *opt,
-                                vox_error *err)
+static vox_status open_speed(vox_team *team, const vox_team_options *opt, vox_error *err)
 {
-    vox_status first = VOX_OK;
-    vox_shards_make(team->part, team->size, team->weight, team->count, team->first);
-    for (size_t i = 0; first == VOX_OK && i < team->size; i++) {
-        team->member[i].limit = team->count[i] > 0 ? team->count[i] : 1;
-        const vox_replica_options r = {.graph = opt->graph,
-                                       .n_max = team->member[i].limit,
-                                       .training = opt->training,
-                                       .augment = opt->augment,
-                                       .seed = opt->seed,
-                                       .algo = opt->algo,
-                                       .workspace = opt->workspace,
-                                       .memory = opt->memory,
-                                       .times = opt->times,
-                                       .copy = opt->copy,
-                                       .params = team->model,
-                                       .bucket = team->bucket,
-                                       .buckets = team->buckets};
-        first = vox_replica_open(&team->member[i].replica, i, vox_ctx_get(ctx, i), &r, err);
-    }
-    for (size_t i = 0; i < team->size && team->member[i].replica; i++) {
-        vox_status s = vox_replica_wait(team->member[i].replica, first == VOX_OK ? err : NULL);
-        if (first == VOX_OK)
-            first = s;
-    }
-    return first;
+    const vox_speed_options speed = {.devices = team->size,
+                                     .batch = team->part,
+                                     .weight = opt->weight,
+                                     .fixed = opt->shard != VOX_SHARD_AUTO};
+    vox_status s = vox_speed_open(&team->speed, &speed, err);
+    if (s == VOX_OK)
+        vox_speed_shares(team->speed, team->used);
+    return s;
 }
 
 /* A loss of the batch as one volume would be one of each part. */
@@ -127,25 +109,12 @@ static vox_status check_loss(const vox_team *team, vox_error *err)
     return VOX_ERR_UNSUPPORTED;
 }
 
-static vox_status exchange(void *user, const vox_node *node, vox_pass pass, vox_join_fn join,
-                           float *values, size_t floats, vox_error *err)
-{
-    vox_member *m = user;
-    return vox_meeting_exchange(m->team->meeting, (size_t)(m - m->team->member), node, pass, join,
-                                values, floats, err);
-}
-
 /* The replicas of networks with layers that take statistics over the whole batch meet. */
 static vox_status open_meeting(vox_team *team, bool training, vox_error *err)
 {
     const bool meets = vox_graph_exchanges(team->graph, false) ||
                        (training && vox_graph_exchanges(team->graph, true));
-    vox_status s =
-        team->size > 1 && meets ? vox_meeting_open(&team->meeting, team->size, err) : VOX_OK;
-    for (size_t i = 0; s == VOX_OK && team->meeting && i < team->size; i++)
-        s = vox_plan_set_exchange(vox_replica_plan(team->member[i].replica), exchange,
-                                  &team->member[i], err);
-    return s;
+    return team->size > 1 && meets ? vox_meeting_open(&team->meeting, team->size, err) : VOX_OK;
 }
 
 vox_status vox_team_open(vox_team **out, const vox_ctx *ctx, const vox_team_options *opt,
@@ -155,6 +124,7 @@ vox_status vox_team_open(vox_team **out, const vox_ctx *ctx, const vox_team_opti
     vox_team *team = vox_calloc(1, sizeof *team, "the replicas", err);
     if (!team)
         return VOX_ERR_MEMORY;
+    team->ctx = ctx;
     team->graph = opt->graph;
     team->batch = opt->batch;
     team->part = opt->parts > 1 ? (opt->batch + opt->parts - 1) / opt->parts : opt->batch;
@@ -164,12 +134,26 @@ vox_status vox_team_open(vox_team **out, const vox_ctx *ctx, const vox_team_opti
     vox_status s = check_loss(team, err);
     if (s == VOX_OK)
         s = make_lists(team, ctx, err);
+    if (s == VOX_OK)
+        s = open_speed(team, opt, err);
     if (s == VOX_OK && opt->training && (opt->on_host || team->size > 1))
         s = open_model(team, opt->bucket_bytes, err);
-    if (s == VOX_OK)
-        s = open_replicas(team, ctx, opt, err);
+    team->options = (vox_replica_options){.graph = opt->graph,
+                                          .training = opt->training,
+                                          .augment = opt->augment,
+                                          .seed = opt->seed,
+                                          .algo = opt->algo,
+                                          .workspace = opt->workspace,
+                                          .memory = opt->memory,
+                                          .times = opt->times,
+                                          .copy = opt->copy,
+                                          .params = team->model,
+                                          .bucket = team->bucket,
+                                          .buckets = team->buckets};
     if (s == VOX_OK)
         s = open_meeting(team, opt->training, err);
+    if (s == VOX_OK)
+        s = vox_team_open_members(team, err);
     if (s != VOX_OK)
         vox_team_free(&team);
     *out = team;
@@ -192,7 +176,9 @@ void vox_team_free(vox_team **teamp)
     free(team->member);
     free(team->count);
     free(team->first);
-    free(team->weight);
+    free(team->used);
+    free(team->seconds);
+    vox_speed_free(&team->speed);
     free(team->in);
     vox_host_memory_free(&team->model);
     free(team->bucket);
@@ -233,9 +219,8 @@ void vox_team_describe(const vox_team *team, vox_str *text)
     char(*line)[200] = vox_calloc(team->size, sizeof *line, "a drawing", NULL);
     const char **label = vox_calloc(team->size, sizeof *label, "a drawing", NULL);
     int64_t *count = vox_calloc(team->size, sizeof *count, "a drawing", NULL);
-    int64_t *first = vox_calloc(team->size, sizeof *first, "a drawing", NULL);
-    if (line && label && count && first) {
-        vox_shards_make(team->part, team->size, team->weight, count, first);
+    if (line && label && count) {
+        vox_team_shares(team, count);
         for (size_t i = 0; i < team->size; i++) {
             snprintf(line[i], sizeof line[i], "%s: %lld of %lld samples",
                      vox_replica_title(team->member[i].replica), (long long)count[i],
@@ -256,7 +241,6 @@ void vox_team_describe(const vox_team *team, vox_str *text)
     } else {
         text->failed = true;
     }
-    free(first);
     free(count);
     free(label);
     free(line);

@@ -19,6 +19,7 @@
 
 #include "base/thread.h"
 #include "parallel/replica.h"
+#include "parallel/shard.h"
 
 typedef struct vox_team vox_team;
 
@@ -37,13 +38,17 @@ typedef struct vox_team_options {
     const char *algo;        /* see vox_plan_options */
     uint64_t workspace;      /* likewise */
     uint64_t memory;         /* likewise */
-    const vox_finddb *times; /* measured times (vox_plan_options), borrowed while opened, or NULL */
+    const vox_finddb *times; /* measured times (vox_plan_options), or NULL */
     bool copy;               /* see vox_replica_options */
     size_t bucket_bytes;     /* see vox_buckets_cut; 0: VOX_BUCKET_BYTES */
-    bool on_host; /* the model lives in host memory even with one device; training only */
+    /* How the samples of training steps are shared out; otherwise equally. */
+    vox_shard_mode shard;
+    const double *weight; /* [devices]; with AUTO those to begin with, or NULL: equal */
+    bool on_host;         /* the model lives in host memory even with one device; training only */
 } vox_team_options;
 
-/* A replica on every device of ctx, which is borrowed.  The weights are undefined until
+/* A replica on every device of ctx, which is borrowed, like all that opt points to but the
+ * weights.  The weights are undefined until
  * vox_team_set_params. */
 vox_status vox_team_open(vox_team **out, const vox_ctx *ctx, const vox_team_options *opt,
                          vox_error *err);
@@ -55,6 +60,11 @@ size_t vox_team_output(const vox_team *team);
 vox_replica *vox_team_replica(vox_team *team, size_t i); /* borrowed */
 /* Where the model lives, and so the optimiser's state has to: a device, or NULL for host memory. */
 vox_device *vox_team_home(const vox_team *team);
+/* The samples of a full part of a batch that each had in the last step (before the first: will
+ * have); count[devices].  The weights they go by: vox_team_options.weight of another team that is
+ * to go on like this one. */
+void vox_team_shares(const vox_team *team, int64_t *count);
+const double *vox_team_weights(const vox_team *team);
 /* Who computes how many of a full batch's samples, and the tree's drawing; several lines. */
 void vox_team_describe(const vox_team *team, vox_str *text);
 

@@ -3,7 +3,7 @@
 #define VOX_PARALLEL_TEAM_PARTS_H
 
 #include "parallel/meeting.h"
-#include "parallel/shard.h"
+#include "parallel/speed.h"
 #include "parallel/team.h"
 #include "parallel/tree.h"
 
@@ -24,13 +24,19 @@ typedef struct vox_member {
 } vox_member;
 
 struct vox_team {
+    const vox_ctx *ctx;
+    vox_replica_options options; /* of all replicas, but for n_max */
     const vox_graph *graph;
     int64_t batch;
     int64_t part; /* most samples of it at once */
     size_t size;
     vox_member *member;     /* [size] */
     int64_t *count, *first; /* [size]: the shares of the part under way */
-    double *weight;         /* [size]: speeds that the shares go by */
+    vox_speed *speed;       /* what the shares go by */
+    int64_t *used;          /* [size]: of a full part, in the last step */
+    double *seconds;        /* [size]: what the members took for the full parts of this step */
+    int64_t full;           /* how many of those there were */
+    bool built;             /* kernels were built in one of them: its times say nothing */
     const float **in;       /* [size], the tree's inputs */
     vox_tree tree;
     vox_pool *pool;                /* sums and updates; NULL without a model on the host */
@@ -64,6 +70,23 @@ vox_status vox_team_run(vox_team *team, vox_whom whom, vox_replica_fn fn, vox_er
 void vox_team_post(vox_team *team, vox_whom whom, vox_replica_fn fn);
 vox_status vox_team_wait(vox_team *team, vox_whom whom, vox_error *err);
 vox_status vox_team_run_first(vox_team *team, vox_replica_fn fn, void *arg, vox_error *err);
+
+/* ---- members.c: the replicas ---- */
+
+/* Opens them all, each for its share. */
+vox_status vox_team_open_members(vox_team *team, vox_error *err);
+/* Before a part of a batch: those that exchange numbers in mid-step must have their shares at once,
+ * so one that was set up for less is set up anew. */
+vox_status vox_team_fit(vox_team *team, vox_error *err);
+
+/* ---- shares.c: the members' speeds ---- */
+
+/* Before a step, after each part of it (n samples), and after a step that went well and took so
+ * long: the shares follow. */
+void vox_team_times_begin(vox_team *team);
+void vox_team_times_add(vox_team *team, int64_t n);
+void vox_team_times_end(vox_team *team, uint64_t step, double seconds);
+void vox_team_tell_shares(const vox_team *team, uint64_t step, const vox_speed_change *change);
 
 /* ---- reduce.c: the model on the host ---- */
 

@@ -94,10 +94,13 @@ static vox_status run_in_turn(vox_team *team, vox_whom whom, vox_replica_fn fn, 
 static vox_status run_part(vox_team *team, vox_work_kind kind, vox_replica_fn fn, bool sum,
                            vox_error *err)
 {
+    vox_status s = vox_team_fit(team, err), summed = VOX_OK;
     const bool together = ran_before(team, kind);
     const vox_whom whom = sum ? VOX_STARTED : VOX_AT_WORK;
     vox_error why = {0};
-    vox_status s = VOX_OK, summed = VOX_OK;
+    if (s != VOX_OK)
+        return s;
+    team->built = team->built || !together;
     if (team->meeting)
         vox_meeting_call(team->meeting, team->count, !together);
     team->work = fn;
@@ -179,12 +182,12 @@ static void share_out(vox_team *team, const part *p, float *loss)
 {
     const part after = part_after(team, p);
     if (after.n) {
-        vox_shards_make(after.n, team->size, team->weight, team->count, team->first);
+        vox_speed_split(team->speed, after.n, team->count, team->first);
         for (size_t i = 0; i < team->size; i++)
             team->member[i].next = share_of(team, i, &after);
     }
     bool led = false;
-    vox_shards_make(p->n, team->size, team->weight, team->count, team->first);
+    vox_speed_split(team->speed, p->n, team->count, team->first);
     for (size_t i = 0; i < team->size; i++) {
         vox_member *m = &team->member[i];
         m->share = share_of(team, i, p);
@@ -307,6 +310,7 @@ static vox_status compute(vox_team *team, const vox_team_batch *batch, float *lo
 {
     vox_status s = VOX_OK;
     *finite = true;
+    vox_team_times_begin(team);
     for (int64_t from = 0; s == VOX_OK && *finite && from < batch->n; from += team->part) {
         const part p = part_at(team, batch, from);
         const bool last = from + p.n == batch->n;
@@ -314,6 +318,8 @@ static vox_status compute(vox_team *team, const vox_team_batch *batch, float *lo
         for (size_t i = 0; i < team->size; i++)
             begin(&team->member[i], last);
         s = run_part(team, VOX_WORK_GRADIENTS, gradients_job, last && team->params, err);
+        if (s == VOX_OK)
+            vox_team_times_add(team, p.n);
         *finite = s == VOX_OK && all_finite(loss + from, p.n);
     }
     return s;
@@ -355,8 +361,12 @@ vox_status vox_team_step(vox_team *team, const vox_team_batch *batch, const vox_
     if (team->params)
         vox_team_save_kept(team);
     s = compute(team, batch, loss, &finite, err);
-    if (team->params)
-        return after_gradients(team, start, s, finite, err);
+    if (team->params) {
+        s = after_gradients(team, start, s, finite, err);
+        if (s == VOX_OK && finite)
+            vox_team_times_end(team, batch->step, vox_now() - start);
+        return s;
+    }
     return s == VOX_OK && finite ? vox_team_run_first(team, last_job, team, err) : s;
 }
 

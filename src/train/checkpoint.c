@@ -30,6 +30,7 @@ void vox_checkpoint_release(vox_checkpoint *c)
     vox_class_names_release(&c->classes);
     free(c->experiment);
     free(c->data_dir);
+    free(c->shares);
     memset(c, 0, sizeof *c);
 }
 
@@ -129,6 +130,8 @@ static void meta_fill(meta_list *m, const vox_checkpoint *c)
     meta_text(m, "voxcl", vox_version());
     meta_text(m, "experiment", c->experiment);
     meta_text(m, "data_dir", c->data_dir);
+    if (c->shares)
+        meta_text(m, "shares", c->shares);
     meta_int(m, "seed", (int64_t)c->seed);
     meta_int(m, "step", c->progress.step);
     meta_int(m, "epoch", c->progress.epoch);

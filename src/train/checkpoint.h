@@ -1,9 +1,10 @@
 /* checkpoint.h - the state of a training as one safetensors file.
  *
  * Tensors: the parameters as `<layer>.<tensor>`, running statistics among them; with train.ema the
- * averages of all these as `ema.<layer>.<tensor>`; the optimiser's state, of those that are trained,
- * as `optimizer.<part>.<layer>.<tensor>`.  Metadata: the experiment's text, where the data lies, step,
- * epoch, position in the epoch, seed, the classes' names, the best validation.
+ * averages of all these as `ema.<layer>.<tensor>`; the optimiser's state, of those that are
+ * trained, as `optimizer.<part>.<layer>.<tensor>`.  Metadata: the experiment's text, where the data
+ * lies, step, epoch, position in the epoch, seed, the classes' names, the best validation, the
+ * devices' shares.
  *
  * One invariant: predict and resume need nothing but this file (and the data). */
 #ifndef VOX_TRAIN_CHECKPOINT_H
@@ -53,6 +54,7 @@ typedef struct vox_checkpoint {
     vox_prepare_stats stats; /* that data.prepare goes by; channels 0: none */
     char *experiment;        /* its text */
     char *data_dir;          /* what relative data paths are relative to; absolute */
+    char *shares;            /* the devices' shares (train/sharing.h), or NULL; not read back */
     uint64_t seed;
 } vox_checkpoint;
 

@@ -88,6 +88,24 @@ static void advance(vox_trainer *t, const vox_batch *batch, double loss)
     p->time_s = vox_now() - t->began;
 }
 
+/* The shares of a full batch, where they are not those of the step before. */
+static void log_shares(vox_trainer *t, vox_json *j)
+{
+    const size_t devices = vox_team_size(t->team);
+    int64_t *now = vox_calloc(devices, sizeof *now, "shares", NULL);
+    if (!now)
+        return;
+    vox_team_shares(t->team, now);
+    if (devices > 1 && memcmp(now, t->shares, devices * sizeof *now) != 0) {
+        vox_json_begin(j, "shares", '[');
+        for (size_t i = 0; i < devices; i++)
+            vox_json_int(j, NULL, now[i]);
+        vox_json_end(j, ']');
+        memcpy(t->shares, now, devices * sizeof *now);
+    }
+    free(now);
+}
+
 static vox_status log_step(vox_trainer *t, const vox_event *event, vox_error *err)
 {
     vox_json j = {0};
@@ -98,6 +116,7 @@ static vox_status log_step(vox_trainer *t, const vox_event *event, vox_error *er
     vox_json_number(&j, "lr", event->lr);
     vox_json_number(&j, "time_s", t->state.progress.time_s);
     vox_json_number(&j, "samples_per_s", event->samples_per_s);
+    log_shares(t, &j);
     vox_json_end(&j, '}');
     return vox_run_dir_log(&t->run, &j, err);
 }
@@ -169,6 +188,12 @@ static vox_status step(vox_trainer *t, vox_error *err)
 static vox_status fetch_state(vox_trainer *t, vox_error *err)
 {
     vox_status s = vox_team_get_params(t->team, t->state.params, err);
+    free(t->state.shares);
+    t->state.shares = NULL;
+    if (s == VOX_OK && vox_team_size(t->team) > 1) {
+        t->state.shares = vox_sharing_text(t->team, err);
+        s = t->state.shares ? VOX_OK : VOX_ERR_MEMORY;
+    }
     for (size_t i = 0; s == VOX_OK && i < t->state.parts; i++)
         s = vox_optimizer_get_part(t->optimizer, i, t->state.part[i], err);
     return s == VOX_OK && t->ema ? vox_ema_get(t->ema, t->state.ema, err) : s;

@@ -7,13 +7,16 @@
 #include "train/optimizer.h"
 #include "train/run_dir.h"
 #include "train/schedule.h"
+#include "train/sharing.h"
 
 typedef struct vox_trainer {
     const vox_experiment *exp;
     const vox_train_options *opt;
     vox_cases train, valid; /* valid.set NULL: none */
     vox_finddb *times;      /* measured ones it goes by; NULL: the rule */
+    vox_sharing sharing;
     vox_team *team;
+    int64_t *shares;          /* [devices], as last said in metrics.jsonl; -1: not yet */
     vox_optimizer *optimizer; /* where the model lives (vox_team_home), like: */
     vox_ema *ema;             /* NULL: none */
     vox_loader *loader;

@@ -74,6 +74,19 @@ static vox_status open_times(vox_trainer *t, vox_ctx *ctx, vox_error *err)
     return vox_hint(err, "leave --tune away, as when it was started");
 }
 
+/* A run that goes on with the shares it had need not say them again. */
+static vox_status make_shares(vox_trainer *t, vox_error *err)
+{
+    const size_t devices = vox_team_size(t->team);
+    t->shares = vox_calloc(devices, sizeof *t->shares, "the devices' shares", err);
+    if (!t->shares)
+        return VOX_ERR_MEMORY;
+    vox_team_shares(t->team, t->shares);
+    for (size_t i = 0; !t->sharing.recalled && i < devices; i++)
+        t->shares[i] = -1;
+    return VOX_OK;
+}
+
 static vox_status open_team(vox_trainer *t, vox_ctx *ctx, vox_error *err)
 {
     const vox_train_spec *train = &t->exp->train;
@@ -86,11 +99,15 @@ static vox_status open_team(vox_trainer *t, vox_ctx *ctx, vox_error *err)
                             .algo = t->opt->methods.algo,
                             .workspace = t->opt->methods.workspace_bytes,
                             .memory = (uint64_t)train->memory_mib << 20,
-                            .bucket_bytes = t->opt->bucket_bytes};
+                            .bucket_bytes = t->opt->bucket_bytes,
+                            .shard = t->sharing.mode,
+                            .weight = t->sharing.weight};
     vox_status s = open_times(t, ctx, err);
     opt.times = t->times;
     if (s == VOX_OK)
         s = vox_team_open(&t->team, ctx, &opt, err);
+    if (s == VOX_OK)
+        s = make_shares(t, err);
     if (s != VOX_OK)
         return s;
     vox_device *home = vox_team_home(t->team);
@@ -221,8 +238,8 @@ static vox_status resume(vox_trainer *t, vox_error *err)
 }
 
 /* That the weights to begin with are this network's, before data are read and kernels built: that
- * may take minutes. */
-static vox_status check_weights(const vox_trainer *t, vox_error *err)
+ * may take minutes.  The shares to begin with are in the same file. */
+static vox_status check_weights(vox_trainer *t, const vox_ctx *ctx, vox_error *err)
 {
     const vox_graph *graph = t->exp->graph;
     const char *path = t->opt->resume ? t->run.last : t->opt->init;
@@ -234,6 +251,8 @@ static vox_status check_weights(const vox_trainer *t, vox_error *err)
     if (s == VOX_OK)
         s = flat ? vox_checkpoint_read_flat(file, "", graph, t->opt->resume, flat, err)
                  : VOX_ERR_MEMORY;
+    if (s == VOX_OK && t->opt->resume)
+        s = vox_sharing_recall(&t->sharing, vox_safetensors_meta(file, "shares"), ctx, err);
     free(flat);
     vox_safetensors_free(&file);
     return s;
@@ -303,9 +322,11 @@ vox_status vox_trainer_open(vox_trainer *t, const vox_experiment *exp, vox_ctx *
     if (s == VOX_OK)
         s = vox_run_dir_init(&t->run, opt->run_dir, exp->name, opt->resume, err);
     if (s == VOX_OK)
+        s = vox_sharing_init(&t->sharing, opt, &exp->train, ctx, err);
+    if (s == VOX_OK)
         s = vox_tracing_begin(t, err);
     if (s == VOX_OK)
-        s = check_weights(t, err);
+        s = check_weights(t, ctx, err);
     if (s == VOX_OK)
         s = open_data(t, dir, err);
     if (s == VOX_OK)
@@ -344,11 +365,13 @@ void vox_trainer_close(vox_trainer *t)
     vox_optimizer_free(&t->optimizer);
     vox_ema_free(&t->ema);
     vox_team_free(&t->team);
+    vox_sharing_release(&t->sharing);
     vox_cases_release(&t->train);
     vox_cases_release(&t->valid);
     vox_checkpoint_release(&t->state);
     vox_finddb_free(&t->times);
     vox_run_dir_release(&t->run);
+    free(t->shares);
     free(t->loss);
     free(t->label);
     free(t->next_label);

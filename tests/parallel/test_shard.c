@@ -92,6 +92,33 @@ static void who_would_lengthen_the_step_sits_out(void **state)
     check(2, 3, (const vox_cost[]){{0, INFINITY}, {0, 3}, {0, 1}}, (const int64_t[]){0, 0, 2});
 }
 
+static void words_and_weights_are_read(void **state)
+{
+    (void)state;
+    vox_error err = {0};
+    double w[3] = {7, 7, 7};
+    vox_shard_mode mode;
+    static const struct {
+        const char *text, *word;
+    } wrong[] = {
+        {"", "no known word"},    {"fair", "no known word"}, {"1,2", "2 weights and 3"},
+        {"1,2,3,4", "4 weights"}, {"1,-1,1", "below 0"},     {"0,0,0", "all weights are 0"},
+        {"1,,1", "no list"},      {"1,2,inf", "finite"},     {"1,2,3,", "no list"}};
+    assert_ok(vox_shard_parse(&mode, w, NULL, 3, &err));
+    assert_int_equal(mode, VOX_SHARD_AUTO);
+    assert_ok(vox_shard_parse(&mode, w, "auto", 3, &err));
+    assert_int_equal(mode, VOX_SHARD_AUTO);
+    assert_ok(vox_shard_parse(&mode, w, "equal", 3, &err));
+    assert_int_equal(mode, VOX_SHARD_EQUAL);
+    assert_true(w[0] == 7 && w[2] == 7);
+    assert_ok(vox_shard_parse(&mode, w, "3, 0.5,0", 3, &err));
+    assert_int_equal(mode, VOX_SHARD_WEIGHTS);
+    assert_true(w[0] == 3 && w[1] == 0.5 && w[2] == 0);
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
+        assert_error(vox_shard_parse(&mode, w, wrong[i].text, 3, &err), VOX_ERR_USAGE,
+                     wrong[i].word);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -99,6 +126,7 @@ int main(void)
         cmocka_unit_test(speeds_of_three_to_one),
         cmocka_unit_test(equal_devices_have_equal_shares),
         cmocka_unit_test(who_would_lengthen_the_step_sits_out),
+        cmocka_unit_test(words_and_weights_are_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -29,14 +29,25 @@ static void compare(const char *batch)
 static void losses_agree_for_batches_that_do_not_divide(void **state)
 {
     (void)state;
-    compare("7"); /* 24 cases: 7 7 7 3 */
+    compare("7"); /* 24 cases: 7 7 7 3, the fourth device having none of the last */
     compare("5"); /* 5 5 5 5 4 */
 }
 
-static void losses_agree_with_fewer_samples_than_devices(void **state)
+static void more_devices_than_samples_are_refused(void **state)
 {
     (void)state;
-    compare("3"); /* the fourth device has nothing to do */
+    vox_error err = {0};
+    static const char *const three[] = {"train.batch=3", NULL};
+    static const char *const parts[] = {"train.batch=7", "train.accumulate=3", NULL};
+    if (devices < 4)
+        return;
+    training t = {.devices = selector[3], .run = training_path("none"), .sets = three};
+    assert_error(training_run(&t, &err), VOX_ERR_USAGE, "4 devices cannot share 3 samples");
+    t.sets = parts;
+    assert_error(training_run(&t, &err), VOX_ERR_USAGE, "train.batch is 7, in 3 parts");
+    t.shard = "1,1,0";
+    assert_error(training_run(&t, &err), VOX_ERR_USAGE, "3 weights and 4 devices");
+    assert_false(vox_path_exists(t.run));
 }
 
 /* A check that cannot fail is none: another seed must change the losses by far more. */
@@ -80,7 +91,7 @@ int main(int argc, char **argv)
     }
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(losses_agree_for_batches_that_do_not_divide),
-        cmocka_unit_test(losses_agree_with_fewer_samples_than_devices),
+        cmocka_unit_test(more_devices_than_samples_are_refused),
         cmocka_unit_test(another_seed_gives_other_losses),
         cmocka_unit_test(two_runs_have_the_same_bits),
     };

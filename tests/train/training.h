@@ -135,6 +135,7 @@ typedef struct training {
     vox_methods methods;
     const char *trace;
     int64_t trace_steps;
+    const char *shard; /* NULL: "equal", as clocks differ from run to run */
     vox_train_result result;
 } training;
 
@@ -161,6 +162,7 @@ static inline vox_status training_run(training *t, vox_error *err)
                                    .methods = t->methods,
                                    .trace = t->trace,
                                    .trace_steps = t->trace_steps,
+                                   .shard = t->shard ? t->shard : "equal",
                                    .on_event = training_count,
                                    .should_stop = training_stop,
                                    .user = t};

@@ -1,0 +1,80 @@
+/* members.c - the devices' replicas: setting them up for so many samples at once. */
+#include "parallel/team_parts.h"
+
+#include <string.h>
+
+static vox_status exchange(void *user, const vox_node *node, vox_pass pass, vox_join_fn join,
+                           float *values, size_t floats, vox_error *err)
+{
+    vox_member *m = user;
+    return vox_meeting_exchange(m->team->meeting, (size_t)(m - m->team->member), node, pass, join,
+                                values, floats, err);
+}
+
+static vox_status start_member(vox_team *team, size_t i, int64_t n, vox_error *err)
+{
+    vox_replica_options opt = team->options;
+    opt.n_max = team->member[i].limit = n > 0 ? n : 1;
+    return vox_replica_open(&team->member[i].replica, i, vox_ctx_get(team->ctx, i), &opt, err);
+}
+
+static vox_status finish_member(vox_team *team, size_t i, vox_error *err)
+{
+    vox_member *m = &team->member[i];
+    vox_status s = vox_replica_wait(m->replica, err);
+    return s == VOX_OK && team->meeting
+               ? vox_plan_set_exchange(vox_replica_plan(m->replica), exchange, m, err)
+               : s;
+}
+
+vox_status vox_team_open_members(vox_team *team, vox_error *err)
+{
+    vox_status first = VOX_OK;
+    vox_speed_split(team->speed, team->part, team->count, team->first);
+    for (size_t i = 0; first == VOX_OK && i < team->size; i++)
+        first = start_member(team, i, team->count[i], err);
+    for (size_t i = 0; i < team->size && team->member[i].replica; i++) {
+        vox_status s = finish_member(team, i, first == VOX_OK ? err : NULL);
+        if (first == VOX_OK)
+            first = s;
+    }
+    return first;
+}
+
+static vox_status weights_job(vox_replica *r, void *arg, vox_error *err)
+{
+    return vox_replica_set_params(r, arg, true, err);
+}
+
+/* The plan is made anew: there may be no room for both. */
+static vox_status reopen(vox_team *team, size_t i, int64_t n, vox_error *err)
+{
+    vox_member *m = &team->member[i];
+    vox_replica_free(&m->replica);
+    for (int k = 0; k < VOX_WORK_KINDS; k++)
+        memset(m->ran[k], 0, (size_t)(team->batch + 1) * sizeof *m->ran[k]);
+    vox_speed_forget(team->speed, i);
+    vox_status s = start_member(team, i, n, err);
+    if (s == VOX_OK)
+        s = finish_member(team, i, err);
+    if (s != VOX_OK || vox_replica_shares(m->replica))
+        return s;
+    vox_replica_post(m->replica, weights_job, team->params);
+    return vox_replica_wait(m->replica, err);
+}
+
+vox_status vox_team_fit(vox_team *team, vox_error *err)
+{
+    vox_status s = VOX_OK;
+    for (size_t i = 0; s == VOX_OK && team->meeting && i < team->size; i++) {
+        if (team->count[i] <= team->member[i].limit)
+            continue;
+        if (!team->params) {
+            vox_fail(err, VOX_ERR_UNSUPPORTED, "a device cannot be given more samples than before");
+            return vox_detail(err, "%s: %lld, not %lld", vox_replica_title(team->member[i].replica),
+                              (long long)team->member[i].limit, (long long)team->count[i]);
+        }
+        s = reopen(team, i, team->count[i], err);
+    }
+    return s;
+}
