@@ -509,6 +509,34 @@ VOX_API vox_status vox_bench_ladder(vox_ctx *ctx, const char *kind, const char *
                                     size_t count, char **json, vox_error *err);
 /* The ceilings of every device of ctx: float32 multiply-adds, and copies in its memory. */
 VOX_API vox_status vox_bench_peak(vox_ctx *ctx, char **json, vox_error *err);
+
+/* Zeros are the defaults. */
+typedef struct vox_scaling_options {
+    const char *experiment; /* file; needed */
+    const char *const *set; /* [sets]: overrides as for vox_experiment_open */
+    size_t sets;
+    const char *devices; /* as for vox_ctx_open; NULL: all, but one CPU alone in parts */
+    const vox_methods *methods;
+    int64_t steps;    /* timed of each size; 0: 5 */
+    int64_t share;    /* samples of each device when the batch grows with them; 0: train.batch */
+    int64_t most;     /* devices to predict for; 0: 1,024 */
+    int64_t per_host; /* of them in a host; 0: as many as were measured */
+    double network_latency_s, network_bytes_per_s; /* between hosts; 0: 30 us, 1.25e9 */
+    double network_hidden; /* share of the compute time that the network works beside; 0: none */
+    /* Trainings with the batches of 1, 2, 4 ... workers, for at most `minutes` in all (0: 10), on
+     * the experiment's data; 0: none. */
+    int64_t workers;
+    double minutes;
+    const char *data_dir; /* as in vox_train_options */
+    const char *png;      /* a picture to draw, or NULL */
+    void (*on_progress)(void *user, const char *text); /* before each measurement; may be NULL */
+    void *user;
+} vox_scaling_options;
+
+/* What more devices bring: steps on 1, 2 ... of the devices at hand, of the same batch (strong) and
+ * of one that grows with them (weak); beyond them predicted by a model fitted to those, and marked
+ * so (docs/parallel.md). */
+VOX_API vox_status vox_bench_scaling(const vox_scaling_options *opt, char **json, vox_error *err);
 VOX_API vox_status vox_bench_reduce(int64_t devices, uint64_t bytes, char **json, vox_error *err);
 
 #ifdef __cplusplus

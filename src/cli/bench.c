@@ -12,8 +12,7 @@
         .help = "draw the figures below the (first) device's ceilings"                             \
     }
 
-/* Shows or prints the document and frees it. */
-static int show(char *document, bool json)
+int cli_show_document(char *document, bool json)
 {
     int code = CLI_DONE;
     if (json)
@@ -53,7 +52,7 @@ static int bench_reduce(int argc, char **argv)
         return code;
     if (vox_bench_reduce(devices.value, (uint64_t)bytes.value, &document, &err) != VOX_OK)
         return cli_error(&err);
-    return show(document, json);
+    return cli_show_document(document, json);
 }
 
 static int measure_step(const char *path, const cli_list *set, const char *devices, int64_t steps,
@@ -69,7 +68,7 @@ static int measure_step(const char *path, const cli_list *set, const char *devic
         vox_bench_step(exp, ctx, steps, methods, roofline, &document, &err) != VOX_OK)
         code = cli_error(&err);
     else
-        code = show(document, json);
+        code = cli_show_document(document, json);
     vox_ctx_free(&ctx);
     vox_experiment_free(&exp);
     return code;
@@ -181,7 +180,7 @@ static int bench_conv(int argc, char **argv)
     if (s == VOX_OK)
         s = vox_bench_conv(ctx, args, count, &document, &err);
     vox_ctx_free(&ctx);
-    return s == VOX_OK ? show(document, json) : cli_error(&err);
+    return s == VOX_OK ? cli_show_document(document, json) : cli_error(&err);
 }
 
 static int measure_op(const char *name, const char **args, size_t count, const cli_list *words,
@@ -198,7 +197,7 @@ static int measure_op(const char *name, const char **args, size_t count, const c
     if (s == VOX_OK)
         s = vox_bench_op(ctx, name, all, count + words->count, &document, &err);
     vox_ctx_free(&ctx);
-    return s == VOX_OK ? show(document, json) : cli_error(&err);
+    return s == VOX_OK ? cli_show_document(document, json) : cli_error(&err);
 }
 
 static int bench_op(int argc, char **argv)
@@ -275,7 +274,7 @@ static int bench_peak(int argc, char **argv)
     if (s == VOX_OK)
         s = vox_bench_peak(ctx, &document, &err);
     vox_ctx_free(&ctx);
-    return s == VOX_OK ? show(document, json) : cli_error(&err);
+    return s == VOX_OK ? cli_show_document(document, json) : cli_error(&err);
 }
 
 static int bench_ladder(int argc, char **argv)
@@ -320,7 +319,7 @@ static int bench_ladder(int argc, char **argv)
     if (s == VOX_OK)
         s = vox_bench_ladder(ctx, kind, args, count, &document, &err);
     vox_ctx_free(&ctx);
-    return s == VOX_OK ? show(document, json) : cli_error(&err);
+    return s == VOX_OK ? cli_show_document(document, json) : cli_error(&err);
 }
 
 static const struct {
@@ -334,6 +333,8 @@ static const struct {
     {"op", "bench op", bench_op, "the algorithms of any other operation, or an optimiser's update"},
     {"peak", "bench peak", bench_peak, "a device's ceilings: multiply-adds and copies"},
     {"reduce", "bench reduce", bench_reduce, "the reduction tree over the devices' gradients"},
+    {"scaling", "bench scaling", cmd_bench_scaling,
+     "what more devices bring, measured and predicted"},
     {"step", "bench step", bench_step, "a training step of an experiment, and its layers"},
     {NULL, NULL, NULL, NULL},
 };

@@ -223,4 +223,10 @@ void cli_catch_signals(const char *text);
 bool cli_stopped(void *user); /* fits vox_train_options.should_stop */
 int cli_stop_code(void);      /* 128 + the signal: 130, 143, 129; CLI_FAILED if none came */
 
+/* ---- bench ---- */
+
+/* Shows or prints a benchmark's document and frees it; gives the exit code. */
+int cli_show_document(char *document, bool json);
+int cmd_bench_scaling(int argc, char **argv);
+
 #endif

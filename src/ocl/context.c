@@ -6,6 +6,7 @@
 struct vox_ctx {
     vox_device **device; /* [count] */
     size_t count;
+    bool borrowed; /* the devices are another context's */
 };
 
 static vox_status open_chosen(vox_ctx *ctx, const vox_chosen *chosen, size_t count,
@@ -57,12 +58,33 @@ vox_status vox_ctx_open(vox_ctx **out, const char *selector, vox_error *err)
     return s;
 }
 
+vox_status vox_ctx_first(vox_ctx **out, const vox_ctx *ctx, size_t count, vox_error *err)
+{
+    *out = NULL;
+    if (count < 1 || count > ctx->count)
+        return vox_fail(err, VOX_ERR_USAGE, "%zu of %zu devices", count, ctx->count);
+    vox_ctx *some = vox_calloc(1, sizeof *some, "a context", err);
+    if (!some)
+        return VOX_ERR_MEMORY;
+    some->borrowed = true;
+    some->count = count;
+    some->device = vox_calloc(count, sizeof(vox_device *), "a context", err);
+    if (!some->device) {
+        free(some);
+        return VOX_ERR_MEMORY;
+    }
+    for (size_t i = 0; i < count; i++)
+        some->device[i] = ctx->device[i];
+    *out = some;
+    return VOX_OK;
+}
+
 void vox_ctx_free(vox_ctx **ctxp)
 {
     if (!ctxp || !*ctxp)
         return;
     vox_ctx *ctx = *ctxp;
-    for (size_t i = 0; ctx->device && i < ctx->count; i++)
+    for (size_t i = 0; ctx->device && !ctx->borrowed && i < ctx->count; i++)
         vox_device_free(&ctx->device[i]);
     free(ctx->device);
     free(ctx);

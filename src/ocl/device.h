@@ -50,6 +50,9 @@ void vox_device_bind_thread(const vox_device *dev);
 /* The opened devices of a context (voxcl.h), for the other rooms; borrowed. */
 vox_device *vox_ctx_get(const vox_ctx *ctx, size_t i);
 
+/* A context of the first `count` devices of another, which it borrows; ctx must outlive it. */
+vox_status vox_ctx_first(vox_ctx **out, const vox_ctx *ctx, size_t count, vox_error *err);
+
 /* ---- buffers ------------------------------------------------------------ */
 
 typedef enum vox_buffer_kind {

@@ -209,6 +209,11 @@ vox_team_times vox_team_last_times(const vox_team *team)
     return team->times;
 }
 
+double vox_team_busy(const vox_team *team, size_t i)
+{
+    return team->member[i].started ? team->member[i].busy_s : 0;
+}
+
 vox_device *vox_team_home(const vox_team *team)
 {
     return team->params ? NULL : vox_replica_device(team->member[0].replica);

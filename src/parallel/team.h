@@ -112,6 +112,8 @@ typedef struct vox_team_times {
     double send_s;    /* until all replicas could go on */
 } vox_team_times;
 vox_team_times vox_team_last_times(const vox_team *team);
+/* Seconds that member i worked on the last step's (last part's) samples; 0: it had none. */
+double vox_team_busy(const vox_team *team, size_t i);
 
 /* Evaluation semantics; output[n, ...] as vox_plan_output has it, loss[n] if there are labels. */
 vox_status vox_team_eval(vox_team *team, const vox_team_batch *batch, float *output, float *loss,

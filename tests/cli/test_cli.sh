@@ -81,5 +81,29 @@ expect 2 '--bytes is given an empty value' bench reduce --bytes=
 expect 0 '^devices +3 .*reduce_gb_per_s +[0-9]' bench reduce --devices=3 --bytes 1000000
 expect 0 '^\{"devices": 2, "bytes": 1000000, .*\} $' bench reduce --json --devices 2 --bytes 1000000
 
+# ---- bench scaling: measured on one device or its parts, predicted beyond ----
+cat > "$work/tiny.yaml" << 'EXP'
+name: tiny
+network:
+  input: {channels: 1, size: [2, 4, 4]}
+  layers: [{flatten: }, {dense: {name: fc, out: 3}}]
+  loss: cross_entropy
+train: {batch: 4, optimizer: {sgd: {lr: 0.01}}}
+EXP
+expect 2 'bench scaling needs EXP' bench scaling
+expect 2 '--max takes a whole number' bench scaling x.yaml --max 0
+expect 1 'x.yaml' bench scaling x.yaml
+expect 1 'no-such-device. matches none of' bench scaling "$work/tiny.yaml" --devices no-such-device
+expect 0 'devices +hosts +batch +predicted .* 1024 +[0-9]+ +4096 +yes ' bench scaling "$work/tiny.yaml" --steps 1
+expect 0 '"strong": \[\{"devices": 1, "hosts": 1, "batch": 4, "predicted": false.*"weak": .*"devices": 8, "hosts": [0-9]+, "batch": 16, "predicted": true.*"accuracy_note": "not measured' \
+    bench scaling "$work/tiny.yaml" --steps 1 --share 2 --max 8 --json --devices 0
+expect 1 'error: .*no-such-folder' bench scaling "$work/tiny.yaml" --png "$work/no-such-folder/scaling.png"
+"$voxcl" bench scaling "$work/tiny.yaml" --steps 1 --png "$work/scaling.png" > "$work/out" 2>&1
+checks=$((checks + 1))
+if [ "$(head -c 4 "$work/scaling.png" 2> /dev/null | tail -c 3)" != PNG ] && ! grep -q 'without libpng' "$work/out"; then
+    failures=$((failures + 1))
+    echo "FAILED: bench scaling --png drew no picture"
+fi
+
 echo "$checks checks, $failures failed"
 [ $failures = 0 ]
