@@ -216,6 +216,9 @@ void cli_bar_end(void);
 
 /* ---- signals ------------------------------------------------------------ */
 
+/* From here on SIGINT, SIGTERM and SIGHUP end the program with a message and 128 + the signal: for
+ * all the time in which there is nothing to save. */
+void cli_quit_on_signals(void);
 /* From here on the first SIGINT, SIGTERM or SIGHUP only asks to stop (cli_stopped) and the
  * second kills; a closed pipe on standard output no longer does.  text answers the
  * first one, on standard error. */

@@ -119,6 +119,7 @@ int main(int argc, char **argv)
 {
     hold_standard_files();
     signal(SIGXFSZ, SIG_IGN); /* a file over the limit is a failed write, said and cleaned up */
+    cli_quit_on_signals();
     cli_log_start();
     return cli_finish(dispatch(argc, argv));
 }

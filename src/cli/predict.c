@@ -79,14 +79,16 @@ static void print_segmentation(const vox_model *model, const request *q,
 {
     char text[CLI_TEXT];
     print_classes(model, r);
-    printf("%" PRId64 " x %" PRId64 " x %" PRId64 " voxels, %" PRId64 " windows, %s\n", r->size[0],
-           r->size[1], r->size[2], r->windows, cli_duration(text, r->time_s));
+    printf("%" PRId64 " x %" PRId64 " x %" PRId64 " voxels, %" PRId64 " window%s, %s\n", r->size[0],
+           r->size[1], r->size[2], r->windows, r->windows == 1 ? "" : "s",
+           cli_duration(text, r->time_s));
     if (q->segment.mask)
         printf("wrote %s\n", q->segment.mask);
     if (q->segment.png)
         printf("wrote %s\n", q->segment.png);
     if (q->segment.probabilities)
-        printf("wrote the probabilities %s, one for each class\n", q->segment.probabilities);
+        printf("wrote %s with _0 to _%" PRId64 " before its ending: each class's probability\n",
+               q->segment.probabilities, r->classes - 1);
 }
 
 static int segment(vox_model *model, request *q)

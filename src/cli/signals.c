@@ -18,6 +18,33 @@ static void on_signal(int number)
         return; /* nobody is reading; nothing to do about it here */
 }
 
+/* Only what a handler may do. */
+static void on_signal_before(int number)
+{
+    static const char text[] = "\nvoxcl: interrupted\n";
+    if (write(STDERR_FILENO, text, sizeof text - 1) < 0)
+        _exit(128 + number);
+    _exit(128 + number);
+}
+
+static bool is_ignored(int number)
+{
+    struct sigaction now;
+    return sigaction(number, NULL, &now) != 0 || now.sa_handler == SIG_IGN;
+}
+
+void cli_quit_on_signals(void)
+{
+    static const int number[] = {SIGINT, SIGTERM, SIGHUP};
+    struct sigaction action;
+    memset(&action, 0, sizeof action);
+    action.sa_handler = on_signal_before;
+    sigemptyset(&action.sa_mask);
+    for (size_t i = 0; i < sizeof number / sizeof *number; i++)
+        if (!is_ignored(number[i])) /* by nohup, or a script's background job */
+            sigaction(number[i], &action, NULL);
+}
+
 void cli_catch_signals(const char *text)
 {
     snprintf(answer, sizeof answer, "\nvoxcl: %s\n", text);
@@ -28,8 +55,7 @@ void cli_catch_signals(const char *text)
     sigemptyset(&action.sa_mask);
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
-    struct sigaction hangup; /* the terminal went away; under nohup it stays ignored */
-    if (sigaction(SIGHUP, NULL, &hangup) == 0 && hangup.sa_handler != SIG_IGN)
+    if (!is_ignored(SIGHUP)) /* the terminal went away; under nohup it stays ignored */
         sigaction(SIGHUP, &action, NULL);
     signal(SIGPIPE, SIG_IGN);
 }

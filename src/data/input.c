@@ -177,6 +177,21 @@ vox_status vox_input_prepare(vox_image **image, vox_voxel_map *map, const char *
     return s;
 }
 
+/* What a network takes is settled once it is trained. */
+static void hint_for_trained(const int64_t shape[4], const vox_image *image, const char *files,
+                             vox_error *err)
+{
+    vox_error_at(err, "%s", files);
+    if (image->channels != shape[0])
+        vox_hint(err,
+                 "the network was trained on cases of %lld channel%s: name their files as there",
+                 (long long)shape[0], shape[0] == 1 ? "" : "s");
+    else
+        vox_hint(err,
+                 "the network was trained on cases of that size: bring the input to it, or train "
+                 "with steps in data.prepare that do (resize; pad and center_crop)");
+}
+
 vox_status vox_dataset_read_input(const char *files, const vox_yaml_node *prepare,
                                   const vox_prepare_stats *stats, const int64_t shape[4],
                                   float *out, vox_error *err)
@@ -189,7 +204,7 @@ vox_status vox_dataset_read_input(const char *files, const vox_yaml_node *prepar
     if (s == VOX_OK)
         memcpy(out, image->voxel, (size_t)shape[0] * vox_volume_voxels(image) * sizeof *out);
     else
-        vox_error_at(err, "%s", files);
+        hint_for_trained(shape, image, files, err);
     vox_image_free(&image);
     return s;
 }

@@ -108,6 +108,20 @@ static vox_status wrong_count(const vox_node *node, const char *key, int64_t got
     return VOX_ERR_INPUT;
 }
 
+static bool all_zero(const vox_floats *f)
+{
+    double most = 0; /* none is negative */
+    for (int i = 0; i < f->count; i++)
+        most = f->value[i] > most ? f->value[i] : most;
+    return f->count > 0 && most == 0;
+}
+
+static vox_status nothing_left(const vox_node *node, const char *key, vox_error *err)
+{
+    vox_fail(err, VOX_ERR_INPUT, "%s (%s): \"%s\" are all 0", node->name, node->op->name, key);
+    return vox_hint(err, "nothing would be learnt: give at least one of them more");
+}
+
 static vox_status check_counts(const vox_node *node, const vox_shape *in, vox_error *err)
 {
     const vox_loss_attr *a = attr_of(node);
@@ -115,16 +129,15 @@ static vox_status check_counts(const vox_node *node, const vox_shape *in, vox_er
     const bool alpha = is_named(node, "focal") && in[0].dim[1] == 1; /* of the foreground */
     const int64_t wanted = alpha ? 1 : vox_loss_classes(&probe);
     const int64_t n = a->weights.count, outs = a->from_weights.count;
+    const char *weights = is_named(node, "focal") ? "alpha" : "weights";
     if (n > 0 && n != wanted)
-        return wrong_count(node, is_named(node, "focal") ? "alpha" : "weights", n, wanted, err);
+        return wrong_count(node, weights, n, wanted, err);
     if (outs > 0 && outs != outputs(node))
         return wrong_count(node, "from_weights", outs, outputs(node), err);
-    double sum = outs > 0 ? 0 : 1;
-    for (int64_t i = 0; i < outs; i++)
-        sum += a->from_weights.value[i];
-    if (sum <= 0)
-        return vox_fail(err, VOX_ERR_INPUT, "%s (%s): \"from_weights\" are all 0", node->name,
-                        node->op->name);
+    if (all_zero(&a->from_weights))
+        return nothing_left(node, "from_weights", err);
+    if (all_zero(&a->weights) && !alpha) /* alpha 0: the background's is 1 */
+        return nothing_left(node, weights, err);
     return VOX_OK;
 }
 

@@ -23,7 +23,7 @@ expect 0 'wrote data' synth nodule data --patients 2 --size 8,16,16
 expect 0 'steps +1 ' train exp.yaml --data data --run run
 ck=run/last.safetensors scan=data/images/chest_000.mhd
 
-expect 0 'class +name +voxels +ml .*wrote m.mhd .*wrote m.png .*probabilities p.nii' predict $ck --input $scan \
+expect 0 'class +name +voxels +ml .*wrote m.mhd .*wrote m.png .*wrote p.nii with _0 to _1 before' predict $ck --input $scan \
     --output m.mhd --png m.png --probabilities p.nii --mirror trained --overlap 0.25
 for file in m.mhd m.raw m.png p_0.nii p_1.nii; do
     [ -s $file ] || fail "predict wrote no $file"

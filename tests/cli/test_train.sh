@@ -98,6 +98,16 @@ for run in first second; do
     expect 0 'step 60/60 ' train exp.yaml --data data --run $run --resume
     cmp -s <(losses whole) <(losses $run) || fail "the run $run has other losses after its resume"
 done
+# Before there is anything to save: while the experiment is being read.
+checks=$((checks + 1))
+mkfifo slow.yaml
+"$voxcl" train slow.yaml --data data --run early > out 2>&1 &
+exec 8> slow.yaml # returns once it is opened for reading
+kill -TERM $!
+wait $!
+code=$?
+exec 8>&-
+[ $code = 143 ] && grep -q '^voxcl: interrupted$' out && [ ! -e early ] || fail "an early SIGTERM: exit $code, $(cat out)"
 expect 2 'nothing to resume' train exp.yaml --data data --run none --resume
 
 # ---- what was trained ----

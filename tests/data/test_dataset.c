@@ -380,6 +380,11 @@ static void test_input(void **state)
     assert_ok(vox_dataset_read_input(scratch_path("img/a.npy"), NULL, NULL, one, out, &err));
     assert_error(vox_dataset_read_input(files, NULL, NULL, one, out, &err), VOX_ERR_INPUT, "input shape");
     assert_non_null(strstr(err.detail, files));
+    assert_non_null(strstr(err.hint, "trained on cases of 1 channel:")); /* not how to train another */
+    put_npy("bad/shape.npy", 1, 2, 3, 5, 0, -1);
+    assert_error(vox_dataset_read_input(scratch_path("bad/shape.npy"), NULL, NULL, one, out, &err),
+                 VOX_ERR_INPUT, "input shape");
+    assert_non_null(strstr(err.hint, "trained on cases of that size"));
     assert_error(vox_dataset_read_input(scratch_path("img/no.npy"), NULL, NULL, one, out, &err),
                  VOX_ERR_INPUT, "img/no.npy");
     assert_error(vox_dataset_read_input("", NULL, NULL, one, out, &err), VOX_ERR_INPUT, "empty");

@@ -32,6 +32,32 @@ static void add_backward(const ref_io *io)
             io->dx[k][i] = io->dy[i];
 }
 
+/* Of two inputs, as everywhere here. */
+static void join(const ref_io *io, bool back)
+{
+    const int64_t voxels = io->node->out.dim[2] * io->node->out.dim[3] * io->node->out.dim[4];
+    int64_t at = 0;
+    for (int64_t n = 0; n < io->n; n++)
+        for (int k = 0; k < 2; k++) {
+            const int64_t count = io->node->in[k].dim[1] * voxels;
+            for (int64_t i = 0; i < count; i++, at++)
+                if (back)
+                    io->dx[k][n * count + i] = io->dy[at];
+                else
+                    io->y[at] = io->x[k][n * count + i];
+        }
+}
+
+static void concat_forward(const ref_io *io)
+{
+    join(io, false);
+}
+
+static void concat_backward(const ref_io *io)
+{
+    join(io, true);
+}
+
 static const struct {
     const char *op;
     ref_fn pass[VOX_PASSES];
@@ -47,6 +73,7 @@ static const struct {
     {"instance_norm", NORM},
     {"group_norm", NORM},
     {"add", {ref_sum_forward, add_backward, NULL}},
+    {"concat", {concat_forward, concat_backward, NULL}},
 };
 
 static ref_fn find_ref(const vox_node *node, vox_pass pass)

@@ -262,6 +262,9 @@ static void wrong_networks_say_where(void **state)
         {NET("  - flatten\nloss: [a]\n"), "a loss", "n.yaml:4:"},
         {NET("  - relu\nloss: {dice: {from: [relu1], from_weights: [0]}}\n"), "are all 0",
          "n.yaml:4:"},
+        {NET("  - relu\nloss: {focal: {alpha: [0, 0]}}\n"), "\"alpha\" are all 0", "n.yaml:4:"},
+        {NET("  - relu\nloss: {cross_entropy: {weights: [0, 0]}}\n"), "\"weights\" are all 0",
+         "n.yaml:4:"},
         {NET("  - flatten\nloss: {cross_entropy: {name: x}}\n"), "unknown key \"name\"",
          "n.yaml:4:24"},
     };

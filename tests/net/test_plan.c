@@ -49,6 +49,12 @@ static const char heads[] =
           "  - conv: {name: fine, out: 3, kernel: 1, from: r}\n"
           "loss: {dice_ce: {from: [fine, coarse], from_weights: [1, 0.5]}}\n";
 
+/* A tensor that is both inputs of a layer: its gradient is the sum of both. */
+static const char twice[] =
+    INPUT "  - conv: {name: a, out: 16, kernel: 3, pad: 1}\n  - relu: {name: r}\n"
+          "  - concat: {name: b, from: [r, r]}\n  - add: {name: c, from: [b, b]}\n"
+          "  - max_pool: {kernel: 2}\n  - flatten\n  - dense: {name: d, out: 5}\n";
+
 static void patch(vox_graph *g, int layer, int first, int second)
 {
     vox_graph_layer *l = &g->layer[layer];
@@ -213,6 +219,7 @@ static void gradients_match_the_references(void **state)
             check_network(vox_ctx_get(ctx, d), chain, algos[a]);
             check_network(vox_ctx_get(ctx, d), branches, algos[a]);
             check_network(vox_ctx_get(ctx, d), heads, algos[a]);
+            check_network(vox_ctx_get(ctx, d), twice, algos[a]);
             if (a < 2) /* the norms' layouts in the third are those of the first */
                 check_network(vox_ctx_get(ctx, d), norms, algos[a]);
         }
@@ -222,8 +229,8 @@ static void gradients_match_the_references(void **state)
 static void references_are_the_derivative(void **state)
 {
     (void)state;
-    const char *const text[] = {chain, branches, heads, norms};
-    for (int t = 0; t < 4; t++) {
+    const char *const text[] = {chain, branches, heads, norms, twice};
+    for (int t = 0; t < 5; t++) {
         fixture f = open_fixture(text[t], 2);
         ref_net r;
         ref_net_init(&r, f.graph, 2, f.params, f.input, f.label);
