@@ -112,26 +112,36 @@ static const vox_scaling_run *find_run(const scaling *b, int kind, int64_t devic
     return NULL;
 }
 
-/* The one device's own update is what its step takes beyond what it computes for others. */
+/* What the only device's step takes beyond what it computes for others is its own update. */
+static double own_update_s(const scaling *b)
+{
+    double compute_s = 0;
+    for (size_t i = 0; i < b->runs; i++)
+        if (b->run[i].devices == 1 && b->run[i].batch == b->share && b->run[i].point.update_s > 0)
+            compute_s = b->run[i].point.compute_s;
+    const double alone_s = find_run(b, WEAK, 1)->step_s;
+    return alone_s > compute_s ? alone_s - compute_s : 0;
+}
+
 static vox_status fit(scaling *b, vox_error *err)
 {
     vox_scaling_point point[MOST_RUNS];
+    const double own_s = own_update_s(b);
     size_t n = 0;
-    double compute_s = 0;
-    const double alone_s = find_run(b, WEAK, 1)->step_s;
     for (size_t i = 0; i < b->runs; i++) {
         const vox_scaling_run *r = &b->run[i];
-        if (r->devices == 1 && r->point.update_s == 0)
-            continue; /* the model on the device: not told apart */
-        if (r->devices == 1 && r->batch == b->share)
-            compute_s = r->point.compute_s;
-        point[n++] = r->point;
-    }
-    for (size_t i = 0; i < n; i++)
-        if (point[i].devices == 1) {
-            point[i].update_s = alone_s > compute_s ? alone_s - compute_s : 0;
-            point[i].reduce_s = point[i].send_s = 0;
+        const bool whole = r->point.update_s == 0; /* the model on the device: all in one */
+        vox_scaling_point p = r->point;
+        if (whole && r->batch == b->share)
+            continue; /* measured in its parts too */
+        if (whole)
+            p.compute_s = r->step_s - own_s;
+        if (r->devices == 1) {
+            p.update_s = own_s;
+            p.reduce_s = p.send_s = 0;
         }
+        point[n++] = p;
+    }
     b->model =
         (vox_scaling_model){.bytes = (double)(b->exp->graph->flat_floats * sizeof(float)),
                             .per_host = b->opt->per_host > 0 ? b->opt->per_host : (int64_t)b->most,
