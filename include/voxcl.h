@@ -295,7 +295,7 @@ VOX_API vox_status vox_tune(const vox_experiment *exp, vox_ctx *ctx, const vox_t
 /* ---- training ------------------------------------------------------------ */
 
 typedef enum vox_event_kind {
-    VOX_EVENT_START, /* text: the reduction tree and shards, several lines */
+    VOX_EVENT_START, /* text: the scheme and shards, several lines */
     VOX_EVENT_STEP,
     VOX_EVENT_VALID,
     VOX_EVENT_CHECKPOINT /* text: its path */
@@ -319,6 +319,12 @@ typedef struct vox_event {
     const char *text; /* borrowed for the call; may be NULL */
 } vox_event;
 
+/* How the gradients of several devices come together (docs/parallel.md). */
+typedef enum vox_sync {
+    VOX_SYNC_TREE,  /* summed pairwise, level by level */
+    VOX_SYNC_SERVER /* the host adds them up one after the other, in the order of the devices */
+} vox_sync;
+
 typedef struct vox_train_options {
     const char *data_dir; /* resolves the experiment's data paths; NULL: the experiment's folder */
     const char *run_dir;  /* NULL: runs/<name>-<date> below the working directory */
@@ -340,6 +346,7 @@ typedef struct vox_train_options {
      * followed as long as it takes; "equal"; or a weight for each device, such as "3,2,1".  Which
      * one it is changes no result beyond the order of additions. */
     const char *shard;
+    vox_sync sync;                   /* may change at a resume */
     void (*on_event)(void *user, const vox_event *event); /* may be NULL */
     bool (*should_stop)(void *user); /* asked before the first and after every step; may be NULL */
     void *user;

@@ -209,6 +209,24 @@ static int run(const vox_experiment *exp, vox_ctx *ctx, vox_train_options *opt, 
     return CLI_DONE;
 }
 
+/* text NULL: the default. */
+static int get_sync(vox_sync *out, const char *text)
+{
+    static const char *const words[] = {
+        [VOX_SYNC_TREE] = "tree", [VOX_SYNC_SERVER] = "server", NULL};
+    char hint[64];
+    int i = 0;
+    while (text && words[i] && strcmp(words[i], text) != 0)
+        i++;
+    if (words[i]) {
+        *out = (vox_sync)i;
+        return CLI_GO;
+    }
+    const char *near = cli_nearest(text, words);
+    snprintf(hint, sizeof hint, "did you mean --sync %s?", near ? near : "");
+    return cli_usage("train", near ? hint : NULL, "--sync takes tree or server, not \"%s\"", text);
+}
+
 static int open_and_run(const char *path, const cli_list *set, const char *devices,
                         vox_train_options *opt, int argc, char **argv)
 {
@@ -229,7 +247,7 @@ static int open_and_run(const char *path, const cli_list *set, const char *devic
 int cmd_train(int argc, char **argv)
 {
     vox_train_options opt = {0};
-    const char *path, *devices = NULL;
+    const char *path, *devices = NULL, *sync = NULL;
     cli_list set = {0};
     cli_methods chosen = CLI_METHODS_INIT;
     cli_number trace_steps = {.value = 0, .min = 1, .max = INT64_MAX};
@@ -265,6 +283,10 @@ int cmd_train(int argc, char **argv)
          .value = "BYTES",
          .number = &bucket,
          .help = "of gradients that are summed at a time while others are computed (4194304)"},
+        {.name = "sync",
+         .value = "HOW",
+         .text = &sync,
+         .help = "gradients of several devices: tree or server (tree)"},
         CLI_METHODS_OPTIONS(chosen),
         CLI_SET_OPTION(set),
         {.name = NULL},
@@ -296,6 +318,8 @@ int cmd_train(int argc, char **argv)
     if (code == CLI_GO)
         code = cli_methods_get(&opt.methods, &chosen, "train");
     opt.bucket_bytes = (size_t)bucket.value;
+    if (code == CLI_GO)
+        code = get_sync(&opt.sync, sync);
     if (code == CLI_GO)
         code = open_and_run(path, &set, devices, &opt, argc, argv);
     cli_list_release(&set);

@@ -8,9 +8,11 @@
 
 /* ---- open and free -------------------------------------------------------- */
 
-/* Neighbours are summed first. */
+/* Neighbours are summed first, but by a server. */
 static vox_status make_tree(vox_team *team, const vox_ctx *ctx, vox_error *err)
 {
+    if (team->sync == VOX_SYNC_SERVER)
+        return vox_tree_init_star(&team->tree, team->size, err);
     vox_place *place = vox_calloc(team->size, sizeof *place, "the replicas' places", err);
     if (!place)
         return VOX_ERR_MEMORY;
@@ -129,6 +131,7 @@ vox_status vox_team_open(vox_team **out, const vox_ctx *ctx, const vox_team_opti
     team->batch = opt->batch;
     team->part = opt->parts > 1 ? (opt->batch + opt->parts - 1) / opt->parts : opt->batch;
     team->size = vox_ctx_device_count(ctx);
+    team->sync = opt->sync;
     team->sample_floats = (size_t)vox_sample_floats(&opt->graph->input, VOX_LAYOUT_PLAIN);
     team->sample_labels = vox_graph_labels(opt->graph);
     vox_status s = check_loss(team, err);
@@ -238,6 +241,9 @@ void vox_team_describe(const vox_team *team, vox_str *text)
                         (long long)team->batch, (long long)team->part);
         if (team->size == 1)
             vox_str_add(text, "one device, no reduction\n  %s\n", label[0]);
+        else if (team->sync == VOX_SYNC_SERVER)
+            vox_str_add(text, "server for %zu devices, whose gradients it takes in in turn\n",
+                        team->size);
         else
             vox_str_add(text, "reduction tree over %zu devices, %u level%s\n", team->size,
                         team->tree.levels, team->tree.levels == 1 ? "" : "s");

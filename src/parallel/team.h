@@ -39,6 +39,7 @@ typedef struct vox_team_options {
     uint64_t workspace;      /* likewise */
     uint64_t memory;         /* likewise */
     const vox_finddb *times; /* measured times (vox_plan_options), or NULL */
+    vox_sync sync;           /* how the devices' gradients come together */
     bool copy;               /* see vox_replica_options */
     size_t bucket_bytes;     /* see vox_buckets_cut; 0: VOX_BUCKET_BYTES */
     /* How the samples of training steps are shared out; otherwise equally. */

@@ -29,6 +29,7 @@ struct vox_team {
     const vox_graph *graph;
     int64_t batch;
     int64_t part; /* most samples of it at once */
+    vox_sync sync;
     size_t size;
     vox_member *member;     /* [size] */
     int64_t *count, *first; /* [size]: the shares of the part under way */

@@ -8,6 +8,13 @@
  * One invariant: every element of the sum is the same expression, whatever the number of threads
  * and the size of the pieces they work on, so the result is the same to the bit.
  *
+ * A star takes in one buffer after the other instead, as a server does that answers its clients in
+ * a fixed order:
+ *
+ *   0 --+--+-- sum      0 <- 0 + 1, then 0 <- 0 + 2
+ *   1 --'  |
+ *   2 -----'
+ *
  * The binomial tree is that of Thakur, Rabenseifner, Gropp: "Optimization of collective
  * communication operations in MPICH", IJHPCA 19(1), 2005, section 4.4. */
 #ifndef VOX_PARALLEL_TREE_H
@@ -23,8 +30,9 @@ typedef struct vox_tree_pair {
 } vox_tree_pair;
 
 typedef struct vox_tree {
-    size_t leaves;       /* buffers to sum, >= 1; the sum ends at leaf 0 */
-    uint32_t levels;     /* ceil(log2(leaves)), or more where places are lopsided */
+    size_t leaves; /* buffers to sum, >= 1; the sum ends at leaf 0 */
+    /* ceil(log2(leaves)), or more where places are lopsided; a star: leaves - 1 */
+    uint32_t levels;
     vox_tree_pair *pair; /* [leaves - 1], by level, then by dst; owned */
     uint32_t *line;      /* [leaves]: the leaves as they are drawn, neighbours together; owned */
 } vox_tree;
@@ -38,6 +46,8 @@ vox_status vox_tree_init(vox_tree *tree, size_t leaves, vox_error *err);
  * nothing but the places; NULL: all alike. */
 vox_status vox_tree_init_near(vox_tree *tree, size_t leaves, const vox_place *place,
                               vox_error *err);
+/* The star over as many: at level l leaf 0 takes in leaf l. */
+vox_status vox_tree_init_star(vox_tree *tree, size_t leaves, vox_error *err);
 void vox_tree_release(vox_tree *tree);
 
 /* out[j] = sum over the leaves i with in[i] != NULL of in[i][j], for j in [0, count); leaves that

@@ -99,21 +99,31 @@ static void make(maker *m, uint32_t *leaf)
     qsort(m->tree->pair, n - 1, sizeof *m->tree->pair, by_level);
 }
 
-vox_status vox_tree_init_near(vox_tree *tree, size_t leaves, const vox_place *place, vox_error *err)
+static vox_status open_tree(vox_tree *tree, size_t leaves, const char *what, vox_error *err)
 {
     memset(tree, 0, sizeof *tree);
     if (leaves < 1 || leaves > (size_t)1 << VOX_TREE_LEVELS) {
         vox_fail(err, VOX_ERR_USAGE, "a reduction tree over %zu devices", leaves);
         return vox_detail(err, "it takes 1 to %zu", (size_t)1 << VOX_TREE_LEVELS);
     }
-    const char *what = "the reduction tree";
-    maker m = {.tree = tree, .place = place};
-    uint32_t *room = vox_calloc(leaves * (VOX_PLACE_DEPTH + 3), sizeof *room, what, err);
     tree->leaves = leaves;
     tree->pair = vox_calloc(leaves, sizeof *tree->pair, what, err);
     tree->line = vox_calloc(leaves, sizeof *tree->line, what, err);
-    if (!room || !tree->pair || !tree->line) {
-        free(room);
+    if (tree->pair && tree->line)
+        return VOX_OK;
+    vox_tree_release(tree);
+    return VOX_ERR_MEMORY;
+}
+
+vox_status vox_tree_init_near(vox_tree *tree, size_t leaves, const vox_place *place, vox_error *err)
+{
+    const char *what = "the reduction tree";
+    maker m = {.tree = tree, .place = place};
+    vox_status s = open_tree(tree, leaves, what, err);
+    if (s != VOX_OK)
+        return s;
+    uint32_t *room = vox_calloc(leaves * (VOX_PLACE_DEPTH + 3), sizeof *room, what, err);
+    if (!room) {
         vox_tree_release(tree);
         return VOX_ERR_MEMORY;
     }
@@ -131,4 +141,14 @@ vox_status vox_tree_init_near(vox_tree *tree, size_t leaves, const vox_place *pl
 vox_status vox_tree_init(vox_tree *tree, size_t leaves, vox_error *err)
 {
     return vox_tree_init_near(tree, leaves, NULL, err);
+}
+
+vox_status vox_tree_init_star(vox_tree *tree, size_t leaves, vox_error *err)
+{
+    vox_status s = open_tree(tree, leaves, "the order of summing", err);
+    for (uint32_t i = 1; s == VOX_OK && i < leaves; i++) {
+        tree->line[i] = i;
+        tree->pair[i - 1] = (vox_tree_pair){++tree->levels, 0, i};
+    }
+    return s;
 }

@@ -96,6 +96,7 @@ static vox_status open_team(vox_trainer *t, vox_ctx *ctx, vox_error *err)
                             .training = true,
                             .augment = t->exp->data.augment,
                             .seed = train->seed,
+                            .sync = t->opt->sync,
                             .algo = t->opt->methods.algo,
                             .workspace = t->opt->methods.workspace_bytes,
                             .memory = (uint64_t)train->memory_mib << 20,

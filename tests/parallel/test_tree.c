@@ -32,7 +32,15 @@ static float by_levels(const float *const *in, size_t n, size_t j)
     return v[0];
 }
 
-static void check_sum(size_t n, size_t count, vox_pool *pool)
+static float in_turn(const float *const *in, size_t n, size_t j)
+{
+    float sum = in[0][j];
+    for (size_t i = 1; i < n; i++)
+        sum += in[i][j];
+    return sum;
+}
+
+static void check_sum(size_t n, size_t count, bool star, vox_pool *pool)
 {
     vox_error err = {0};
     vox_tree tree;
@@ -40,13 +48,13 @@ static void check_sum(size_t n, size_t count, vox_pool *pool)
     assert_non_null(out);
     for (size_t i = 0; i < n; i++)
         in[i] = fill(count, i);
-    assert_ok(vox_tree_init(&tree, n, &err));
-    assert_int_equal(tree.levels, (int)ceil(log2((double)n)));
+    assert_ok((star ? vox_tree_init_star : vox_tree_init)(&tree, n, &err));
+    assert_int_equal(tree.levels, star ? (int)n - 1 : (int)ceil(log2((double)n)));
     for (size_t j = 0; j <= count; j++)
         out[j] = NAN;
     vox_tree_sum(&tree, (const float *const *)in, out, count, pool);
     for (size_t j = 0; j < count; j++) {
-        float want = by_levels((const float *const *)in, n, j);
+        float want = (star ? in_turn : by_levels)((const float *const *)in, n, j);
         double plain = 0, size = 0;
         for (size_t i = 0; i < n; i++) {
             plain += in[i][j];
@@ -77,7 +85,9 @@ static void sums_are_the_plain_sums_for_any_threads(void **state)
         for (size_t n = 1; n <= MOST; n++)
             for (size_t c = 0; c < sizeof counts / sizeof *counts; c++)
                 if (counts[c] < 100000 || n == 7 || n == 4)
-                    check_sum(n, counts[c], pool);
+                    check_sum(n, counts[c], false, pool);
+        for (size_t n = 1; n <= MOST; n += 4)
+            check_sum(n, 2049, true, pool);
         vox_pool_free(&pool);
     }
 }
@@ -138,6 +148,13 @@ static void the_drawing_shows_every_pair(void **state)
                                    "  2 cpu --+--'  |\n"
                                    "  3 cpu --'     |\n"
                                    "  4 gpu --------'\n");
+    vox_str_release(&text);
+    vox_tree_release(&tree);
+    assert_ok(vox_tree_init_star(&tree, 3, &err));
+    vox_tree_draw(&tree, "", names, &text);
+    assert_string_equal(text.text, "0 cpu --+--+-- sum\n"
+                                   "1 cpu --'  |\n"
+                                   "2 cpu -----'\n");
     vox_str_release(&text);
     vox_tree_release(&tree);
     assert_ok(vox_tree_init(&tree, 1, &err));

@@ -79,6 +79,29 @@ static void two_runs_have_the_same_bits(void **state)
     }
 }
 
+/* With up to three devices it adds in the tree's order: two runs of these have the same bits too.
+ */
+static void a_server_does_what_the_tree_does(void **state)
+{
+    (void)state;
+    vox_error err = {0};
+    double loss[2][20];
+    for (size_t n = 2; n < 4 && n < devices; n++) {
+        training tree = {.devices = selector[n], .run = training_path(n == 2 ? "t3" : "t4")};
+        training server = {.devices = selector[n],
+                           .run = training_path(n == 2 ? "s3" : "s4"),
+                           .sync = VOX_SYNC_SERVER};
+        assert_ok(training_run(&tree, &err));
+        assert_ok(training_run(&server, &err));
+        assert_int_equal(training_losses(tree.run, loss[0], 20), 20);
+        assert_int_equal(training_losses(server.run, loss[1], 20), 20);
+        if (n == 2)
+            training_same_run(tree.run, server.run);
+        for (size_t i = 0; i < 20; i++)
+            assert_true(fabs(loss[1][i] - loss[0][i]) <= 1e-5 * fabs(loss[0][i]));
+    }
+}
+
 int main(int argc, char **argv)
 {
     if (!training_possible())
@@ -94,6 +117,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(more_devices_than_samples_are_refused),
         cmocka_unit_test(another_seed_gives_other_losses),
         cmocka_unit_test(two_runs_have_the_same_bits),
+        cmocka_unit_test(a_server_does_what_the_tree_does),
     };
     return cmocka_run_group_tests(tests, training_setup, training_teardown);
 }

@@ -136,6 +136,7 @@ typedef struct training {
     const char *trace;
     int64_t trace_steps;
     const char *shard; /* NULL: "equal", as clocks differ from run to run */
+    vox_sync sync;
     vox_train_result result;
 } training;
 
@@ -163,6 +164,7 @@ static inline vox_status training_run(training *t, vox_error *err)
                                    .trace = t->trace,
                                    .trace_steps = t->trace_steps,
                                    .shard = t->shard ? t->shard : "equal",
+                                   .sync = t->sync,
                                    .on_event = training_count,
                                    .should_stop = training_stop,
                                    .user = t};
