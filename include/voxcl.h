@@ -336,10 +336,10 @@ typedef struct vox_train_options {
      * still computed; 0: 4 MiB. */
     size_t bucket_bytes;
     vox_methods methods;
-    /* Where to write what ran when, on every device and thread, as Chrome's trace events (JSON; opens
-     * in ui.perfetto.dev); NULL: nowhere.  Of the first trace_steps steps of this call, 0: of all;
-     * in any case no more than 128 MiB.  It appears when it is whole, also if the training fails;
-     * one that cannot be written is told in the log, and the training goes on. */
+    /* Where to write what ran when, on every device and thread, as Chrome's trace events (JSON;
+     * opens in ui.perfetto.dev); NULL: nowhere.  Of the first trace_steps steps of this call, 0: of
+     * all; in any case no more than 128 MiB.  It appears when it is whole, also if the training
+     * fails; one that cannot be written is told in the log, and the training goes on. */
     const char *trace;
     int64_t trace_steps;
     /* How a batch is shared out over several devices: "auto" (or NULL), by measured speeds,
@@ -351,6 +351,21 @@ typedef struct vox_train_options {
     bool (*should_stop)(void *user); /* asked before the first and after every step; may be NULL */
     void *user;
 } vox_train_options;
+
+/* Where a device's time went in the steps after the first (in which kernels are built); the seconds
+ * add up to wall_s.  On the host's clock: compute_s is from the first command of a share to the end
+ * of the last one; transfer_s is what was waited for apart (gradients, weights); in reduce_s and
+ * update_s it was idle while gradients were summed and the host updated the weights; wait_s is all
+ * other idle time: for the other devices, for data.  A single device updates within compute_s. */
+typedef struct vox_device_usage {
+    char name[160];  /* "0 Tesla T4" */
+    int64_t samples; /* it computed in these steps */
+    double wall_s, compute_s, transfer_s, reduce_s, update_s, wait_s;
+    double utilisation; /* compute_s / wall_s */
+    /* By the device's own clock, if all of these steps were traced; else NaN.  Copies are those
+     * between host and device, of which some run beside kernels. */
+    double kernel_s, copy_s;
+} vox_device_usage;
 
 typedef struct vox_train_result {
     char run_dir[1024];
@@ -367,6 +382,10 @@ typedef struct vox_train_result {
     int64_t classes;
     int64_t confusion[64 * 64]; /* [truth][predicted], classes*classes used */
     size_t bad_cases;           /* skipped under data.skip_bad */
+    double data_s;              /* of the devices' wall_s: waiting for data to be read */
+    double between_s;           /* between steps: validations, checkpoints */
+    size_t devices;             /* 0: there was no second step */
+    vox_device_usage device[64];
 } vox_train_result;
 
 /* Trains to the end, or until should_stop: then the state is saved and the

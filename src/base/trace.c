@@ -144,6 +144,19 @@ static void put_args(vox_json *j, const vox_trace_arg *args, size_t count)
     vox_json_end(j, '}');
 }
 
+/* With the lock held.  Processes are in the list too, as track 0. */
+static vox_track *add_track(vox_trace *t, int process, int number, const char *name)
+{
+    vox_track *track = vox_calloc(1, sizeof *track, "a track", NULL);
+    if (!track)
+        return NULL;
+    *track = (vox_track){.next = t->all, .trace = t, .process = process, .number = number};
+    snprintf(track->name, sizeof track->name, "%s", name);
+    t->all = track;
+    put_name(t, number ? "thread" : "process", process, number, track->name);
+    return track;
+}
+
 /* ---- open, finish, free ---------------------------------------------------- */
 
 vox_status vox_trace_open(vox_trace **out, const char *path, uint64_t limit, vox_error *err)
@@ -167,8 +180,8 @@ vox_status vox_trace_open(vox_trace **out, const char *path, uint64_t limit, vox
     t->origin = vox_clock_ns();
     t->open = t->on = true;
     put(t, head, sizeof head - 1);
-    put_name(t, "process", VOX_TRACE_HOST, 0, "host");
     t->processes = VOX_TRACE_HOST;
+    add_track(t, VOX_TRACE_HOST, 0, "host");
     *out = t;
     return VOX_OK;
 }
@@ -251,31 +264,25 @@ void vox_trace_note(vox_trace *t, const char *key, const char *fmt, ...)
 int vox_trace_process(vox_trace *t, const char *name)
 {
     pthread_mutex_lock(&t->lock);
-    const int process = ++t->processes;
-    put_name(t, "process", process, 0, name);
+    vox_track *track = t->all;
+    while (track && (track->number > 0 || strcmp(track->name, name) != 0))
+        track = track->next;
+    if (!track)
+        track = add_track(t, ++t->processes, 0, name);
+    const int process = track ? track->process : t->processes;
     pthread_mutex_unlock(&t->lock);
     return process;
-}
-
-/* With the lock held. */
-static vox_track *find_track(const vox_trace *t, int process, const char *name)
-{
-    vox_track *track = t->all;
-    while (track && (track->process != process || strcmp(track->name, name) != 0))
-        track = track->next;
-    return track;
 }
 
 vox_track *vox_trace_track(vox_trace *t, int process, const char *name)
 {
     pthread_mutex_lock(&t->lock);
-    vox_track *track = find_track(t, process, name);
-    if (!track && (track = vox_calloc(1, sizeof *track, "a track", NULL)) != NULL) {
-        *track = (vox_track){.next = t->all, .trace = t, .process = process, .number = ++t->tracks};
-        snprintf(track->name, sizeof track->name, "%s", name);
-        t->all = track;
-        put_name(t, "thread", process, track->number, track->name);
-    }
+    vox_track *track = t->all;
+    while (track &&
+           (track->process != process || track->number == 0 || strcmp(track->name, name) != 0))
+        track = track->next;
+    if (!track)
+        track = add_track(t, process, ++t->tracks, name);
     pthread_mutex_unlock(&t->lock);
     return track;
 }

@@ -40,9 +40,9 @@ void vox_trace_note(vox_trace *trace, const char *key, const char *fmt, ...) VOX
 /* Tracks are shown grouped by process, in the order they were made; threads of ours belong to
  * VOX_TRACE_HOST. */
 enum { VOX_TRACE_HOST = 1 };
+/* The process of that name, and the process's track of that name, made if there is none.  NULL when
+ * out of memory, which every function here takes for "not recorded". */
 int vox_trace_process(vox_trace *trace, const char *name);
-/* The process's track of that name, made if there is none.  NULL when out of memory, which every
- * function here takes for "not recorded". */
 vox_track *vox_trace_track(vox_trace *trace, int process, const char *name);
 
 /* More about a span: text, or a number where text is NULL. */

@@ -126,6 +126,39 @@ static void print_metrics(const vox_train_result *r)
     }
 }
 
+static void print_seconds(cli_table *t, double seconds, double wall)
+{
+    cli_cell(t, "%.1f s", seconds);
+    cli_cell(t, "%.0f %%", wall > 0 ? 100 * seconds / wall : 0);
+}
+
+/* Seconds, and their share of the time. */
+static void print_usage(const vox_train_result *r)
+{
+    static const char *const header[] = {"device", ">samples", ">compute", ">",       ">transfer",
+                                         ">",      ">reduce",  ">",        ">update", ">",
+                                         ">wait",  ">",        NULL};
+    cli_table table = {.header = header};
+    if (r->devices == 0)
+        return;
+    printf("\nwhere the devices' time went, in the steps after the first (%.1f s; between steps "
+           "%.1f s)\n",
+           r->device[0].wall_s, r->between_s);
+    for (size_t i = 0; i < r->devices; i++) {
+        const vox_device_usage *u = &r->device[i];
+        cli_cell(&table, "%.40s", u->name);
+        cli_cell(&table, "%" PRId64, u->samples);
+        print_seconds(&table, u->compute_s, u->wall_s);
+        print_seconds(&table, u->transfer_s, u->wall_s);
+        print_seconds(&table, u->reduce_s, u->wall_s);
+        print_seconds(&table, u->update_s, u->wall_s);
+        print_seconds(&table, u->wait_s, u->wall_s);
+    }
+    cli_table_print(&table, "  ");
+    if (r->data_s > 0.02 * r->device[0].wall_s)
+        printf("  of the wait, %.1f s were for data to be read\n", r->data_s);
+}
+
 static void print_summary(const vox_train_result *r)
 {
     char a[CLI_TEXT];
@@ -138,6 +171,7 @@ static void print_summary(const vox_train_result *r)
         printf("held-out           not measured: the experiment has no data.valid\n");
     if (r->bad_cases)
         printf("skipped            %zu bad cases, listed above\n", r->bad_cases);
+    print_usage(r);
 }
 
 /* A word as a shell takes it. */
@@ -300,8 +334,9 @@ int cmd_train(int argc, char **argv)
         .options = options,
         .more =
             "The run's folder holds experiment.yaml (as run), metrics.jsonl (one object per step\n"
-            "and per validation), last.safetensors and best.safetensors; with --tune on also\n"
-            "tuning.txt, the measured times it goes by, also when it is resumed.\n\n"
+            "and per validation), last.safetensors, best.safetensors and usage.json (where the\n"
+            "devices' time went); with --tune on also tuning.txt, the measured times it goes by, "
+            "also when it is resumed.\n\n"
             "example: voxcl train models/prostatex-alexnet3d.yaml --data DIR --set train.batch=8",
     };
     int code = cli_parse(&spec, argc, argv, &path);

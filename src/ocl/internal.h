@@ -94,6 +94,7 @@ struct vox_device {
     bool recording; /* profiling or traced: commands get events */
     bool profiling;
     vox_device_traced *traced; /* NULL: it is not */
+    vox_device_busy busy;      /* while it was */
     int label;
     vox_launch_record *record; /* [records], launches not yet booked */
     size_t records, record_capacity;
@@ -142,6 +143,8 @@ vox_status vox_device_make_queues(vox_device *dev, bool profiling, vox_error *er
 cl_event *vox_profile_slot(vox_device *dev, const vox_command *command);
 /* The same for the last of several launches that a library makes: all from here on counts. */
 cl_event *vox_profile_span(vox_device *dev, const char *library);
+/* For the trace alone: a command whose event is there already. */
+void vox_profile_add(vox_device *dev, const vox_command *command, cl_event event);
 void vox_profile_release(vox_device *dev);
 /* Books the first `count` records, which are done, and forgets them. */
 void vox_profile_book(vox_device *dev, size_t count);

@@ -28,11 +28,13 @@ void vox_mark_free(vox_mark **mark)
     *mark = NULL;
 }
 
-/* What the enqueueing call gave: the mark is whole, or goes. */
-static vox_status settle(vox_mark **mark, cl_command_queue queue, cl_int code, const char *what,
-                         vox_error *err)
+/* What the enqueueing call gave: the mark is whole, or goes.  command: to be recorded, or NULL. */
+static vox_status settle(vox_mark **mark, cl_command_queue queue, cl_int code,
+                         const vox_command *command, const char *what, vox_error *err)
 {
     vox_device *dev = (*mark)->dev;
+    if (code == CL_SUCCESS && command)
+        vox_profile_add(dev, command, (*mark)->event);
     if (code == CL_SUCCESS)
         code = clFlush(queue);
     if (code == CL_SUCCESS)
@@ -47,7 +49,7 @@ vox_status vox_device_mark(vox_device *dev, vox_mark **out, vox_error *err)
     if (s != VOX_OK)
         return s;
     cl_int code = clEnqueueMarkerWithWaitList(dev->queue, 0, NULL, &(*out)->event);
-    return settle(out, dev->queue, code, "marking a place in the queue", err);
+    return settle(out, dev->queue, code, NULL, "marking a place in the queue", err);
 }
 
 vox_status vox_mark_wait(const vox_mark *mark, vox_error *err)
@@ -66,7 +68,8 @@ vox_status vox_buffer_read_after(vox_buffer *buf, size_t offset, void *to, size_
     dev->side_busy = true;
     cl_int code = clEnqueueReadBuffer(dev->side, buf->mem, CL_FALSE, offset, bytes, to, 1,
                                       &after->event, &(*done)->event);
-    return settle(done, dev->side, code, "reading from the device", err);
+    const vox_command command = {.kind = VOX_COMMAND_READ, .bytes = bytes, .side = true};
+    return settle(done, dev->side, code, &command, "reading from the device", err);
 }
 
 vox_status vox_buffer_map_after(vox_buffer *buf, const vox_mark *after, vox_mark **done,
@@ -80,5 +83,6 @@ vox_status vox_buffer_map_after(vox_buffer *buf, const vox_mark *after, vox_mark
     dev->side_busy = true;
     buf->host = clEnqueueMapBuffer(dev->side, buf->mem, CL_FALSE, CL_MAP_READ | CL_MAP_WRITE, 0,
                                    buf->bytes, 1, &after->event, &(*done)->event, &code);
-    return settle(done, dev->side, code, "mapping device memory", err);
+    const vox_command command = {.kind = VOX_COMMAND_MAP, .bytes = buf->bytes, .side = true};
+    return settle(done, dev->side, code, &command, "mapping device memory", err);
 }

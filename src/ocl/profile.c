@@ -65,6 +65,13 @@ cl_event *vox_profile_span(vox_device *dev, const char *library)
     return slot;
 }
 
+void vox_profile_add(vox_device *dev, const vox_command *command, cl_event event)
+{
+    cl_event *slot = dev->traced ? vox_profile_slot(dev, command) : NULL;
+    if (slot && clRetainEvent(event) == CL_SUCCESS)
+        *slot = event;
+}
+
 bool vox_event_time(cl_event event, cl_profiling_info which, int64_t *ns)
 {
     cl_ulong time;

@@ -28,13 +28,12 @@ typedef struct moment {
 
 struct vox_device_traced {
     vox_trace *trace;
-    vox_track *track[2]; /* the queue's, and that of writes beside it */
+    vox_track *track[2]; /* the queue's, and that of copies beside it */
     int64_t end[2];      /* of its last span, host time */
     moment before, now;  /* the last two calibrations */
     int64_t calibrated;  /* when, host time */
     double clock_us;     /* half the bounds' distance then */
     char *label[VOX_LABELS];
-    vox_device_busy busy;
 };
 
 /* ---- clocks ---------------------------------------------------------------- */
@@ -109,7 +108,7 @@ static vox_status turn_on(vox_device *dev, vox_trace *trace, const char *name, v
     snprintf(title, sizeof title, "device %s", name);
     const int process = vox_trace_process(trace, title);
     t->track[0] = vox_trace_track(trace, process, "queue");
-    t->track[1] = vox_trace_track(trace, process, "writes beside it");
+    t->track[1] = vox_trace_track(trace, process, "copies beside it");
     if (calibrate(dev))
         vox_trace_note(trace, title, "its clock is within %.1f us of the host's", t->clock_us);
     else
@@ -153,7 +152,7 @@ void vox_device_label_name(vox_device *dev, int label, const char *fmt, ...)
 
 vox_device_busy vox_device_traced_busy(const vox_device *dev)
 {
-    return dev->traced ? dev->traced->busy : (vox_device_busy){0};
+    return dev->busy;
 }
 
 bool vox_device_trace_on(const vox_device *dev)
@@ -228,7 +227,7 @@ void vox_device_trace_record(vox_device *dev, const vox_launch_record *r)
         return;
     if (vox_event_time(r->from, CL_PROFILING_COMMAND_END, &from) && from > 0 && from <= start)
         start = from;
-    count(&t->busy, r, 1e-9 * (double)(end - start));
+    count(&dev->busy, r, 1e-9 * (double)(end - start));
     vox_event_time(r->event, CL_PROFILING_COMMAND_QUEUED, &queued);
     start = to_host(t, start);
     end = to_host(t, end);

@@ -7,8 +7,14 @@ static vox_status exchange(void *user, const vox_node *node, vox_pass pass, vox_
                            float *values, size_t floats, vox_error *err)
 {
     vox_member *m = user;
-    return vox_meeting_exchange(m->team->meeting, (size_t)(m - m->team->member), node, pass, join,
-                                values, floats, err);
+    vox_meter *meter = vox_replica_meter(m->replica);
+    const vox_span span = vox_span_begin("meet", "wait");
+    const vox_phase was = vox_meter_set(meter, VOX_PHASE_WAIT);
+    vox_status s = vox_meeting_exchange(m->team->meeting, (size_t)(m - m->team->member), node, pass,
+                                        join, values, floats, err);
+    vox_meter_set(meter, was);
+    vox_span_end(&span);
+    return s;
 }
 
 static vox_status start_member(vox_team *team, size_t i, int64_t n, vox_error *err)
@@ -50,6 +56,7 @@ static vox_status weights_job(vox_replica *r, void *arg, vox_error *err)
 static vox_status reopen(vox_team *team, size_t i, int64_t n, vox_error *err)
 {
     vox_member *m = &team->member[i];
+    const vox_meter meter = *vox_replica_meter(m->replica);
     vox_replica_free(&m->replica);
     for (int k = 0; k < VOX_WORK_KINDS; k++)
         memset(m->ran[k], 0, (size_t)(team->batch + 1) * sizeof *m->ran[k]);
@@ -57,6 +64,8 @@ static vox_status reopen(vox_team *team, size_t i, int64_t n, vox_error *err)
     vox_status s = start_member(team, i, n, err);
     if (s == VOX_OK)
         s = finish_member(team, i, err);
+    if (s == VOX_OK)
+        *vox_replica_meter(m->replica) = meter; /* it has waited since */
     if (s != VOX_OK || vox_replica_shares(m->replica))
         return s;
     vox_replica_post(m->replica, weights_job, team->params);

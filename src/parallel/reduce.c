@@ -88,6 +88,7 @@ vox_status vox_team_sum(vox_team *team, vox_error *err)
     vox_status s = VOX_OK;
     for (size_t b = 0; b < team->buckets; b++) {
         const vox_range *range = &team->bucket[b];
+        const vox_span wait = vox_span_begin("wait for gradients", "wait");
         for (size_t i = 0; i < team->size; i++) {
             vox_buckets *from = vox_replica_buckets(team->member[i].replica);
             team->in[i] = NULL;
@@ -96,12 +97,15 @@ vox_status vox_team_sum(vox_team *team, vox_error *err)
             s = vox_buckets_await(from, b, err);
             team->in[i] = vox_buckets_host(from) + range->offset;
         }
+        vox_span_end(&wait);
         if (s != VOX_OK)
             break;
         const vox_span span = vox_span_begin("sum gradients", "reduce");
         vox_tree_sum(&team->tree, team->in, place_of_sum(team) + range->offset, range->count,
                      team->pool);
-        vox_span_end(&span);
+        const vox_trace_arg bytes = {.key = "bytes",
+                                     .number = (double)range->count * sizeof(float)};
+        vox_span_end_with(&span, &bytes, 1);
     }
     return s;
 }
@@ -112,10 +116,12 @@ vox_status vox_team_update_model(vox_team *team, vox_error *err)
     vox_status s = vox_team_run(team, VOX_ALL, take_job, err);
     if (s != VOX_OK)
         return s;
+    vox_team_phase(team, VOX_PHASE_UPDATE);
     const double start = vox_now();
     const vox_span span = vox_span_begin("update", "update");
     s = update->host(update->arg, team->params, place_of_sum(team), team->pool, err);
     vox_span_end(&span);
+    vox_team_phase(team, VOX_PHASE_WAIT);
     const double updated = vox_now();
     vox_status sent = vox_team_run(team, VOX_ALL, send_job, s == VOX_OK ? err : NULL);
     team->times.update_s = updated - start;

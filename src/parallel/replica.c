@@ -18,6 +18,7 @@ struct vox_replica {
     size_t sample_labels;   /* vox_graph_labels */
     vox_share early;        /* uploaded into the plan's next input; n 0: nothing is */
     char title[160];
+    vox_meter meter;
     vox_track *track; /* of its thread in the trace; NULL: there is none */
 
     pthread_t thread;
@@ -48,6 +49,7 @@ static void *replica_main(void *user)
         pthread_mutex_unlock(&r->lock);
         vox_error err = {0};
         vox_status status = work(r, r->arg, &err);
+        vox_meter_set(&r->meter, VOX_PHASE_WAIT);
         pthread_mutex_lock(&r->lock);
         r->status = status;
         r->err = err;
@@ -219,6 +221,11 @@ const char *vox_replica_title(const vox_replica *r)
     return r->title;
 }
 
+vox_meter *vox_replica_meter(vox_replica *r)
+{
+    return &r->meter;
+}
+
 /* ---- work ---------------------------------------------------------------- */
 
 /* The copies read the caller's memory directly: it stays as it is until the step is done. */
@@ -287,6 +294,8 @@ vox_status vox_replica_gradients(vox_replica *r, const vox_share *share, vox_err
                            .all = share->all,
                            .bystander = share->bystander};
     const vox_span span = vox_span_begin("enqueue", "host");
+    vox_meter_set(&r->meter, VOX_PHASE_COMPUTE);
+    r->meter.samples += r->meter.on ? share->n : 0;
     vox_status s = provide(r, share, err);
     vox_device_label(r->dev, VOX_LABEL_AUGMENT);
     if (s == VOX_OK && r->augment)
@@ -311,6 +320,8 @@ vox_status vox_replica_gradients(vox_replica *r, const vox_share *share, vox_err
 vox_status vox_replica_finish(vox_replica *r, vox_error *err)
 {
     const vox_span span = vox_span_begin("wait for the device", "wait");
+    if (r->meter.phase == VOX_PHASE_WAIT) /* for copies that went on after the last work */
+        vox_meter_set(&r->meter, VOX_PHASE_TRANSFER);
     vox_status s = vox_device_finish(r->dev, err);
     vox_span_end(&span);
     return s;
@@ -323,6 +334,7 @@ vox_status vox_replica_forward(vox_replica *r, const vox_share *share, float *ou
     const vox_tensor *y = vox_plan_output(r->plan);
     size_t floats = (size_t)vox_sample_floats(&y->shape, VOX_LAYOUT_PLAIN);
     const vox_span span = vox_span_begin("evaluate", "host");
+    vox_meter_set(&r->meter, VOX_PHASE_COMPUTE);
     vox_status s = upload(r, share, err);
     if (s == VOX_OK)
         s = vox_plan_forward(r->plan, share->n, false, &step, err);
@@ -351,17 +363,21 @@ bool vox_replica_shares(const vox_replica *r)
 vox_status vox_replica_take_params(vox_replica *r, vox_error *err)
 {
     void *here;
+    vox_meter_set(&r->meter, VOX_PHASE_TRANSFER);
+    vox_device_label(r->dev, VOX_LABEL_TRANSFER);
     return vox_buffer_map(vox_plan_params(r->plan), &here, err);
 }
 
 vox_status vox_replica_give_params(vox_replica *r, vox_error *err)
 {
+    vox_meter_set(&r->meter, VOX_PHASE_TRANSFER);
     return vox_buffer_unmap(vox_plan_params(r->plan), err);
 }
 
 vox_status vox_replica_set_params(vox_replica *r, const float *flat, bool wait, vox_error *err)
 {
     const vox_span span = vox_span_begin("set weights", "transfer");
+    vox_meter_set(&r->meter, VOX_PHASE_TRANSFER);
     vox_device_label(r->dev, VOX_LABEL_TRANSFER);
     vox_status s = vox_buffer_write(vox_plan_params(r->plan), 0, flat,
                                     r->opt.graph->flat_floats * sizeof(float), wait, err);

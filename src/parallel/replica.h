@@ -9,6 +9,7 @@
 #include "data/augment.h"
 #include "net/plan.h"
 #include "parallel/buckets.h"
+#include "parallel/meter.h"
 
 typedef struct vox_replica vox_replica;
 
@@ -49,6 +50,9 @@ vox_status vox_replica_wait(vox_replica *r, vox_error *err);
 vox_device *vox_replica_device(const vox_replica *r);
 vox_plan *vox_replica_plan(const vox_replica *r);
 const char *vox_replica_title(const vox_replica *r); /* "0 pthread-AVX512" */
+
+/* Where its time went; the thread's while it has work, else the caller's. */
+vox_meter *vox_replica_meter(vox_replica *r);
 
 /* Profiling labels (vox_device_label) of what no layer does; those of layers are the plan's. */
 enum {

@@ -72,6 +72,9 @@ void vox_team_post(vox_team *team, vox_whom whom, vox_replica_fn fn);
 vox_status vox_team_wait(vox_team *team, vox_whom whom, vox_error *err);
 vox_status vox_team_run_first(vox_team *team, vox_replica_fn fn, void *arg, vox_error *err);
 
+/* All members, which have no work now, wait for this. */
+void vox_team_phase(vox_team *team, vox_phase phase);
+
 /* ---- members.c: the replicas ---- */
 
 /* Opens them all, each for its share. */

@@ -130,6 +130,12 @@ vox_status vox_team_run_first(vox_team *team, vox_replica_fn fn, void *arg, vox_
     return vox_replica_wait(team->member[0].replica, err);
 }
 
+void vox_team_phase(vox_team *team, vox_phase phase)
+{
+    for (size_t i = 0; i < team->size; i++)
+        vox_meter_set(vox_replica_meter(team->member[i].replica), phase);
+}
+
 /* ---- a step --------------------------------------------------------------- */
 
 static vox_status check_batch(const vox_team *team, const vox_team_batch *batch, vox_error *err)
@@ -336,6 +342,8 @@ static vox_status after_gradients(vox_team *team, double start, vox_status statu
             done = team->member[i].done_at;
     const double now = vox_now();
     team->times = (vox_team_times){.compute_s = done - start, .reduce_s = now - done};
+    for (size_t i = 0; i < team->size; i++) /* the sums that backward did not hide */
+        vox_meter_move(vox_replica_meter(team->member[i].replica), VOX_PHASE_REDUCE, now - done);
     if (status == VOX_OK && finite)
         return vox_team_update_model(team, err);
     vox_status dropped = vox_team_drop_sum(team, NULL);

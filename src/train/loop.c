@@ -151,8 +151,10 @@ static vox_status step(vox_trainer *t, vox_error *err)
     const vox_progress *p = &t->state.progress;
     const vox_batch *batch;
     vox_team_batch next;
-    double start = vox_now();
+    const double start = vox_now();
+    vox_usage_begin(t);
     vox_status s = vox_loader_next(t->loader, &batch, err);
+    const double data_s = vox_now() - start;
     if (s != VOX_OK)
         return s;
     take_labels(t, batch);
@@ -179,6 +181,7 @@ static vox_status step(vox_trainer *t, vox_error *err)
         tell(t, event);
     const vox_trace_arg args[] = {{"step", NULL, (double)p->step}, {"loss", NULL, loss}};
     vox_span_end_with(&span, args, 2);
+    vox_usage_end(t, data_s);
     vox_tracing_step(t);
     return s;
 }
@@ -439,6 +442,8 @@ vox_status vox_train(const vox_experiment *exp, vox_ctx *ctx, const vox_train_op
         memset(result, 0, sizeof *result);
         fill_result(t, result);
     }
+    if (began)
+        vox_usage_report(t, result);
     vox_trainer_close(t);
     vox_tracing_end(t, began);
     free(t);

@@ -9,6 +9,8 @@
 #include "train/schedule.h"
 #include "train/sharing.h"
 
+typedef struct vox_usage_sum vox_usage_sum; /* usage.c */
+
 typedef struct vox_trainer {
     const vox_experiment *exp;
     const vox_train_options *opt;
@@ -20,6 +22,7 @@ typedef struct vox_trainer {
     vox_optimizer *optimizer; /* where the model lives (vox_team_home), like: */
     vox_ema *ema;             /* NULL: none */
     vox_loader *loader;
+    vox_usage_sum *used;             /* NULL: no step was counted yet */
     vox_trace *trace;                /* NULL: none is written */
     bool traced;                     /* it has all that it is to have */
     int64_t trace_steps, trace_last; /* steps in it, and the last one's number */
@@ -40,6 +43,15 @@ typedef struct vox_trainer {
 vox_status vox_trainer_open(vox_trainer *t, const vox_experiment *exp, vox_ctx *ctx,
                             const vox_train_options *opt, vox_error *err);
 void vox_trainer_close(vox_trainer *t);
+
+/* ---- usage.c: where the devices' time goes ---- */
+
+/* Around every step but the first of this call. */
+void vox_usage_begin(vox_trainer *t);
+void vox_usage_end(vox_trainer *t, double data_s);
+/* Fills the result's devices, and the run's usage.json; what cannot be written is told in the log.
+ */
+void vox_usage_report(vox_trainer *t, vox_train_result *result);
 
 /* ---- tracing.c ---- */
 

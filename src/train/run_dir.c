@@ -132,7 +132,7 @@ static vox_status open_log(vox_run_dir *run, int64_t step, vox_error *err)
 static void remove_left_over(const vox_run_dir *run)
 {
     static const char *const written[] = {"last.safetensors.tmp", "best.safetensors.tmp",
-                                          "experiment.yaml.tmp"};
+                                          "experiment.yaml.tmp", "usage.json.tmp"};
     vox_names names;
     if (vox_dir_list(&names, run->path, NULL) != VOX_OK)
         return;

@@ -373,6 +373,7 @@ void vox_trainer_close(vox_trainer *t)
     vox_finddb_free(&t->times);
     vox_run_dir_release(&t->run);
     free(t->shares);
+    free(t->used);
     free(t->loss);
     free(t->label);
     free(t->next_label);

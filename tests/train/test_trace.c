@@ -1,6 +1,6 @@
 /* test_trace.c - the trace of a training, on one to three devices: whole JSON with every layer's
  * kernels on each device, in the host's time, however the training ends; and what is computed is
- * the same with it. */
+ * the same with it.  And the report of where the devices' time went. */
 #include "training.h"
 
 #ifdef VOXCL_WITH_JANSSON
@@ -77,6 +77,50 @@ static void check_file(const char *path, size_t used, size_t steps, double elaps
     trace_release(&t);
 }
 
+/* Of 20 steps, the first left out; batches of 7 7 7 3. */
+static void check_usage(const training *t, size_t used)
+{
+    const vox_train_result *r = &t->result;
+    int64_t samples = 0;
+    assert_int_equal(r->devices, used);
+    for (size_t i = 0; i < used; i++) {
+        const vox_device_usage *u = &r->device[i];
+        const double sum = u->compute_s + u->transfer_s + u->reduce_s + u->update_s + u->wait_s;
+        assert_true(fabs(sum - u->wall_s) < 1e-9 && u->wall_s < r->time_s);
+        assert_true(u->compute_s > 0 && u->transfer_s >= 0 && u->reduce_s >= 0 && u->wait_s >= 0);
+        assert_true((used > 1) == (u->update_s > 0)); /* one device updates by itself */
+        assert_true(fabs(u->utilisation - u->compute_s / u->wall_s) < 1e-9);
+        if (t->trace) /* within the host's waiting for it, but for what the clock is worse by */
+            assert_true(u->kernel_s > 0 && u->kernel_s < u->compute_s + 1e-3 && u->copy_s > 0);
+        else
+            assert_true(isnan(u->kernel_s) && isnan(u->copy_s));
+        assert_true(u->name[0] == '0' + (int)i);
+        samples += u->samples;
+    }
+    assert_int_equal(samples, 120 - 7);
+}
+
+static void check_usage_file(const training *t, size_t used)
+{
+    vox_error err = {0};
+    json_error_t e;
+    char *path = vox_path_join(t->run, "usage.json", &err);
+    json_t *root = json_load_file(path, 0, &e);
+    free(path);
+    assert_non_null(root);
+    assert_int_equal(json_integer_value(json_object_get(root, "after_step")), 1);
+    assert_int_equal(json_integer_value(json_object_get(root, "steps")), 19);
+    const json_t *list = json_object_get(root, "devices");
+    assert_int_equal(json_array_size(list), used);
+    for (size_t i = 0; i < used; i++) {
+        const json_t *d = json_array_get(list, i);
+        const double compute = json_number_value(json_object_get(d, "compute_s"));
+        assert_true(fabs(compute - t->result.device[i].compute_s) <= 1e-6 * compute);
+        assert_int_equal(json_is_null(json_object_get(d, "kernel_s")), t->trace == NULL);
+    }
+    json_decref(root);
+}
+
 static void traced_runs_compute_the_same(void **state)
 {
     (void)state;
@@ -94,6 +138,10 @@ static void traced_runs_compute_the_same(void **state)
         assert_ok(training_run(&traced, &err));
         check_file(traced.trace, n + 1, 20, vox_now() - start);
         training_same_run(plain.run, traced.run);
+        check_usage(&plain, n + 1);
+        check_usage(&traced, n + 1);
+        check_usage_file(&plain, n + 1);
+        check_usage_file(&traced, n + 1);
     }
 }
 
