@@ -67,6 +67,7 @@ static vox_status bench_open(step_bench *b, vox_ctx *ctx, const vox_methods *met
                             .batch = b->batch,
                             .parts = train->accumulate,
                             .training = true,
+                            .shard = VOX_SHARD_EQUAL, /* or the figures would be of several */
                             .seed = train->seed,
                             .algo = methods->algo,
                             .workspace = methods->workspace_bytes,
