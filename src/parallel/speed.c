@@ -18,7 +18,8 @@ enum {
     TRIAL_EVERY = 32, /* steps from one trial to the next, at least */
     TRIAL_EVERY_MOST = 1000000
 };
-#define SAVING      0.1  /* of a step: what a new split must promise */
+#define SAVING      0.1  /* of a step: what a new split must promise, */
+#define LEAST_S     2e-3 /* and in seconds: in steps so short a clock tells of the system's mood */
 #define TRIAL_SHARE 0.01 /* of the time: what trials may cost */
 
 typedef struct recent {
@@ -351,7 +352,8 @@ static void decide(vox_speed *s, vox_speed_change *change)
     set_costs(s);
     const double rest = rest_of(s), now = predict(s, s->share);
     const double best = vox_shards_fastest(s->batch, s->devices, s->cost, s->best);
-    s->votes = now - best >= SAVING * (now + rest) ? s->votes + 1 : 0;
+    const double wanted = fmax(SAVING * (now + rest), LEAST_S);
+    s->votes = now - best >= wanted ? s->votes + 1 : 0;
     if (s->votes < s->patience)
         return;
     s->patience = next_patience(s);
