@@ -149,6 +149,9 @@ VOX_API size_t vox_hosts_rank(const vox_hosts *hosts);
 VOX_API size_t vox_hosts_size(const vox_hosts *hosts);
 /* Its number among the ranks of its own host; *of: how many these are. */
 VOX_API size_t vox_hosts_local(const vox_hosts *hosts, size_t *of);
+/* Every rank tells how it fared (mine; if not VOX_OK, err says why).  VOX_OK if all are well; else
+ * every rank gets the error of the first that is not, which is named unless all have the same. */
+VOX_API vox_status vox_hosts_agree(vox_hosts *hosts, vox_status mine, vox_error *err);
 /* false: all ranks returned the same error, and one telling of it will do. */
 VOX_API bool vox_hosts_alone(const vox_hosts *hosts);
 
@@ -347,6 +350,11 @@ typedef struct vox_train_options {
      * one it is changes no result beyond the order of additions. */
     const char *shard;
     vox_sync sync;                   /* may change at a resume */
+    /* The ranks that train together, each with the devices of its own ctx, all with the same
+     * experiment and options (but shard); borrowed, NULL: this process alone.  A rank's share of
+     * the batch is that of its number of devices.  Rank 0 alone reads and writes the run's folder
+     * and init, traces, and calls on_event; a stop that one is asked for stops all. */
+    vox_hosts *hosts;
     void (*on_event)(void *user, const vox_event *event); /* may be NULL */
     bool (*should_stop)(void *user); /* asked before the first and after every step; may be NULL */
     void *user;

@@ -160,6 +160,8 @@ int cli_overlap_get(double *out, const char *text, const char *command);
 /* "voxcl: error: ..." with its detail and hint; returns the exit code: CLI_USAGE
  * for VOX_ERR_USAGE, else CLI_FAILED. */
 int cli_error(const vox_error *err);
+int cli_error_code(const vox_error *err);              /* its exit code; prints nothing */
+int cli_rank_error(size_t rank, const vox_error *err); /* of one process of several */
 
 /* A complaint about the command line, with a pointer to `voxcl COMMAND --help`
  * (command may be NULL) or the hint given; returns CLI_USAGE. */
@@ -221,7 +223,7 @@ void cli_bar_end(void);
 void cli_quit_on_signals(void);
 /* From here on the first SIGINT, SIGTERM or SIGHUP only asks to stop (cli_stopped) and the
  * second kills; a closed pipe on standard output no longer does.  text answers the
- * first one, on standard error. */
+ * first one, on standard error; NULL: nothing does. */
 void cli_catch_signals(const char *text);
 bool cli_stopped(void *user); /* fits vox_train_options.should_stop */
 int cli_stop_code(void);      /* 128 + the signal: 130, 143, 129; CLI_FAILED if none came */

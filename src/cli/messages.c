@@ -23,14 +23,31 @@ static void print_indented(const char *label, const char *text)
     fputc('\n', stderr);
 }
 
-int cli_error(const vox_error *err)
+static int print_error(const char *who, const vox_error *err)
 {
     cli_screen_lock();
-    fprintf(stderr, "voxcl: error: %s\n", err->message[0] ? err->message : "unknown error");
+    fprintf(stderr, "voxcl: %serror: %s\n", who, err->message[0] ? err->message : "unknown error");
     print_indented("detail", err->detail);
     print_indented("hint", err->hint);
     cli_screen_unlock();
+    return cli_error_code(err);
+}
+
+int cli_error_code(const vox_error *err)
+{
     return err->code == VOX_ERR_USAGE ? CLI_USAGE : CLI_FAILED;
+}
+
+int cli_error(const vox_error *err)
+{
+    return print_error("", err);
+}
+
+int cli_rank_error(size_t rank, const vox_error *err)
+{
+    char who[48];
+    snprintf(who, sizeof who, "rank %zu: ", rank);
+    return print_error(who, err);
 }
 
 int cli_usage(const char *command, const char *hint, const char *fmt, ...)

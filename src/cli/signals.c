@@ -14,7 +14,7 @@ static void on_signal(int number)
     signal(SIGINT, SIG_DFL);
     signal(SIGTERM, SIG_DFL);
     signal(SIGHUP, SIG_DFL);
-    if (write(STDERR_FILENO, answer, strlen(answer)) < 0)
+    if (answer[0] && write(STDERR_FILENO, answer, strlen(answer)) < 0)
         return; /* nobody is reading; nothing to do about it here */
 }
 
@@ -47,7 +47,8 @@ void cli_quit_on_signals(void)
 
 void cli_catch_signals(const char *text)
 {
-    snprintf(answer, sizeof answer, "\nvoxcl: %s\n", text);
+    if (text)
+        snprintf(answer, sizeof answer, "\nvoxcl: %s\n", text);
     struct sigaction action;
     memset(&action, 0, sizeof action);
     action.sa_handler = on_signal;

@@ -3,6 +3,7 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 typedef struct watch {
@@ -223,6 +224,16 @@ static int interrupted(const watch *w, const vox_error *err, int argc, char **ar
     return cli_stop_code();
 }
 
+/* One rank tells of what all know of; else the one that it happened to. */
+static int failed(const vox_hosts *hosts, const vox_error *err)
+{
+    if (vox_hosts_alone(hosts))
+        return cli_rank_error(vox_hosts_rank(hosts), err);
+    if (vox_hosts_rank(hosts) == 0)
+        return cli_error(err);
+    return cli_error_code(err);
+}
+
 static int run(const vox_experiment *exp, vox_ctx *ctx, vox_train_options *opt, int argc,
                char **argv)
 {
@@ -232,14 +243,17 @@ static int run(const vox_experiment *exp, vox_ctx *ctx, vox_train_options *opt, 
     opt->on_event = on_event;
     opt->should_stop = cli_stopped;
     opt->user = &w;
-    cli_catch_signals("finishing this step and saving; once more to quit without saving");
+    const bool leads = vox_hosts_rank(opt->hosts) == 0;
+    cli_catch_signals(leads ? "finishing this step and saving; once more to quit without saving"
+                            : NULL);
     vox_status status = vox_train(exp, ctx, opt, &result, &err);
     cli_bar_end();
     if (status == VOX_ERR_INTERRUPTED)
-        return interrupted(&w, &err, argc, argv);
+        return leads ? interrupted(&w, &err, argc, argv) : cli_stop_code();
     if (status != VOX_OK)
-        return cli_error(&err);
-    print_summary(&result);
+        return failed(opt->hosts, &err);
+    if (leads)
+        print_summary(&result);
     return CLI_DONE;
 }
 
@@ -261,20 +275,63 @@ static int get_sync(vox_sync *out, const char *text)
     return cli_usage("train", near ? hint : NULL, "--sync takes tree or server, not \"%s\"", text);
 }
 
+/* Ranks that share a host share out its devices, if there are enough and none were named: rank i of
+ * n takes every n-th from i on.  The list, or NULL: all; free it. */
+static vox_status own_devices(char **list, const vox_hosts *hosts, vox_error *err)
+{
+    size_t ranks, own = vox_hosts_local(hosts, &ranks), usable = 0, used = 0;
+    vox_device_list *devices = NULL;
+    *list = NULL;
+    if (ranks == 1)
+        return VOX_OK;
+    vox_status s = vox_device_list_open(&devices, err);
+    for (size_t i = 0; s == VOX_OK && i < devices->count; i++)
+        usable += devices->device[i].usable;
+    if (s == VOX_OK && usable >= ranks && !(*list = calloc(usable, 16)))
+        s = VOX_ERR_MEMORY;
+    for (size_t i = 0, k = 0; s == VOX_OK && *list && i < devices->count; i++)
+        if (devices->device[i].usable && k++ % ranks == own)
+            used += (size_t)snprintf(*list + used, 16, "%s%d", used ? "," : "",
+                                     devices->device[i].index);
+    vox_device_list_free(&devices);
+    return s;
+}
+
+static vox_status open_job(vox_experiment **exp, vox_ctx **ctx, const char *path,
+                           const cli_list *set, const char *devices, const vox_hosts *hosts,
+                           vox_error *err)
+{
+    char *own = NULL;
+    vox_status s = vox_experiment_open(exp, path, set->item, set->count, err);
+    if (s == VOX_OK && !devices)
+        s = own_devices(&own, hosts, err);
+    if (s == VOX_OK)
+        s = vox_ctx_open(ctx, devices ? devices : own, err);
+    free(own);
+    return s;
+}
+
 static int open_and_run(const char *path, const cli_list *set, const char *devices,
                         vox_train_options *opt, int argc, char **argv)
 {
     vox_error err = {0};
     vox_experiment *exp = NULL;
     vox_ctx *ctx = NULL;
+    vox_hosts *hosts = NULL;
     int code;
-    if (vox_experiment_open(&exp, path, set->item, set->count, &err) != VOX_OK ||
-        vox_ctx_open(&ctx, devices, &err) != VOX_OK)
-        code = cli_error(&err);
+    if (vox_hosts_open(&hosts, &err) != VOX_OK)
+        return cli_error(&err);
+    opt->hosts = hosts;
+    if (vox_hosts_rank(hosts) > 0)
+        vox_log_set(NULL, NULL); /* rank 0 speaks for all */
+    vox_status s = open_job(&exp, &ctx, path, set, devices, hosts, &err);
+    if (vox_hosts_agree(hosts, s, &err) != VOX_OK)
+        code = failed(hosts, &err);
     else
         code = run(exp, ctx, opt, argc, argv);
     vox_ctx_free(&ctx);
     vox_experiment_free(&exp);
+    vox_hosts_free(&hosts);
     return code;
 }
 

@@ -15,7 +15,8 @@ struct vox_hosts {
     size_t rank, size;
     char *all; /* [room]: what the ranks brought, and a place to make this one's ready */
     size_t room;
-    bool alone; /* an error that the others do not know of */
+    bool agreed; /* on an error */
+    bool alone;  /* an error that the others do not know of */
     char name[64];
 };
 
@@ -135,9 +136,9 @@ bool vox_hosts_alone(const vox_hosts *h)
     return !single(h) && h->alone;
 }
 
-void vox_hosts_fail_alone(vox_hosts *h)
+void vox_hosts_settle(vox_hosts *h, vox_status status)
 {
-    if (!single(h))
+    if (!single(h) && status != VOX_OK && !h->agreed)
         h->alone = true;
 }
 
@@ -173,7 +174,7 @@ vox_status vox_hosts_barrier(vox_hosts *h, vox_error *err)
 /* What every rank brings when they agree; what it has to share follows it. */
 typedef struct vote {
     vox_error error; /* code VOX_OK: all is well */
-    bool flag;
+    unsigned flags;
 } vote;
 
 static size_t vote_stride(size_t bytes)
@@ -187,7 +188,7 @@ static const vote *vote_of(const vox_hosts *h, size_t stride, size_t rank)
 }
 
 /* The error of `first`, on every rank. */
-static vox_status share_error(const vox_hosts *h, size_t stride, size_t first, vox_error *err)
+static vox_status share_error(vox_hosts *h, size_t stride, size_t first, vox_error *err)
 {
     const vox_error *error = &vote_of(h, stride, first)->error;
     bool same = true;
@@ -195,6 +196,7 @@ static vox_status share_error(const vox_hosts *h, size_t stride, size_t first, v
         const vox_error *other = &vote_of(h, stride, i)->error;
         same = same && other->code == error->code && strcmp(other->message, error->message) == 0;
     }
+    h->agreed = true;
     if (err)
         *err = *error;
     if (err && !same)
@@ -203,7 +205,7 @@ static vox_status share_error(const vox_hosts *h, size_t stride, size_t first, v
 }
 
 /* Everybody's vote, and `most` bytes behind it of which this rank has data[bytes]; at h->all. */
-static vox_status vote_with(vox_hosts *h, vox_status mine, bool flag, const void *data,
+static vox_status vote_with(vox_hosts *h, vox_status mine, unsigned flags, const void *data,
                             size_t bytes, size_t most, vox_error *err)
 {
     const size_t stride = vote_stride(most);
@@ -212,7 +214,7 @@ static vox_status vote_with(vox_hosts *h, vox_status mine, bool flag, const void
         return vox_fail_memory(err, "what the ranks share", (h->size + 1) * stride);
     }
     char *own = h->all + h->size * stride;
-    vote v = {.flag = flag};
+    vote v = {.flags = flags};
     if (mine != VOX_OK && err)
         v.error = *err;
     v.error.code = mine;
@@ -229,36 +231,36 @@ static vox_status vote_with(vox_hosts *h, vox_status mine, bool flag, const void
 
 vox_status vox_hosts_agree(vox_hosts *h, vox_status mine, vox_error *err)
 {
-    return single(h) ? mine : vote_with(h, mine, false, NULL, 0, 0, err);
+    return single(h) ? mine : vote_with(h, mine, 0, NULL, 0, 0, err);
 }
 
-vox_status vox_hosts_vote(vox_hosts *h, vox_status mine, bool *flag, vox_error *err)
+vox_status vox_hosts_vote(vox_hosts *h, vox_status mine, unsigned *flags, vox_error *err)
 {
     if (single(h))
         return mine;
-    vox_status s = vote_with(h, mine, *flag, NULL, 0, 0, err);
+    vox_status s = vote_with(h, mine, *flags, NULL, 0, 0, err);
     for (size_t i = 0; s == VOX_OK && i < h->size; i++)
-        *flag = *flag || vote_of(h, vote_stride(0), i)->flag;
+        *flags |= vote_of(h, vote_stride(0), i)->flags;
     return s;
 }
 
 vox_status vox_hosts_share(vox_hosts *h, vox_status mine, void *rows, size_t bytes,
-                           const vox_span *span, vox_error *err)
+                           const vox_slice *slice, vox_error *err)
 {
     size_t most = 0;
     if (single(h))
         return mine;
     for (size_t i = 0; i < h->size; i++)
-        most = (size_t)span[i].count > most ? (size_t)span[i].count : most;
+        most = (size_t)slice[i].count > most ? (size_t)slice[i].count : most;
     char *row = rows;
-    const vox_span *own = &span[h->rank];
-    vox_status s = vote_with(h, mine, false, row + (size_t)own->first * bytes,
+    const vox_slice *own = &slice[h->rank];
+    vox_status s = vote_with(h, mine, 0, row + (size_t)own->first * bytes,
                              (size_t)own->count * bytes, most * bytes, err);
     for (size_t i = 0; s == VOX_OK && i < h->size; i++)
         if (i != h->rank)
-            memcpy(row + (size_t)span[i].first * bytes,
+            memcpy(row + (size_t)slice[i].first * bytes,
                    h->all + i * vote_stride(most * bytes) + sizeof(vote),
-                   (size_t)span[i].count * bytes);
+                   (size_t)slice[i].count * bytes);
     return s;
 }
 
@@ -272,7 +274,8 @@ vox_status vox_hosts_same(vox_hosts *h, const char *what, uint64_t mark, const c
     for (size_t i = 1; s == VOX_OK && i < h->size; i++) {
         if (each[i] == each[0])
             continue;
-        s = vox_fail(err, VOX_ERR_USAGE, "the ranks have different %s", what);
+        h->agreed = true;
+        vox_fail(err, VOX_ERR_USAGE, "the ranks have different %s", what);
         vox_detail(err, "rank %zu on %s has not what rank 0 on %s has", i, vox_hosts_name(h, i),
                    vox_hosts_name(h, 0));
         vox_hint(err, "%s", hint);

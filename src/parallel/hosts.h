@@ -26,26 +26,25 @@ vox_status vox_hosts_broadcast(vox_hosts *h, void *data, size_t bytes, vox_error
 /* Waits until all are there. */
 vox_status vox_hosts_barrier(vox_hosts *h, vox_error *err);
 
-/* Every rank tells how it fared.  VOX_OK if all are well; else every rank gets the error of the
- * first that is not, which is named unless all have the same. */
-vox_status vox_hosts_agree(vox_hosts *h, vox_status mine, vox_error *err);
-/* The same, and *flag becomes whether any rank's is set. */
-vox_status vox_hosts_vote(vox_hosts *h, vox_status mine, bool *flag, vox_error *err);
+/* vox_hosts_agree, and *flags becomes all ranks' flags together. */
+vox_status vox_hosts_vote(vox_hosts *h, vox_status mine, unsigned *flags, vox_error *err);
 
 /* Rows, or samples, [first, first + count). */
-typedef struct vox_span {
+typedef struct vox_slice {
     int64_t first, count;
-} vox_span;
+} vox_slice;
 
-/* The same, and rows[][bytes], of which rank r brings those of span[r], become everybody's. */
+/* vox_hosts_agree, and rows[][bytes], of which rank r brings those of slice[r], become everybody's.
+ */
 vox_status vox_hosts_share(vox_hosts *h, vox_status mine, void *rows, size_t bytes,
-                           const vox_span *span, vox_error *err);
+                           const vox_slice *slice, vox_error *err);
 
 /* An error on every rank unless all brought the same mark: "the ranks have different <what>". */
 vox_status vox_hosts_same(vox_hosts *h, const char *what, uint64_t mark, const char *hint,
                           vox_error *err);
-/* An error that not all ranks know of: see vox_hosts_free. */
-void vox_hosts_fail_alone(vox_hosts *h);
+/* What the job ends with on this rank: an error that did not come from the calls above is one that
+ * not all know of (see vox_hosts_free). */
+void vox_hosts_settle(vox_hosts *h, vox_status status);
 
 /* The sum of an array over all ranks, again and again. */
 typedef struct vox_host_sum vox_host_sum;

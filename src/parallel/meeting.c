@@ -15,6 +15,10 @@ struct vox_meeting {
     int64_t *weight;      /* [members]: n of those who come, close together */
     double *waited;       /* [members]: seconds, of this batch */
     bool one_by_one;
+    vox_hosts *hosts; /* NULL: one rank */
+    size_t most;      /* members of a rank */
+    char *brought;    /* [room_of_all]: by the ranks, and a place to make this one's ready */
+    size_t room_of_all;
 
     pthread_mutex_t lock;
     pthread_cond_t changed;
@@ -62,6 +66,7 @@ void vox_meeting_free(vox_meeting **mp)
     free(m->weight);
     free(m->waited);
     free(m->joined);
+    free(m->brought);
     free(m);
     *mp = NULL;
 }
@@ -123,6 +128,63 @@ static vox_status fail(vox_meeting *m, vox_status status, const vox_error *why)
     return status;
 }
 
+void vox_meeting_set_hosts(vox_meeting *m, vox_hosts *hosts, size_t most)
+{
+    m->hosts = hosts;
+    m->most = most;
+}
+
+/* What a rank brings: how many members, [most] weights, [most, floats] values. */
+static void pack(const vox_meeting *m, char *at, size_t count, size_t floats)
+{
+    const int64_t head = (int64_t)count;
+    memcpy(at, &head, sizeof head);
+    at += sizeof head;
+    memcpy(at, m->weight, count * sizeof *m->weight);
+    at += m->most * sizeof *m->weight;
+    for (size_t i = 0; i < count; i++)
+        memcpy(at + i * floats * sizeof(float), m->values[i], floats * sizeof(float));
+}
+
+/* Adds what a rank brought to the lists. */
+static size_t unpack(const vox_meeting *m, const char *at, size_t floats, const float **values,
+                     int64_t *weight)
+{
+    int64_t count;
+    memcpy(&count, at, sizeof count);
+    at += sizeof count;
+    memcpy(weight, at, (size_t)count * sizeof *weight);
+    at += m->most * sizeof *weight;
+    for (int64_t i = 0; i < count; i++)
+        values[i] = (const float *)(const void *)at + (size_t)i * floats;
+    return (size_t)count;
+}
+
+/* The members of all ranks, in their order. */
+static vox_status join_ranks(vox_meeting *m, vox_join_fn join, size_t count, size_t floats,
+                             vox_error *err)
+{
+    const size_t ranks = vox_hosts_size(m->hosts), each = sizeof(int64_t) + floats * sizeof(float);
+    const size_t bytes = (sizeof(int64_t) + m->most * each + 15) / 16 * 16;
+    const float **values = vox_calloc(ranks * m->most, sizeof *values, "a meeting of ranks", err);
+    int64_t *weight = vox_calloc(ranks * m->most, sizeof *weight, "a meeting of ranks", err);
+    vox_status s = values && weight ? VOX_OK : VOX_ERR_MEMORY;
+    if (s == VOX_OK && !vox_grow(&m->brought, &m->room_of_all, (ranks + 1) * bytes, 1, err))
+        s = VOX_ERR_MEMORY;
+    if (s == VOX_OK) {
+        pack(m, m->brought + ranks * bytes, count, floats);
+        s = vox_hosts_gather(m->hosts, m->brought + ranks * bytes, bytes, m->brought, err);
+    }
+    size_t all = 0;
+    for (size_t i = 0; s == VOX_OK && i < ranks; i++)
+        all += unpack(m, m->brought + i * bytes, floats, values + all, weight + all);
+    if (s == VOX_OK)
+        join(m->node, values, weight, all, floats, m->joined);
+    free(values);
+    free(weight);
+    return s;
+}
+
 /* The lock is held and all are there. */
 static vox_status hold(vox_meeting *m, vox_join_fn join, size_t floats, vox_error *err)
 {
@@ -134,13 +196,17 @@ static vox_status hold(vox_meeting *m, vox_join_fn join, size_t floats, vox_erro
             m->values[count] = m->values[i];
             m->weight[count++] = m->n[i];
         }
-    join(m->node, m->values, m->weight, count, floats, m->joined);
+    vox_status s = VOX_OK;
+    if (m->hosts)
+        s = join_ranks(m, join, count, floats, err);
+    else
+        join(m->node, m->values, m->weight, count, floats, m->joined);
     m->node = NULL;
     m->here = 0;
     m->held++;
     m->turn = next_member(m, 0);
     pthread_cond_broadcast(&m->changed);
-    return VOX_OK;
+    return s;
 }
 
 /* The lock is held: notes what a member brings; the first says what it is about. */

@@ -5,17 +5,22 @@
  * result along.  Nobody waits for ever: one that fails says so on leaving, and frees the others.
  *
  * One invariant: what comes out depends on what was brought and on the devices' order, never on who
- * came first. */
+ * came first, nor on which rank has which devices. */
 #ifndef VOX_PARALLEL_MEETING_H
 #define VOX_PARALLEL_MEETING_H
 
 #include "ops/op.h"
+#include "parallel/hosts.h"
 
 typedef struct vox_meeting vox_meeting;
 
 /* For members 0..members - 1. */
 vox_status vox_meeting_open(vox_meeting **out, size_t members, vox_error *err);
 void vox_meeting_free(vox_meeting **m);
+/* From now on the members of all ranks meet, each rank with at most `most` members; every rank
+ * brings numbers to every exchange.  If one fails instead, the others wait until the job is ended
+ * (vox_hosts_settle). */
+void vox_meeting_set_hosts(vox_meeting *m, vox_hosts *hosts, size_t most);
 
 /* Before a batch, while no member is at work: member i will bring numbers of n[i] samples; those
  * with 0 do not come.  one_by_one: between two exchanges only one member works at a time, in turn.

@@ -11,10 +11,10 @@
 /* The member whose running statistics are the network's. */
 static const vox_member *leader(const vox_team *team)
 {
-    size_t i = 0;
-    while (!team->member[i].started)
-        i++;
-    return &team->member[i];
+    for (size_t i = 0; i < team->size; i++)
+        if (team->member[i].started)
+            return &team->member[i];
+    return NULL; /* this rank had nothing to do */
 }
 
 static vox_status take_model(vox_member *m, vox_error *err)
@@ -80,7 +80,8 @@ vox_status vox_team_put_model(vox_team *team, const float *flat, vox_error *err)
 /* The sum goes to the first member's place: no memory of its own. */
 static float *place_of_sum(const vox_team *team)
 {
-    return vox_buckets_host(vox_replica_buckets(leader(team)->replica));
+    const vox_member *m = leader(team);
+    return m ? vox_buckets_host(vox_replica_buckets(m->replica)) : team->none;
 }
 
 vox_status vox_team_sum(vox_team *team, vox_error *err)
@@ -106,6 +107,7 @@ vox_status vox_team_sum(vox_team *team, vox_error *err)
         const vox_trace_arg bytes = {.key = "bytes",
                                      .number = (double)range->count * sizeof(float)};
         vox_span_end_with(&span, &bytes, 1);
+        vox_team_start_hosts(team, b, place_of_sum(team) + range->offset);
     }
     return s;
 }
@@ -116,10 +118,12 @@ vox_status vox_team_update_model(vox_team *team, vox_error *err)
     vox_status s = vox_team_run(team, VOX_ALL, take_job, err);
     if (s != VOX_OK)
         return s;
+    s = vox_team_share_kept(team, err);
     vox_team_phase(team, VOX_PHASE_UPDATE);
     const double start = vox_now();
     const vox_span span = vox_span_begin("update", "update");
-    s = update->host(update->arg, team->params, place_of_sum(team), team->pool, err);
+    if (s == VOX_OK)
+        s = update->host(update->arg, team->params, place_of_sum(team), team->pool, err);
     vox_span_end(&span);
     vox_team_phase(team, VOX_PHASE_WAIT);
     const double updated = vox_now();

@@ -100,15 +100,23 @@ static vox_status open_speed(vox_team *team, const vox_team_options *opt, vox_er
 }
 
 /* A loss of the batch as one volume would be one of each part. */
-static vox_status check_loss(const vox_team *team, vox_error *err)
+static vox_status check_loss(const vox_team *team, int64_t most, vox_error *err)
 {
-    if (team->part == team->batch || !vox_loss_per_batch(&team->graph->loss.node))
+    if (team->part == most || !vox_loss_per_batch(&team->graph->loss.node))
         return VOX_OK;
     vox_fail(err, VOX_ERR_UNSUPPORTED, "a loss \"per: batch\" needs the batch at once");
     vox_detail(err, "loss %s, %lld of %lld samples at once", team->graph->loss.node.op->name,
-               (long long)team->part, (long long)team->batch);
+               (long long)team->part, (long long)most);
     vox_hint(err, "use \"per: sample\", or leave train.accumulate away");
     return VOX_ERR_UNSUPPORTED;
+}
+
+/* What the devices have of a batch at once. */
+static vox_status set_part(vox_team *team, int64_t parts, vox_error *err)
+{
+    const int64_t most = vox_team_most(team);
+    team->part = parts > 1 ? (most + parts - 1) / parts : most;
+    return check_loss(team, most, err);
 }
 
 /* The replicas of networks with layers that take statistics over the whole batch meet. */
@@ -116,7 +124,9 @@ static vox_status open_meeting(vox_team *team, bool training, vox_error *err)
 {
     const bool meets = vox_graph_exchanges(team->graph, false) ||
                        (training && vox_graph_exchanges(team->graph, true));
-    return team->size > 1 && meets ? vox_meeting_open(&team->meeting, team->size, err) : VOX_OK;
+    const bool several = team->size > 1 || team->before;
+    vox_status s = several && meets ? vox_meeting_open(&team->meeting, team->size, err) : VOX_OK;
+    return s == VOX_OK && team->meeting && team->before ? vox_team_meet_hosts(team, err) : s;
 }
 
 vox_status vox_team_open(vox_team **out, const vox_ctx *ctx, const vox_team_options *opt,
@@ -129,18 +139,22 @@ vox_status vox_team_open(vox_team **out, const vox_ctx *ctx, const vox_team_opti
     team->ctx = ctx;
     team->graph = opt->graph;
     team->batch = opt->batch;
-    team->part = opt->parts > 1 ? (opt->batch + opt->parts - 1) / opt->parts : opt->batch;
+    team->hosts = opt->hosts;
     team->size = vox_ctx_device_count(ctx);
     team->sync = opt->sync;
     team->sample_floats = (size_t)vox_sample_floats(&opt->graph->input, VOX_LAYOUT_PLAIN);
     team->sample_labels = vox_graph_labels(opt->graph);
-    vox_status s = check_loss(team, err);
+    vox_status s = vox_team_join_hosts(team, err);
+    if (s == VOX_OK)
+        s = set_part(team, opt->parts, err);
     if (s == VOX_OK)
         s = make_lists(team, ctx, err);
     if (s == VOX_OK)
         s = open_speed(team, opt, err);
-    if (s == VOX_OK && opt->training && (opt->on_host || team->size > 1))
+    if (s == VOX_OK && opt->training && (opt->on_host || team->before || team->size > 1))
         s = open_model(team, opt->bucket_bytes, err);
+    if (s == VOX_OK && team->before && team->params)
+        s = vox_team_open_sums(team, err);
     team->options = (vox_replica_options){.graph = opt->graph,
                                           .training = opt->training,
                                           .augment = opt->augment,
@@ -173,6 +187,7 @@ void vox_team_free(vox_team **teamp)
         for (int k = 0; k < VOX_WORK_KINDS; k++)
             free(team->member[i].ran[k]);
     }
+    vox_team_leave_hosts(team);
     vox_meeting_free(&team->meeting);
     vox_pool_free(&team->pool);
     vox_tree_release(&team->tree);
@@ -227,6 +242,9 @@ void vox_team_describe(const vox_team *team, vox_str *text)
     char(*line)[200] = vox_calloc(team->size, sizeof *line, "a drawing", NULL);
     const char **label = vox_calloc(team->size, sizeof *label, "a drawing", NULL);
     int64_t *count = vox_calloc(team->size, sizeof *count, "a drawing", NULL);
+    const int64_t most = vox_team_most(team);
+    if (team->before)
+        vox_team_describe_hosts(team, text);
     if (line && label && count) {
         vox_team_shares(team, count);
         for (size_t i = 0; i < team->size; i++) {
@@ -235,16 +253,16 @@ void vox_team_describe(const vox_team *team, vox_str *text)
                      (long long)team->part);
             label[i] = line[i];
         }
-        if (team->part < team->batch)
+        if (team->part < most)
             vox_str_add(text,
                         "batches of %lld samples in parts of %lld, their gradients added up\n",
-                        (long long)team->batch, (long long)team->part);
-        if (team->size == 1)
+                        (long long)most, (long long)team->part);
+        if (team->size == 1 && !team->before)
             vox_str_add(text, "one device, no reduction\n  %s\n", label[0]);
-        else if (team->sync == VOX_SYNC_SERVER)
+        else if (team->size > 1 && team->sync == VOX_SYNC_SERVER)
             vox_str_add(text, "server for %zu devices, whose gradients it takes in in turn\n",
                         team->size);
-        else
+        else if (team->size > 1)
             vox_str_add(text, "reduction tree over %zu devices, %u level%s\n", team->size,
                         team->tree.levels, team->tree.levels == 1 ? "" : "s");
         if (team->size > 1)

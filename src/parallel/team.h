@@ -18,6 +18,7 @@
 #define VOX_PARALLEL_TEAM_H
 
 #include "base/thread.h"
+#include "parallel/hosts.h"
 #include "parallel/replica.h"
 #include "parallel/shard.h"
 
@@ -45,7 +46,8 @@ typedef struct vox_team_options {
     /* How the samples of training steps are shared out; otherwise equally. */
     vox_shard_mode shard;
     const double *weight; /* [devices]; with AUTO those to begin with, or NULL: equal */
-    bool on_host;         /* the model lives in host memory even with one device; training only */
+    vox_hosts *hosts; /* ranks that share the batches, all with these options; borrowed, or NULL */
+    bool on_host;     /* the model lives in host memory even with one device; training only */
 } vox_team_options;
 
 /* A replica on every device of ctx, which is borrowed, like all that opt points to but the
@@ -66,17 +68,32 @@ vox_device *vox_team_home(const vox_team *team);
  * to go on like this one. */
 void vox_team_shares(const vox_team *team, int64_t *count);
 const double *vox_team_weights(const vox_team *team);
-/* Who computes how many of a full batch's samples, and the tree's drawing; several lines. */
+/* Who computes how many of a full batch's samples, and the tree's drawing; several lines.
+ * Collective. */
 void vox_team_describe(const vox_team *team, vox_str *text);
 
 /* flat[graph->flat_floats]. */
 vox_status vox_team_set_params(vox_team *team, const float *flat, vox_error *err);
 vox_status vox_team_get_params(vox_team *team, float *flat, vox_error *err);
 
+/* The samples of a batch of n that this rank's devices compute: all, unless there are several
+ * ranks.  A function of n alone; from any thread. */
+vox_slice vox_team_slice(const vox_team *team, int64_t n);
+/* rows[n][bytes], of which every rank has computed those of its samples, become everybody's; and an
+ * error of one (mine) all ranks'.  Collective. */
+vox_status vox_team_share(vox_team *team, int64_t n, vox_status mine, void *rows, size_t bytes,
+                          vox_error *err);
+
+/* values[count] become the sums over all ranks.  Collective. */
+vox_status vox_team_total(vox_team *team, double *values, size_t count, vox_error *err);
+/* vox_hosts_agree of the team's ranks. */
+vox_status vox_team_agree(vox_team *team, vox_status mine, vox_error *err);
+
 /* A batch in host memory, all of it borrowed for the call. */
 typedef struct vox_team_batch {
-    const float *voxel;   /* [n, C, D, H, W] */
-    const int32_t *label; /* [n, labels of a sample]; NULL in vox_team_eval: no losses */
+    /* Of this rank's samples (vox_team_slice): */
+    const float *voxel;   /* [count, C, D, H, W] */
+    const int32_t *label; /* [count, labels of a sample]; NULL in vox_team_eval: no losses */
     int64_t n;            /* 1..batch */
     uint64_t step;
     /* The batch that will come next, uploaded while this one is computed, or NULL; its memory must
@@ -100,8 +117,8 @@ typedef struct vox_team_update {
 /* Whether a step on a batch of n calls its update with the losses known. */
 bool vox_team_looks(const vox_team *team, int64_t n);
 
-/* One step on a batch: loss[n] is each sample's; the gradients are of their mean.  If a loss is not
- * finite, update is not called (but see there), and the step still gives VOX_OK. */
+/* One step on a batch: loss[n] is each sample's, on every rank; the gradients are of their mean. If
+ * a loss is not finite, update is not called (but see there), and the step still gives VOX_OK. */
 vox_status vox_team_step(vox_team *team, const vox_team_batch *batch, const vox_team_update *update,
                          float *loss, vox_error *err);
 
@@ -116,12 +133,17 @@ vox_team_times vox_team_last_times(const vox_team *team);
 /* Seconds that member i worked on the last step's (last part's) samples; 0: it had none. */
 double vox_team_busy(const vox_team *team, size_t i);
 
-/* Evaluation semantics; output[n, ...] as vox_plan_output has it, loss[n] if there are labels. */
+/* Whether a step on a batch of n can be done at all: not if ranks that exchange numbers in mid-step
+ * have no sample of it. */
+vox_status vox_team_check(const vox_team *team, int64_t n, vox_error *err);
+
+/* Evaluation semantics; output[n, ...] as vox_plan_output has it, loss[n] if there are labels: of
+ * this rank's samples, each in its place. */
 vox_status vox_team_eval(vox_team *team, const vox_team_batch *batch, float *output, float *loss,
                          vox_error *err);
 
 /* After vox_team_step gave a loss that is not finite: the first layer
- * whose output is not, or "" if only the loss itself is. */
+ * whose output is not, or "" if only the loss itself is; on every rank. */
 vox_status vox_team_find_nonfinite(vox_team *team, char layer[64], vox_error *err);
 
 #endif

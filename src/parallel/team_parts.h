@@ -2,6 +2,7 @@
 #ifndef VOX_PARALLEL_TEAM_PARTS_H
 #define VOX_PARALLEL_TEAM_PARTS_H
 
+#include "parallel/hosts.h"
 #include "parallel/meeting.h"
 #include "parallel/speed.h"
 #include "parallel/team.h"
@@ -56,7 +57,38 @@ struct vox_team {
     vox_range *kept; /* parameters that the devices change themselves: running statistics */
     size_t kepts;
     float *kept_before; /* what these were before the step */
+
+    /* Several ranks share the batches; before NULL: one. */
+    vox_hosts *hosts;   /* borrowed */
+    int64_t *before;    /* [ranks + 1]: devices of the ranks before each */
+    vox_slice *slice;   /* [ranks]: room */
+    vox_host_sum **sum; /* [buckets]: the gradients */
+    bool *summing;      /* [buckets]: under way */
+    float *none;        /* [flat_floats]: the gradients where no device had a sample */
 };
+
+/* ---- team_hosts.c: several ranks ---- */
+
+/* Once hosts, size, batch and graph are known; collective. */
+vox_status vox_team_join_hosts(vox_team *team, vox_error *err);
+/* Once the buckets are known. */
+vox_status vox_team_open_sums(vox_team *team, vox_error *err);
+void vox_team_leave_hosts(vox_team *team);
+/* Most samples of any batch that are this rank's. */
+int64_t vox_team_most(const vox_team *team);
+/* data, a bucket's sum over this rank's devices, begins to become the sum over all ranks. */
+void vox_team_start_hosts(vox_team *team, size_t bucket, float *data);
+/* All buckets' sums are there, and the losses of all n samples; or an error, everybody's. */
+vox_status vox_team_finish_hosts(vox_team *team, int64_t n, vox_status mine, float *loss,
+                                 vox_error *err);
+/* The running statistics in the model become those of rank 0. */
+vox_status vox_team_share_kept(vox_team *team, vox_error *err);
+/* The members of all ranks meet. */
+vox_status vox_team_meet_hosts(vox_team *team, vox_error *err);
+/* The first text that is not empty, in the order of the ranks, on every rank. */
+vox_status vox_team_share_text(vox_team *team, char text[64], vox_error *err);
+/* A line for every rank; collective. */
+void vox_team_describe_hosts(const vox_team *team, vox_str *text);
 
 /* ---- team_step.c: work on all ---- */
 

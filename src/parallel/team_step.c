@@ -154,7 +154,7 @@ typedef struct part {
 
 static part part_at(const vox_team *team, const vox_team_batch *batch, int64_t from)
 {
-    const int64_t left = batch->n - from;
+    const int64_t left = vox_team_slice(team, batch->n).count - from;
     return (part){batch, from, left < team->part ? left : team->part};
 }
 
@@ -162,12 +162,13 @@ static part part_at(const vox_team *team, const vox_team_batch *batch, int64_t f
 static part part_after(const vox_team *team, const part *p)
 {
     const int64_t end = p->from + p->n;
-    if (end < p->batch->n)
+    if (end < vox_team_slice(team, p->batch->n).count)
         return part_at(team, p->batch, end);
     return p->batch->next ? part_at(team, p->batch->next, 0) : (part){0};
 }
 
-/* One member's share; team->count and first are set for the part. */
+/* One member's share, its place among all ranks' samples; team->count and first are set for the
+ * part. */
 static vox_share share_of(const vox_team *team, size_t i, const part *p)
 {
     const int64_t first = p->from + team->first[i];
@@ -176,10 +177,12 @@ static vox_share share_of(const vox_team *team, size_t i, const part *p)
         .voxel = b->voxel + (size_t)first * team->sample_floats,
         .label = b->label ? b->label + (size_t)first * team->sample_labels : NULL,
         .n = team->count[i],
-        .first = first,
+        .first = vox_team_slice(team, b->n).first + first,
         .step = b->step,
         .scale = 1.0f / (float)b->n,
-        .all = team->meeting ? p->n : 0,
+        .all = !team->meeting ? 0
+               : team->before ? b->n
+                              : p->n,
     };
 }
 
@@ -314,20 +317,26 @@ static void begin(vox_member *m, bool last)
 static vox_status compute(vox_team *team, const vox_team_batch *batch, float *loss, bool *finite,
                           vox_error *err)
 {
+    const vox_slice own = vox_team_slice(team, batch->n);
     vox_status s = VOX_OK;
     *finite = true;
+    for (size_t i = 0; own.count == 0 && i < team->size; i++)
+        team->member[i].share.n = 0, team->member[i].started = false;
     vox_team_times_begin(team);
-    for (int64_t from = 0; s == VOX_OK && *finite && from < batch->n; from += team->part) {
+    for (int64_t from = 0; s == VOX_OK && *finite && from < own.count; from += team->part) {
         const part p = part_at(team, batch, from);
-        const bool last = from + p.n == batch->n;
+        const bool last = from + p.n == own.count;
         share_out(team, &p, loss);
         for (size_t i = 0; i < team->size; i++)
             begin(&team->member[i], last);
         s = run_part(team, VOX_WORK_GRADIENTS, gradients_job, last && team->params, err);
         if (s == VOX_OK)
             vox_team_times_add(team, p.n);
-        *finite = s == VOX_OK && all_finite(loss + from, p.n);
+        *finite = s == VOX_OK && all_finite(loss + own.first + from, p.n);
     }
+    if (team->before && team->params)
+        s = vox_team_finish_hosts(team, batch->n, s, loss, err);
+    *finite = *finite && s == VOX_OK && (!team->before || all_finite(loss, batch->n));
     return s;
 }
 
@@ -395,8 +404,9 @@ static vox_status eval_job(vox_replica *r, void *arg, vox_error *err)
 vox_status vox_team_eval(vox_team *team, const vox_team_batch *batch, float *output, float *loss,
                          vox_error *err)
 {
+    const int64_t own = vox_team_slice(team, batch->n).count;
     vox_status s = check_batches(team, batch, err);
-    for (int64_t from = 0; s == VOX_OK && from < batch->n; from += team->part) {
+    for (int64_t from = 0; s == VOX_OK && from < own; from += team->part) {
         const part p = part_at(team, batch, from);
         share_out(team, &p, loss);
         for (size_t i = 0; i < team->size; i++)
@@ -444,5 +454,5 @@ vox_status vox_team_find_nonfinite(vox_team *team, char layer[64], vox_error *er
         if (arg.layer)
             snprintf(layer, 64, "%s", arg.layer);
     }
-    return VOX_OK;
+    return vox_team_share_text(team, layer, err);
 }

@@ -162,7 +162,7 @@ void vox_cases_release(vox_cases *c)
 
 void vox_cases_labels(const vox_cases *c, const vox_batch *batch, int32_t *out)
 {
-    size_t count = batch->n * vox_dataset_labels(c->set);
+    size_t count = batch->count * vox_dataset_labels(c->set);
     int32_t classes = (int32_t)vox_dataset_classes(c->set);
     for (size_t i = 0; i < count; i++) /* the label that the loss ignores stays what it is */
         out[i] = batch->label[i] >= 0 && batch->label[i] < classes ? c->class_of[batch->label[i]]
@@ -225,21 +225,52 @@ static void room_release(eval_room *r)
     vox_metrics_release(&r->metrics);
 }
 
-static vox_status count_batch(eval_room *r, const vox_graph *graph, size_t n, vox_error *err)
+/* Maps: this rank's samples, each for itself; what all ranks counted comes together at the end. */
+static vox_status count_maps(eval_room *r, const vox_graph *graph, const vox_batch *b,
+                             vox_error *err)
 {
-    int64_t classes = r->metrics.classes;
-    if (r->labels > 1) {
-        vox_metrics_map map = {.channels = vox_graph_edge_shape(graph, graph->layers)->dim[1],
-                               .voxels = r->labels,
-                               .threshold = 0};
-        /* the loss on probabilities has its middle elsewhere than those on logits */
-        if (strcmp(graph->loss.node.op->name, "bce") == 0)
-            map.threshold = 0.5f;
-        return vox_metrics_add_maps(&r->metrics, n, &map, r->output, r->label, r->loss, err);
-    }
-    for (size_t i = 0; i < n; i++)
+    vox_metrics_map map = {.channels = vox_graph_edge_shape(graph, graph->layers)->dim[1],
+                           .voxels = r->labels,
+                           .threshold = 0};
+    /* the loss on probabilities has its middle elsewhere than those on logits */
+    if (strcmp(graph->loss.node.op->name, "bce") == 0)
+        map.threshold = 0.5f;
+    return vox_metrics_add_maps(&r->metrics, b->count, &map, r->output + b->from * r->outputs,
+                                r->label, r->loss + b->from, err);
+}
+
+/* Classes: all ranks get all scores, which the area under the curve is of. */
+static vox_status count_classes(eval_room *r, vox_team *team, const vox_batch *b, vox_error *err)
+{
+    const int64_t classes = r->metrics.classes, n = (int64_t)b->n;
+    memmove(r->label + b->from, r->label, b->count * sizeof *r->label);
+    for (size_t i = b->from; i < b->from + b->count; i++)
         vox_metrics_softmax(r->output + i * r->outputs, classes, r->score + i * r->outputs);
-    return vox_metrics_add(&r->metrics, n, r->score, r->label, r->loss, err);
+    vox_status s = vox_team_share(team, n, VOX_OK, r->score, r->outputs * sizeof *r->score, err);
+    if (s == VOX_OK)
+        s = vox_team_share(team, n, VOX_OK, r->label, sizeof *r->label, err);
+    return s == VOX_OK ? vox_metrics_add(&r->metrics, b->n, r->score, r->label, r->loss, err) : s;
+}
+
+/* Counts of voxels are whole numbers, which double holds up to 2^53. */
+static vox_status add_ranks(eval_room *r, vox_team *team, vox_error *err)
+{
+    vox_metrics *m = &r->metrics;
+    const size_t cells = m->voxels ? (size_t)(m->classes * m->classes) : 0;
+    double *total = vox_calloc(cells + 2, sizeof *total, "an evaluation's results", err);
+    if (!total)
+        return VOX_ERR_MEMORY;
+    for (size_t i = 0; i < cells; i++)
+        total[i] = (double)m->voxels[i];
+    total[cells] = m->loss_sum;
+    total[cells + 1] = (double)m->samples;
+    vox_status s = vox_team_total(team, total, cells + 2, err);
+    for (size_t i = 0; s == VOX_OK && i < cells; i++)
+        m->voxels[i] = (int64_t)total[i];
+    m->loss_sum = total[cells];
+    m->samples = (size_t)total[cells + 1];
+    free(total);
+    return s;
 }
 
 static vox_status evaluate_batch(vox_cases *c, vox_team *team, const vox_graph *graph,
@@ -248,6 +279,7 @@ static vox_status evaluate_batch(vox_cases *c, vox_team *team, const vox_graph *
     vox_cases_labels(c, batch, r->label);
     const vox_team_batch b = {.voxel = batch->voxel, .label = r->label, .n = (int64_t)batch->n};
     vox_status s = vox_team_eval(team, &b, r->output, r->loss, err);
+    s = vox_team_share(team, b.n, s, r->loss, sizeof *r->loss, err);
     if (s != VOX_OK)
         return s;
     for (size_t i = 0; i < batch->n; i++) {
@@ -256,27 +288,41 @@ static vox_status evaluate_batch(vox_cases *c, vox_team *team, const vox_graph *
         vox_fail(err, VOX_ERR_NONFINITE, "the %s loss is not finite", c->what);
         vox_detail(err, "%s: loss %g", vox_dataset_case(c->set, batch->case_index[i]),
                    (double)r->loss[i]);
-        return vox_hint(err, "lower the learning rate, add train.warmup or train.clip_norm");
+        vox_hint(err, "lower the learning rate, add train.warmup or train.clip_norm");
+        return vox_team_agree(team, VOX_ERR_NONFINITE, err);
     }
-    return count_batch(r, graph, batch->n, err);
+    return r->labels > 1 ? count_maps(r, graph, batch, err) : count_classes(r, team, batch, err);
+}
+
+static void own_samples(void *user, size_t n, size_t *from, size_t *count)
+{
+    const vox_slice own = vox_team_slice(user, (int64_t)n);
+    *from = (size_t)own.first;
+    *count = (size_t)own.count;
 }
 
 vox_status vox_cases_evaluate(vox_cases *c, vox_team *team, const vox_graph *graph, int64_t batch,
                               vox_metrics_result *out, vox_error *err)
 {
-    const vox_loader_options opt = {.batch = (size_t)batch, .ahead = 1, .windows = true};
+    const vox_loader_options opt = {
+        .batch = (size_t)batch, .ahead = 1, .windows = true, .share = own_samples, .user = team};
+    size_t seen = 0;
     eval_room room = {0};
     vox_loader *loader = NULL;
     vox_status s = room_open(&room, graph, batch, err);
     if (s == VOX_OK)
         s = vox_loader_open(&loader, c->set, &opt, err);
-    while (s == VOX_OK && room.metrics.samples < vox_loader_count(loader)) {
+    s = vox_team_agree(team, s, err);
+    while (s == VOX_OK && seen < vox_loader_count(loader)) {
         const vox_batch *b;
-        s = vox_loader_next(loader, &b, err);
+        s = vox_team_agree(team, vox_loader_next(loader, &b, err), err);
         if (s == VOX_OK)
             s = evaluate_batch(c, team, graph, b, &room, err);
+        seen += s == VOX_OK ? b->n : 0;
     }
     vox_loader_free(&loader);
+    if (s == VOX_OK && room.labels > 1)
+        s = add_ranks(&room, team, err);
     if (s == VOX_OK)
         s = vox_metrics_get(&room.metrics, out, err);
     room_release(&room);

@@ -16,7 +16,7 @@ static void tell(vox_trainer *t, vox_event event)
     event.step = t->state.progress.step;
     event.steps = t->steps;
     event.time_s = t->state.progress.time_s;
-    if (t->opt->on_event)
+    if (t->opt->on_event && t->leads)
         t->opt->on_event(t->opt->user, &event);
 }
 
@@ -34,8 +34,9 @@ static vox_status nonfinite(vox_trainer *t, double loss, vox_error *err)
                layer[0] ? "layer \"" : "the loss", layer, layer[0] ? "\"" : " itself",
                t->saved_step >= 0 ? "the last good checkpoint is " : "no checkpoint was made yet",
                t->saved_step >= 0 ? t->run.last : "");
-    return vox_hint(err, "lower train.optimizer's lr, add train.warmup or train.clip_norm, and "
-                         "look at the prepared voxels (data.prepare: normalize)");
+    vox_hint(err, "lower train.optimizer's lr, add train.warmup or train.clip_norm, and "
+                  "look at the prepared voxels (data.prepare: normalize)");
+    return vox_hosts_agree(t->opt->hosts, VOX_ERR_NONFINITE, err);
 }
 
 typedef struct update_arg {
@@ -109,6 +110,8 @@ static void log_shares(vox_trainer *t, vox_json *j)
 static vox_status log_step(vox_trainer *t, const vox_event *event, vox_error *err)
 {
     vox_json j = {0};
+    if (!t->leads)
+        return VOX_OK;
     vox_json_begin(&j, NULL, '{');
     vox_json_int(&j, "step", t->state.progress.step); /* first: see run_dir.c */
     vox_json_int(&j, "epoch", event->epoch);
@@ -153,7 +156,7 @@ static vox_status step(vox_trainer *t, vox_error *err)
     vox_team_batch next;
     const double start = vox_now();
     vox_usage_begin(t);
-    vox_status s = vox_loader_next(t->loader, &batch, err);
+    vox_status s = vox_hosts_agree(t->opt->hosts, vox_loader_next(t->loader, &batch, err), err);
     const double data_s = vox_now() - start;
     if (s != VOX_OK)
         return s;
@@ -177,7 +180,7 @@ static vox_status step(vox_trainer *t, vox_error *err)
                        .lr = u.lr,
                        .samples_per_s = (double)batch->n / (vox_now() - start)};
     advance(t, batch, loss);
-    if ((s = log_step(t, &event, err)) == VOX_OK)
+    if ((s = vox_hosts_agree(t->opt->hosts, log_step(t, &event, err), err)) == VOX_OK)
         tell(t, event);
     const vox_trace_arg args[] = {{"step", NULL, (double)p->step}, {"loss", NULL, loss}};
     vox_span_end_with(&span, args, 2);
@@ -202,7 +205,7 @@ static vox_status fetch_state(vox_trainer *t, vox_error *err)
     return s == VOX_OK && t->ema ? vox_ema_get(t->ema, t->state.ema, err) : s;
 }
 
-static vox_status save(vox_trainer *t, const char *path, vox_error *err)
+static vox_status write_state(vox_trainer *t, const char *path, vox_error *err)
 {
     const vox_span span = vox_span_begin("checkpoint", "host");
     vox_status s = fetch_state(t, err);
@@ -211,8 +214,16 @@ static vox_status save(vox_trainer *t, const char *path, vox_error *err)
     if (s == VOX_OK)
         s = vox_checkpoint_save(&t->state, t->exp->graph, path, err);
     vox_span_end(&span);
+    return s;
+}
+
+static vox_status save(vox_trainer *t, const char *path, vox_error *err)
+{
+    vox_status s = t->leads ? write_state(t, path, err) : VOX_OK;
+    s = vox_hosts_agree(t->opt->hosts, s, err);
     if (s == VOX_OK)
-        tell(t, (vox_event){.kind = VOX_EVENT_CHECKPOINT, .text = path});
+        if (s == VOX_OK)
+            tell(t, (vox_event){.kind = VOX_EVENT_CHECKPOINT, .text = path});
     return s;
 }
 
@@ -231,6 +242,8 @@ static vox_status save_last(vox_trainer *t, vox_error *err)
 static vox_status log_valid(vox_trainer *t, const vox_metrics_result *r, vox_error *err)
 {
     vox_json j = {0};
+    if (!t->leads)
+        return VOX_OK;
     vox_json_begin(&j, NULL, '{');
     vox_json_int(&j, "step", t->state.progress.step);
     vox_json_string(&j, "split", "valid");
@@ -326,7 +339,7 @@ static vox_status validate(vox_trainer *t, vox_error *err)
         watch(t);
     t->valid_step = p->step;
     p->time_s = vox_now() - t->began;
-    if ((s = log_valid(t, r, err)) != VOX_OK)
+    if ((s = vox_hosts_agree(t->opt->hosts, log_valid(t, r, err), err)) != VOX_OK)
         return s;
     tell(t, (vox_event){.kind = VOX_EVENT_VALID,
                         .epoch = p->epoch,
@@ -372,22 +385,38 @@ static vox_status interrupted(vox_trainer *t, vox_error *err)
     vox_fail(err, VOX_ERR_INTERRUPTED, "stopped after step %lld of %lld",
              (long long)t->state.progress.step, (long long)t->steps);
     vox_detail(err, "everything is in %s", t->run.last);
-    return vox_hint(err, "go on with --resume --run %s", t->run.path);
+    vox_hint(err, "go on with --resume --run %s", t->run.path);
+    return vox_hosts_agree(t->opt->hosts, VOX_ERR_INTERRUPTED, err);
+}
+
+enum { ASKED_TO_STOP = 1, OUT_OF_TIME = 2 };
+
+/* What any rank has to say before the next step, told to all. */
+static vox_status ask_all(const vox_trainer *t, unsigned *flags, vox_error *err)
+{
+    const double limit = t->exp->train.max_minutes * 60;
+    *flags = 0;
+    if (t->opt->should_stop && t->opt->should_stop(t->opt->user))
+        *flags |= ASKED_TO_STOP;
+    if (limit > 0 && vox_now() - t->started >= limit)
+        *flags |= OUT_OF_TIME;
+    return vox_hosts_vote(t->opt->hosts, VOX_OK, flags, err);
 }
 
 static vox_status train(vox_trainer *t, vox_error *err)
 {
+    unsigned flags;
     vox_status s = VOX_OK;
-    double limit = t->exp->train.max_minutes * 60;
     int64_t first = t->state.progress.step;
     while (t->state.progress.step < t->steps && !stops_early(t)) {
-        if (limit > 0 && vox_now() - t->started >= limit)
+        if ((s = ask_all(t, &flags, err)) != VOX_OK)
+            return s;
+        if (flags & ASKED_TO_STOP && t->state.progress.step > first)
+            return interrupted(t, err);
+        if (flags & OUT_OF_TIME)
             break;
         if ((s = step(t, err)) != VOX_OK || (s = between_steps(t, err)) != VOX_OK)
             return s;
-        bool more = t->state.progress.step < t->steps && !stops_early(t);
-        if (more && t->opt->should_stop && t->opt->should_stop(t->opt->user))
-            return interrupted(t, err);
     }
     if (stops_early(t))
         vox_log(VOX_LOG_INFO, "stopped early: %lld validations in a row without a better one",
@@ -444,6 +473,7 @@ vox_status vox_train(const vox_experiment *exp, vox_ctx *ctx, const vox_train_op
     }
     if (began)
         vox_usage_report(t, result);
+    vox_hosts_settle(opt->hosts, s);
     vox_trainer_close(t);
     vox_tracing_end(t, began);
     free(t);

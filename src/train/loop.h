@@ -14,6 +14,7 @@ typedef struct vox_usage_sum vox_usage_sum; /* usage.c */
 typedef struct vox_trainer {
     const vox_experiment *exp;
     const vox_train_options *opt;
+    bool leads; /* rank 0, which alone reads and writes the run's folder */
     vox_cases train, valid; /* valid.set NULL: none */
     vox_finddb *times;      /* measured ones it goes by; NULL: the rule */
     vox_sharing sharing;

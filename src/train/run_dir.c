@@ -60,6 +60,20 @@ static vox_status check(const vox_run_dir *run, bool resume, vox_error *err)
     return VOX_OK;
 }
 
+vox_status vox_run_dir_name(vox_run_dir *run, const char *path, vox_error *err)
+{
+    memset(run, 0, sizeof *run);
+    run->path = vox_strdup(path, err);
+    if (run->path) {
+        run->last = vox_path_join(run->path, "last.safetensors", err);
+        run->best = vox_path_join(run->path, "best.safetensors", err);
+        run->metrics = vox_path_join(run->path, "metrics.jsonl", err);
+        run->tuning = vox_path_join(run->path, "tuning.txt", err);
+    }
+    const bool good = run->tuning && run->path && run->last && run->best && run->metrics;
+    return good ? VOX_OK : VOX_ERR_MEMORY;
+}
+
 vox_status vox_run_dir_init(vox_run_dir *run, const char *path, const char *name, bool resume,
                             vox_error *err)
 {
@@ -68,16 +82,12 @@ vox_status vox_run_dir_init(vox_run_dir *run, const char *path, const char *name
         vox_fail(err, VOX_ERR_USAGE, "which run is to be resumed");
         return vox_hint(err, "name its directory with --run");
     }
-    run->path = path ? vox_strdup(path, err) : default_path(name, err);
-    if (run->path) {
-        run->last = vox_path_join(run->path, "last.safetensors", err);
-        run->best = vox_path_join(run->path, "best.safetensors", err);
-        run->metrics = vox_path_join(run->path, "metrics.jsonl", err);
-        run->tuning = vox_path_join(run->path, "tuning.txt", err);
-    }
-    if (!run->tuning || !run->path || !run->last || !run->best || !run->metrics)
+    char *made = path ? NULL : default_path(name, err);
+    if (!path && !made)
         return VOX_ERR_MEMORY;
-    return check(run, resume, err);
+    vox_status s = vox_run_dir_name(run, path ? path : made, err);
+    free(made);
+    return s == VOX_OK ? check(run, resume, err) : s;
 }
 
 void vox_run_dir_release(vox_run_dir *run)

@@ -24,6 +24,8 @@ vox_status vox_run_dir_init(vox_run_dir *run, const char *path, const char *name
  * `step` (0: none).  Fails if another process is training there. */
 vox_status vox_run_dir_start(vox_run_dir *run, const char *experiment, int64_t step,
                              vox_error *err);
+/* Only names it: for a process that neither reads nor writes there. */
+vox_status vox_run_dir_name(vox_run_dir *run, const char *path, vox_error *err);
 void vox_run_dir_release(vox_run_dir *run);
 
 /* Appends the document as a line and frees it; visible to readers at once. */

@@ -2,6 +2,7 @@
 #include "train/loop.h"
 
 #include "base/log.h"
+#include "train/ranks.h"
 #include "train/tuning.h"
 
 #include <limits.h>
@@ -102,8 +103,9 @@ static vox_status open_team(vox_trainer *t, vox_ctx *ctx, vox_error *err)
                             .memory = (uint64_t)train->memory_mib << 20,
                             .bucket_bytes = t->opt->bucket_bytes,
                             .shard = t->sharing.mode,
-                            .weight = t->sharing.weight};
-    vox_status s = open_times(t, ctx, err);
+                            .weight = t->sharing.weight,
+                            .hosts = t->opt->hosts};
+    vox_status s = vox_hosts_agree(t->opt->hosts, open_times(t, ctx, err), err);
     opt.times = t->times;
     if (s == VOX_OK)
         s = vox_team_open(&t->team, ctx, &opt, err);
@@ -158,7 +160,9 @@ static vox_status start_weights(vox_trainer *t, vox_error *err)
     if (s == VOX_OK && file)
         s = vox_checkpoint_read_flat(file, "", graph, false, t->state.params, err);
     vox_safetensors_free(&file);
-    return s == VOX_OK && t->ema ? vox_ema_set(t->ema, t->state.params, err) : s;
+    if (s == VOX_OK && t->ema)
+        memcpy(t->state.ema, t->state.params, graph->flat_floats * sizeof(float));
+    return s;
 }
 
 /* ---- going on from a checkpoint ------------------------------------------------ */
@@ -201,15 +205,13 @@ static vox_status check_resume(const vox_trainer *t, const vox_checkpoint *saved
     return check_progress(t, &saved->progress, err);
 }
 
-static vox_status load_parts(vox_trainer *t, const vox_safetensors *file, vox_error *err)
+static vox_status read_parts(vox_trainer *t, const vox_safetensors *file, vox_error *err)
 {
     vox_status s = VOX_OK;
     for (size_t i = 0; s == VOX_OK && i < t->state.parts; i++) {
         char prefix[64];
         snprintf(prefix, sizeof prefix, "optimizer.%s.", t->state.part_name[i]);
         s = vox_checkpoint_read_flat(file, prefix, t->exp->graph, false, t->state.part[i], err);
-        if (s == VOX_OK)
-            s = vox_optimizer_set_part(t->optimizer, i, t->state.part[i], err);
     }
     return s;
 }
@@ -226,16 +228,30 @@ static vox_status resume(vox_trainer *t, vox_error *err)
     if (s == VOX_OK)
         s = check_resume(t, &saved, err);
     if (s == VOX_OK)
-        s = load_parts(t, file, err);
+        s = read_parts(t, file, err);
     if (s == VOX_OK && t->ema)
         s = vox_checkpoint_read_flat(file, "ema.", t->exp->graph, false, t->state.ema, err);
-    if (s == VOX_OK && t->ema)
-        s = vox_ema_set(t->ema, t->state.ema, err);
     if (s == VOX_OK)
         t->state.progress = saved.progress;
     vox_checkpoint_release(&saved);
     vox_safetensors_free(&file);
     return s;
+}
+
+/* What rank 0 begins with, on all. */
+static vox_status begin(vox_trainer *t, vox_error *err)
+{
+    vox_status s = VOX_OK;
+    if (t->leads)
+        s = t->opt->resume ? resume(t, err) : start_weights(t, err);
+    s = vox_hosts_agree(t->opt->hosts, s, err);
+    if (s == VOX_OK)
+        s = vox_ranks_spread(t, err);
+    for (size_t i = 0; s == VOX_OK && i < t->state.parts; i++)
+        s = vox_optimizer_set_part(t->optimizer, i, t->state.part[i], err);
+    if (s == VOX_OK && t->ema)
+        s = vox_ema_set(t->ema, t->state.ema, err);
+    return s == VOX_OK ? vox_team_set_params(t->team, t->state.params, err) : s;
 }
 
 /* That the weights to begin with are this network's, before data are read and kernels built: that
@@ -261,6 +277,13 @@ static vox_status check_weights(vox_trainer *t, const vox_ctx *ctx, vox_error *e
 
 /* ---- open and close -------------------------------------------------------------- */
 
+/* Those of the last batches of epochs. */
+static vox_status check_last_batch(const vox_trainer *t, vox_error *err)
+{
+    const int64_t left = vox_cases_mark(&t->train).cases % t->exp->train.batch;
+    return left ? vox_team_check(t->team, left, err) : VOX_OK;
+}
+
 static int64_t epoch_steps(const vox_trainer *t)
 {
     const int64_t cases = t->state.data.cases, batch = t->exp->train.batch;
@@ -285,6 +308,15 @@ static void make_rate(vox_trainer *t)
     vox_log(VOX_LOG_INFO, "%s; warm-up over %lld steps", text, (long long)t->rate.warmup);
 }
 
+/* This rank's samples of a batch. */
+static void own_samples(void *user, size_t n, size_t *from, size_t *count)
+{
+    const vox_trainer *t = user;
+    const vox_slice own = vox_team_slice(t->team, (int64_t)n);
+    *from = (size_t)own.first;
+    *count = (size_t)own.count;
+}
+
 static vox_status open_loader(vox_trainer *t, vox_error *err)
 {
     const vox_progress *p = &t->state.progress;
@@ -293,19 +325,56 @@ static vox_status open_loader(vox_trainer *t, vox_error *err)
                                     .shuffle = t->exp->train.shuffle,
                                     .seed = t->exp->train.seed,
                                     .epoch = (uint64_t)p->epoch,
-                                    .first = (uint64_t)p->position};
+                                    .first = (uint64_t)p->position,
+                                    .share = own_samples,
+                                    .user = t};
     return vox_loader_open(&t->loader, t->train.set, &opt, err);
 }
 
 /* Reading the data and building kernels may take minutes; nothing is written before their end. */
 static vox_status check_stop(const vox_trainer *t, vox_error *err)
 {
-    if (!t->opt->should_stop || !t->opt->should_stop(t->opt->user))
-        return VOX_OK;
+    unsigned stop = t->opt->should_stop && t->opt->should_stop(t->opt->user);
+    vox_status s = vox_hosts_vote(t->opt->hosts, VOX_OK, &stop, err);
+    if (s != VOX_OK || !stop)
+        return s;
     vox_fail(err, VOX_ERR_INTERRUPTED, "stopped before the first step");
-    return vox_detail(err,
-                      t->opt->resume ? "the run is as it was: %s" : "nothing was written to %s",
-                      t->run.path);
+    vox_detail(err, t->opt->resume ? "the run is as it was: %s" : "nothing was written to %s",
+               t->run.path);
+    return vox_hosts_agree(t->opt->hosts, VOX_ERR_INTERRUPTED, err);
+}
+
+/* What needs no data, and no work of devices. */
+static vox_status check_start(vox_trainer *t, const vox_ctx *ctx, vox_error *err)
+{
+    vox_status s = check_spec(t->exp, err);
+    if (s == VOX_OK && t->opt->resume && t->opt->init) {
+        s = vox_fail(err, VOX_ERR_USAGE, "--resume and --init exclude each other");
+        vox_hint(err, "--resume takes the weights of the run itself");
+    }
+    if (s == VOX_OK && t->leads)
+        s = vox_run_dir_init(&t->run, t->opt->run_dir, t->exp->name, t->opt->resume, err);
+    s = vox_hosts_agree(t->opt->hosts, s, err);
+    if (s == VOX_OK)
+        s = vox_ranks_meet(t, err);
+    if (s != VOX_OK)
+        return s;
+    s = vox_sharing_init(&t->sharing, t->opt, &t->exp->train, ctx, err);
+    if (s == VOX_OK && t->leads)
+        s = vox_tracing_begin(t, err);
+    if (s == VOX_OK && t->leads)
+        s = check_weights(t, ctx, err);
+    return vox_hosts_agree(t->opt->hosts, s, err);
+}
+
+static vox_status start_run(vox_trainer *t, vox_error *err)
+{
+    vox_status s = VOX_OK;
+    if (t->leads)
+        s = vox_run_dir_start(&t->run, t->exp->text, t->state.progress.step, err);
+    if (s == VOX_OK && t->leads && !t->opt->resume && t->times)
+        s = vox_finddb_save(t->times, t->run.tuning, err);
+    return vox_hosts_agree(t->opt->hosts, s, err);
 }
 
 vox_status vox_trainer_open(vox_trainer *t, const vox_experiment *exp, vox_ctx *ctx,
@@ -315,41 +384,30 @@ vox_status vox_trainer_open(vox_trainer *t, const vox_experiment *exp, vox_ctx *
     t->exp = exp;
     t->opt = opt;
     t->saved_step = t->valid_step = -1;
-    vox_status s = check_spec(exp, err);
-    if (s == VOX_OK && opt->resume && opt->init) {
-        s = vox_fail(err, VOX_ERR_USAGE, "--resume and --init exclude each other");
-        vox_hint(err, "--resume takes the weights of the run itself");
-    }
+    t->leads = vox_hosts_rank(opt->hosts) == 0;
+    vox_status s = check_start(t, ctx, err);
     if (s == VOX_OK)
-        s = vox_run_dir_init(&t->run, opt->run_dir, exp->name, opt->resume, err);
+        s = vox_hosts_agree(opt->hosts, open_data(t, dir, err), err);
     if (s == VOX_OK)
-        s = vox_sharing_init(&t->sharing, opt, &exp->train, ctx, err);
+        s = vox_ranks_same_data(t, err);
     if (s == VOX_OK)
-        s = vox_tracing_begin(t, err);
-    if (s == VOX_OK)
-        s = check_weights(t, ctx, err);
-    if (s == VOX_OK)
-        s = open_data(t, dir, err);
-    if (s == VOX_OK)
-        s = check_batch(t, err);
+        s = vox_hosts_agree(opt->hosts, check_batch(t, err), err);
     if (s == VOX_OK)
         s = check_stop(t, err);
     if (s == VOX_OK)
-        s = open_team(t, ctx, err);
+        s = vox_hosts_agree(opt->hosts, open_team(t, ctx, err), err);
     if (s == VOX_OK)
-        s = make_state(t, dir, err);
+        s = vox_hosts_agree(opt->hosts, check_last_batch(t, err), err);
     if (s == VOX_OK)
-        s = opt->resume ? resume(t, err) : start_weights(t, err);
+        s = vox_hosts_agree(opt->hosts, make_state(t, dir, err), err);
     if (s == VOX_OK)
-        s = vox_team_set_params(t->team, t->state.params, err);
+        s = begin(t, err);
     if (s == VOX_OK)
-        s = open_loader(t, err);
+        s = vox_hosts_agree(opt->hosts, open_loader(t, err), err);
     if (s == VOX_OK)
         s = check_stop(t, err);
     if (s == VOX_OK)
-        s = vox_run_dir_start(&t->run, exp->text, t->state.progress.step, err);
-    if (s == VOX_OK && !opt->resume && t->times)
-        s = vox_finddb_save(t->times, t->run.tuning, err);
+        s = start_run(t, err);
     if (s == VOX_OK && opt->resume)
         t->saved_step = t->state.progress.step;
     t->steps = count_steps(t);

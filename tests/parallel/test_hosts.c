@@ -188,23 +188,23 @@ static void rows_and_flags_are_shared(void **state)
 {
     (void)state;
     vox_error err = {0};
-    vox_span span[64];
+    vox_slice slice[64];
     int32_t row[200][3];
     memset(row, 0, sizeof row);
     for (size_t i = 0; i < size; i++) /* 0, 1, 2 ... rows */
-        span[i] = (vox_span){(int64_t)(i * (i - 1) / 2), (int64_t)i};
-    span[0].first = 0;
-    for (int64_t k = 0; k < span[rank].count; k++)
-        row[span[rank].first + k][2] = (int32_t)(100 + span[rank].first + k);
-    assert_ok(vox_hosts_share(hosts, VOX_OK, row, sizeof row[0], span, &err));
+        slice[i] = (vox_slice){(int64_t)(i * (i - 1) / 2), (int64_t)i};
+    slice[0].first = 0;
+    for (int64_t k = 0; k < slice[rank].count; k++)
+        row[slice[rank].first + k][2] = (int32_t)(100 + slice[rank].first + k);
+    assert_ok(vox_hosts_share(hosts, VOX_OK, row, sizeof row[0], slice, &err));
     for (int64_t k = 0; k < (int64_t)(size * (size - 1) / 2); k++)
         assert_int_equal(row[k][2], 100 + k);
-    bool flag = rank == size - 1;
-    assert_ok(vox_hosts_vote(hosts, VOX_OK, &flag, &err));
-    assert_true(flag);
-    flag = false;
-    assert_ok(vox_hosts_vote(hosts, VOX_OK, &flag, &err));
-    assert_false(flag);
+    unsigned flags = rank == size - 1 ? 5 : 0;
+    assert_ok(vox_hosts_vote(hosts, VOX_OK, &flags, &err));
+    assert_int_equal(flags, 5);
+    flags = 0;
+    assert_ok(vox_hosts_vote(hosts, VOX_OK, &flags, &err));
+    assert_int_equal(flags, 0);
     size_t of, local = vox_hosts_local(hosts, &of); /* mpirun starts all on this host */
     assert_int_equal(local, rank);
     assert_int_equal(of, size);
@@ -242,7 +242,7 @@ int main(void)
     };
     const int failed = cmocka_run_group_tests(tests, NULL, NULL);
     if (failed)
-        vox_hosts_fail_alone(hosts); /* ends the others too */
+        vox_hosts_settle(hosts, VOX_ERR_USAGE); /* ends the others too */
     vox_hosts_free(&hosts);
     return failed;
 }
