@@ -193,14 +193,22 @@ static void print_word(const char *word)
     putchar('\'');
 }
 
-/* The same command once more, with --run and --resume. */
+/* Whether the word is that option, alone or with its value behind "=". */
+static bool is_option(const char *word, const char *option)
+{
+    const size_t n = strlen(option);
+    return strncmp(word, option, n) == 0 && (word[n] == '\0' || word[n] == '=');
+}
+
+/* The same command once more, with --run and --resume; what was traced stays as it is. */
 static void print_resume(int argc, char **argv, const char *run_dir)
 {
     printf("resume with: voxcl train");
     for (int i = 1; i < argc; i++) {
-        if (!strcmp(argv[i], "--run"))
-            i++;
-        else if (strncmp(argv[i], "--run=", 6) && strcmp(argv[i], "--resume"))
+        if (is_option(argv[i], "--run") || is_option(argv[i], "--trace") ||
+            is_option(argv[i], "--trace-steps"))
+            i += strchr(argv[i], '=') == NULL;
+        else if (strcmp(argv[i], "--resume") != 0)
             print_word(argv[i]);
     }
     printf(" --run");

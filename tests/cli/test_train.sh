@@ -53,6 +53,8 @@ expect 2 'there is no device 99' train exp.yaml --data data --run r --devices 99
 expect 1 'no OpenCL device to run on' train exp.yaml --data data --run r --devices nothing-has-this-name
 expect 1 'cannot open .*Findings' train exp.yaml --data . --run r
 expect 1 'cannot open none' train exp.yaml --data data --run r --init none
+expect 2 'trace-steps needs --trace' train exp.yaml --data data --run r --trace-steps 2
+expect 1 'cannot write none/t.json.*hint: make its folder' train exp.yaml --data data --run r --trace none/t.json
 expect 1 'cannot hold the plan.*conv1.*wants .*hint: use a smaller train.batch' train exp.yaml --data data \
     --run r --set train.batch=1048576 --set network.layers.0.conv.out=65536 # 64 TiB
 [ ! -e r ] || fail "a training that never began left the folder r"
@@ -64,15 +66,18 @@ losses() { sed 's/, "time_s".*//' "$1/metrics.jsonl"; }
 # ---- a whole run ----
 expect 0 'step 60/60 .*held-out accuracy +[01]\.[0-9]{4} .*confusion matrix' \
     train exp.yaml "${equal[@]}" --run whole
-for file in experiment.yaml metrics.jsonl last.safetensors best.safetensors; do
+grep -q 'where the devices.*compute .*transfer .*reduce .*update .*wait' <(tr '\n' ' ' < out) ||
+    fail "no report of where the devices' time went"
+for file in experiment.yaml metrics.jsonl usage.json last.safetensors best.safetensors; do
     [ -s whole/$file ] || fail "no whole/$file"
 done
 expect 2 'already holds a run' train exp.yaml --data data --run whole
 
-# ---- without a standard output: what is printed must not get into the run's files ----
+# ---- without a standard output: what is printed must not get into the run's files, nor a trace's ----
 checks=$((checks + 1))
-"$voxcl" train exp.yaml "${equal[@]}" --run closed >&- 2> out
+"$voxcl" train exp.yaml "${equal[@]}" --run closed --trace t.json --trace-steps 2 >&- 2> out
 [ $? = 1 ] && grep -q 'cannot write to standard output' out || fail "a closed output was not noticed"
+[ "$(grep -c '"name": "step"' t.json)" = 2 ] && [ "$(tail -c 3 t.json)" = '}}' ] || fail "no whole trace of two steps"
 cmp -s <(losses whole) <(losses closed) || fail "a closed output changed metrics.jsonl"
 
 # ---- interrupted and resumed: as if it had not been ----
@@ -83,7 +88,7 @@ interrupt() {
     for attempt in 1 2 3; do # a machine may be so fast, or so busy, that the run ends before
         rm -rf "$3"
         : > out # or an older "step 1/" is met, and the shell signalled before it is voxcl
-        "$voxcl" train exp.yaml "${equal[@]}" --run "$3" > out 2>&1 &
+        "$voxcl" train exp.yaml "${equal[@]}" --trace=t.json --run "$3" > out 2>&1 &
         while ! grep -q '^step 1/' out && kill -0 $! 2> /dev/null; do sleep 0.01; done
         kill -"$1" $! 2> /dev/null
         wait $!
