@@ -31,7 +31,8 @@ static void going_on_gives_the_same_bits(void **state)
     }
 }
 
-/* Those whose state is not the momentum alone, or whose rate goes by the tensors' norms. */
+/* Those whose state is not the momentum alone, or whose rate goes by the tensors' norms; on one
+ * device, where they are kernels, and on two, whose model and update are the host's. */
 static void every_optimizer_goes_on(void **state)
 {
     (void)state;
@@ -41,20 +42,27 @@ static void every_optimizer_goes_on(void **state)
     vox_error err = {0};
     for (size_t i = 0; i < sizeof optimizer / sizeof *optimizer; i++) {
         const char *const sets[] = {optimizer[i], "train.iterations=8", NULL};
-        char name[2][16];
-        double loss[8];
-        snprintf(name[0], sizeof name[0], "whole-%zu", i);
-        snprintf(name[1], sizeof name[1], "cut-%zu", i);
-        training whole = {.devices = "0", .run = training_path(name[0]), .sets = sets};
-        training t = {.devices = "0", .run = training_path(name[1]), .sets = sets, .stop_at = 5};
-        assert_ok(training_run(&whole, &err));
-        assert_int_equal(training_losses(whole.run, loss, 8), 8);
-        assert_true(loss[7] < loss[0]);
-        assert_error(training_run(&t, &err), VOX_ERR_INTERRUPTED, "after step 5");
-        t.stop_at = 0;
-        t.resume = true;
-        assert_ok(training_run(&t, &err));
-        training_same_run(whole.run, t.run);
+        double loss[2][8];
+        for (size_t two = 0; two < 2; two++) {
+            char name[2][32];
+            snprintf(name[0], sizeof name[0], "whole-%zu-on-%zu", i, 1 + two);
+            snprintf(name[1], sizeof name[1], "cut-%zu-on-%zu", i, 1 + two);
+            training whole = {
+                .devices = two ? "0,1" : "0", .run = training_path(name[0]), .sets = sets};
+            training cut = whole;
+            assert_ok(training_run(&whole, &err));
+            assert_int_equal(training_losses(whole.run, loss[two], 8), 8);
+            assert_true(loss[two][7] < loss[two][0]);
+            cut.run = training_path(name[1]);
+            cut.stop_at = 5;
+            assert_error(training_run(&cut, &err), VOX_ERR_INTERRUPTED, "after step 5");
+            cut.stop_at = 0;
+            cut.resume = true;
+            assert_ok(training_run(&cut, &err));
+            training_same_run(whole.run, cut.run);
+        }
+        for (size_t k = 0; k < 8; k++)
+            assert_true(fabs(loss[0][k] - loss[1][k]) <= 1e-4 * loss[0][k]);
     }
 }
 
