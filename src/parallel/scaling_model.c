@@ -96,16 +96,19 @@ static void fit_rest(vox_scaling_model *m, const vox_scaling_point *point, size_
             add_point(&tree, (double)levels(point[i].devices),
                       (double)(point[i].devices + 1) * m->bytes, point[i].reduce_s);
     solve(&tree, &m->level_s, &m->byte_reduced_s);
-    m->fetch_s = m->update_s = m->send_s = 0;
+    double reduce = 0, whole = 0; /* left, and if nothing ran beside backward */
+    m->update_s = m->send_s = 0;
     for (size_t i = 0; i < points; i++) {
         if (point[i].devices < 2)
             continue;
-        m->fetch_s += point[i].reduce_s - tree_s(m, point[i].devices);
+        reduce += point[i].reduce_s;
+        whole += tree_s(m, point[i].devices);
         m->update_s += point[i].update_s;
         m->send_s += point[i].send_s;
         n++;
     }
-    m->fetch_s = n > 0 ? most(0, m->fetch_s / n) : 0;
+    m->fetch_s = reduce > whole ? (reduce - whole) / n : 0;
+    m->exposed = reduce < whole ? reduce / whole : 1;
     m->update_s = n > 0 ? m->update_s / n : 0;
     m->send_s = n > 0 ? m->send_s / n : 0;
 }
@@ -179,7 +182,7 @@ vox_scaling_step vox_scaling_predict(const vox_scaling_model *m, int64_t devices
     c.compute_s = (m->fixed_s + m->per_sample_s * (double)share) * crowd;
     c.update_s = devices > 1 ? m->update_s : m->own_update_s;
     if (devices > 1) {
-        c.reduce_s = m->fetch_s + tree_s(m, k);
+        c.reduce_s = m->fetch_s + m->exposed * tree_s(m, k);
         c.send_s = m->send_s;
         c.network_s = network_s(m, c.hosts, c.compute_s);
     }

@@ -6,7 +6,7 @@
  *
  *   T(n, B) = compute + reduce + update + send + network
  *   compute = (fixed + per_sample * m) * (1 + crowding * (k - 1))
- *   reduce  = fetch + level * ceil(log2 k) + byte_reduced * (k + 1) * bytes
+ *   reduce  = fetch + exposed * (level * ceil(log2 k) + byte_reduced * (k + 1) * bytes)
  *   network = 2 * latency * ceil(log2 h) + 2 * (h - 1) / h * bytes / bandwidth, less `hidden` of
  *             the compute time, beside which gradients travel; 0 for h = 1
  *
@@ -15,7 +15,8 @@
  * fixed, per_sample: a device's step is a line over its samples, whose height at 0 is launching,
  *   packing of weights, and summing up their gradients.
  * crowding: what each further device at work in a host costs all of them (memory, clock, caches).
- * reduce: the tree reads k gradients and writes one; every level costs a little on top.  fetch and
+ * reduce: the tree reads k gradients and writes one; every level costs a little on top.  Buckets of
+ *   gradients are summed while backward goes on: what is left after it is `exposed`.  fetch and
  *   send, gradients to the host and weights back, go over each device's own link at once: they do
  *   not depend on how many devices there are.  Nor does update, which is the host's.
  * network: reduce-scatter and all-gather by halves; Thakur, Rabenseifner, Gropp: "Optimization of
@@ -46,14 +47,14 @@ typedef struct vox_scaling_model {
     /* fitted: seconds */
     double fixed_s, per_sample_s, crowding;
     double level_s, byte_reduced_s; /* a tree's level; a byte read or written */
+    double exposed;                 /* share of the tree that is left when backward is done, 0..1 */
     double fetch_s;          /* of the reduction beside the tree: waking, mapping or copying */
     double update_s, send_s; /* on the host; to the devices */
     double own_update_s;     /* on the only device */
     /* assumed */
-    double latency_s,
-        bandwidth; /* of the network between hosts: one way; bytes a second each way */
-    double hidden; /* share of compute that the network works beside; 0..1 */
-    double error;  /* largest relative error of the fit on the points' whole steps */
+    double latency_s, bandwidth; /* of the network between hosts: one way; bytes/s each way */
+    double hidden;               /* share of compute that the network works beside; 0..1 */
+    double error;                /* largest relative error of the fit on the points' whole steps */
 } vox_scaling_model;
 
 /* Fits to points on 1 device (at least one; with two shares or more fixed_s is told apart from

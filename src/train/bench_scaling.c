@@ -31,6 +31,7 @@ typedef struct scaling {
     vox_scaling_model model;
     vox_scaling_accuracy *accuracy;
     size_t accuracies;
+    char accuracy_note[700]; /* why there are no more */
     vox_scaling_panel panel[3];
     vox_json j;
 } scaling;
@@ -174,13 +175,35 @@ static vox_status measure_accuracy(scaling *b, vox_error *err)
         snprintf(text, sizeof text, "training with the batch of %d worker%s", 1 << i, i ? "s" : "");
         if (o->on_progress)
             o->on_progress(o->user, text);
-        s = vox_scaling_train(&b->accuracy[i], &how, b->ctx, INT64_C(1) << i, err);
+        vox_error why = {0};
+        s = vox_scaling_train(&b->accuracy[i], &how, b->ctx, INT64_C(1) << i, &why);
         b->accuracies += s == VOX_OK;
+        if (s != VOX_OK && i == 0 && err)
+            *err = why;
+        if (s != VOX_OK && i > 0) { /* a batch too large for the data */
+            snprintf(b->accuracy_note, sizeof b->accuracy_note, "%d workers: %s: %s", 1 << i,
+                     why.message, why.detail);
+            return VOX_OK;
+        }
     }
     return s;
 }
 
 /* ---- the document --------------------------------------------------------- */
+
+/* Of a step: measured, or the model's.  A single device's is all in one. */
+static void put_parts(scaling *b, const vox_scaling_run *run, const vox_scaling_step *c)
+{
+    const bool one = run && run->point.update_s == 0;
+    vox_json_number(&b->j, "compute_s",
+                    one   ? run->step_s
+                    : run ? run->point.compute_s
+                          : c->compute_s);
+    vox_json_number(&b->j, "reduce_s",
+                    run ? run->point.reduce_s + run->point.send_s : c->reduce_s + c->send_s);
+    vox_json_number(&b->j, "update_s", run ? run->point.update_s : c->update_s);
+    vox_json_number(&b->j, "network_s", run ? 0 : c->network_s);
+}
 
 static vox_status put_row(scaling *b, int kind, int64_t devices, vox_error *err)
 {
@@ -210,6 +233,7 @@ static vox_status put_row(scaling *b, int kind, int64_t devices, vox_error *err)
     vox_json_number(&b->j, "efficiency_share", up / (double)devices);
     vox_json_number(&b->j, "busy_share", mean);
     vox_json_number(&b->j, "least_busy_share", least);
+    put_parts(b, run, &c);
     vox_json_number(&b->j, "model_step_s", c.step_s);
     vox_json_end(&b->j, '}');
     vox_status s = vox_scaling_dot_add(&b->panel[0], kind, (double)devices, up, !run, err);
@@ -262,6 +286,7 @@ static void put_model(scaling *b)
                {"reduce_fetch_s", m->fetch_s},
                {"reduce_level_s", m->level_s},
                {"reduce_gb_per_s", m->byte_reduced_s > 0 ? 1e-9 / m->byte_reduced_s : NAN},
+               {"reduce_exposed_share", m->exposed},
                {"update_s", m->update_s},
                {"send_s", m->send_s},
                {"own_update_s", m->own_update_s},
@@ -299,6 +324,8 @@ static vox_status put_accuracy(scaling *b, vox_error *err)
         s = vox_scaling_dot_add(&b->panel[1], 0, (double)a->workers, a->value, false, err);
     }
     vox_json_end(&b->j, ']');
+    if (b->accuracy_note[0])
+        vox_json_string(&b->j, "accuracy_note", b->accuracy_note);
     return s;
 }
 
@@ -453,13 +480,13 @@ vox_status vox_bench_scaling(const vox_scaling_options *opt, char **json, vox_er
         b.methods = *o.methods;
     vox_status s = start(&b, err);
     if (s == VOX_OK)
+        s = measure_accuracy(&b, err); /* first: it is where data may be wrong */
+    if (s == VOX_OK)
         s = measure_steps(&b, err);
     if (s == VOX_OK)
         s = measure_sums(&b, err);
     if (s == VOX_OK)
         s = fit(&b, err);
-    if (s == VOX_OK)
-        s = measure_accuracy(&b, err);
     if (s == VOX_OK)
         s = report(&b, err);
     if (s == VOX_OK) {

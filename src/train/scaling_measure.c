@@ -9,8 +9,9 @@
 
 #include <stdlib.h>
 
-/* The first step of a share builds kernels, one device after the other; the second finds them. */
-#define WARM_UP 2
+/* The first step of a share builds kernels, one device after the other; after the second all memory
+ * has been touched. */
+#define WARM_UP 3
 
 /* Made-up data must not drive the weights to infinity. */
 #define TINY_RATE 1e-6

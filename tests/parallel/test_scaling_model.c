@@ -13,6 +13,7 @@ static const vox_scaling_model truth = {.bytes = 50e6,
                                         .crowding = 0.05,
                                         .level_s = 1e-4,
                                         .byte_reduced_s = 1 / 20e9,
+                                        .exposed = 1,
                                         .fetch_s = 5e-4,
                                         .update_s = 0.008,
                                         .send_s = 0.003,
@@ -65,6 +66,22 @@ static void a_fit_finds_what_made_the_points(void **state)
     assert_true(m.error < 1e-9);
     assert_near(vox_scaling_predict(&m, 1024, 4096).step_s,
                 vox_scaling_predict(&truth, 1024, 4096).step_s);
+}
+
+/* A reduction that is over soon after backward went on beside it. */
+static void what_backward_hides_is_found(void **state)
+{
+    (void)state;
+    vox_error err = {0};
+    vox_scaling_model hides = truth, m = {.bytes = truth.bytes, .per_host = truth.per_host};
+    hides.fetch_s = 0;
+    hides.exposed = 0.2;
+    const vox_scaling_point point[] = {point_of(&hides, 1, 8), point_of(&hides, 1, 4),
+                                       point_of(&hides, 2, 8), point_of(&hides, 4, 4)};
+    const vox_scaling_sum sum[] = {sum_of(&truth, 2), sum_of(&truth, 4)};
+    assert_ok(vox_scaling_fit(&m, point, 4, sum, 2, &err));
+    assert_near(m.exposed, 0.2);
+    assert_true(m.fetch_s == 0 && m.error < 1e-9);
 }
 
 /* The fit is a line through the noise, and its error says how much that was. */
@@ -145,6 +162,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_fit_finds_what_made_the_points),
+        cmocka_unit_test(what_backward_hides_is_found),
         cmocka_unit_test(noise_is_told),
         cmocka_unit_test(little_was_measured),
         cmocka_unit_test(more_devices_do_more),
