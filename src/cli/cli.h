@@ -226,7 +226,7 @@ void cli_quit_on_signals(void);
  * first one, on standard error; NULL: nothing does. */
 void cli_catch_signals(const char *text);
 bool cli_stopped(void *user); /* fits vox_train_options.should_stop */
-int cli_stop_code(void);      /* 128 + the signal: 130, 143, 129; CLI_FAILED if none came */
+int cli_stop_code(void);      /* 128 + the signal: 130, 143, 129; 130: none came here */
 
 /* ---- bench ---- */
 

@@ -69,5 +69,5 @@ bool cli_stopped(void *user)
 
 int cli_stop_code(void)
 {
-    return caught ? 128 + (int)caught : CLI_FAILED;
+    return 128 + (caught ? (int)caught : SIGINT); /* another process of the job was signalled */
 }

@@ -151,7 +151,7 @@ void vox_usage_report(vox_trainer *t, vox_train_result *result)
     t->used->between_s += vox_now() - t->used->ended;
     for (size_t i = 0; i < n; i++)
         u[i] = usage_of(t, i);
-    if (write_file(t, u, n, &err) != VOX_OK)
+    if (t->leads && write_file(t, u, n, &err) != VOX_OK)
         vox_log(VOX_LOG_WARN, "%s: %s", err.message, err.detail);
     if (result)
         fill(result, t->used, u, n);

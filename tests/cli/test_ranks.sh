@@ -1,0 +1,130 @@
+#!/bin/bash
+# test_ranks.sh - one training by several processes that mpirun started: the losses of one process,
+# the same bits twice, what is refused, an interruption, and a rank that dies.
+# $VOXCL_BINARY is the program.
+here=$(cd "$(dirname "$0")" && pwd)
+. "$here/expect.sh"
+cd "$work" || exit 1
+data=$here/../golden/train50
+with_ranks=$here/../with_ranks.sh
+command -v mpirun > /dev/null || { echo "no mpirun here"; exit 77; }
+
+cat > exp.yaml << 'YAML'
+name: small
+network:
+  input: {channels: 1, size: [6, 10, 10]}
+  layers:
+    - conv: {name: conv1, out: 4, kernel: 3, pad: 1}
+    - batch_norm: {name: bn1, sync: true}
+    - relu:
+    - max_pool: {kernel: 2}
+    - flatten:
+    - dense: {name: fc1, out: 8}
+    - relu:
+    - dropout: {p: 0.3}
+    - dense: {name: fc2, out: 3}
+  loss: cross_entropy
+data:
+  train: {manifest: train.csv}
+  valid: {manifest: train.csv}
+  augment: [{mirror: {axes: [w], p: 0.5}}, {salt_pepper: {p: 0.3, amount: 0.01}}, {gaussian_noise: {std: 0.05}}]
+train:
+  batch: 7
+  iterations: 50
+  optimizer: {sgd: {lr: 0.02, momentum: 0.9, weight_decay: 0.0005}}
+  schedule: {poly: {power: 0.9, floor: 0.001}}
+  clip_norm: 5
+  seed: 3
+  checkpoint_every: 5
+YAML
+
+# What a rank runs: its own number of devices, and what else $RANK_1 has for rank 1.
+cat > rank.sh << 'SH'
+rank=${OMPI_COMM_WORLD_RANK:-$PMI_RANK}
+if [ "$rank" = 0 ]; then export POCL_DEVICES=${DEVICES_0:-}; else export POCL_DEVICES=${DEVICES_1:-}; fi
+[ -n "$POCL_DEVICES" ] || unset POCL_DEVICES
+[ "$rank" = 1 ] && set -- "$@" ${RANK_1:-}
+# Rank 1 gets signal $SIGNAL after $AFTER steps of the run in $IN.
+if [ "$rank" = 1 ] && [ -n "${SIGNAL:-}" ]; then
+    ( while [ ! -s "$IN/metrics.jsonl" ] || [ "$(wc -l < "$IN/metrics.jsonl")" -lt "$AFTER" ]; do sleep 0.005; done
+      kill -"$SIGNAL" $$ ) &
+fi
+exec "$VOXCL_BINARY" "$@"
+SH
+
+# ranks N CODE PATTERN ARGUMENT...: as expect, run by N processes; CODE "" is any but 0.
+ranks() {
+    local n=$1 code=$2 pattern=$3 got
+    shift 3
+    bash "$with_ranks" "$n" bash rank.sh "$@" > out 2>&1 < /dev/null
+    got=$?
+    checks=$((checks + 1))
+    if { [ -n "$code" ] && [ $got != "$code" ]; } || { [ -z "$code" ] && [ $got = 0 ]; } ||
+        ! tr '\n' ' ' < out | grep -Eq -- "$pattern"; then
+        fail "$n ranks: voxcl $*: exit $got, wanted ${code:-an error} and /$pattern/; it printed:"
+        sed 's/^/    /' out
+    fi
+}
+
+losses() { sed -n 's/.*"loss": \([^,]*\),.*/\1/p' "$1/metrics.jsonl"; }
+
+# same_losses A B: as many, none further than 1e-5 from the other's.
+same_losses() {
+    checks=$((checks + 1))
+    paste <(losses "$1") <(losses "$2") | awk -v a="$1" -v b="$2" '
+        { d = ($1 - $2) / $1; if (d < 0) d = -d; if (!(d <= 1e-5)) { bad = 1; print a, b, "line", NR, $1, $2 } }
+        END { exit bad || NR < 50 }' || fail "the losses of $1 and $2 differ"
+}
+
+# The tensors of a checkpoint: what follows the header, whose length comes first.
+tensors() { tail -c +$(($(od -An -tu8 -N8 "$1/last.safetensors") + 9)) "$1/last.safetensors"; }
+
+train() { echo train exp.yaml --data "$data" --shard equal --run "$1"; }
+
+# ---- the same losses, however many ranks and devices; the same bits twice ----
+expect 0 'step 50/50' $(train one)
+ranks 2 0 'rank 1 on .*: 3 of 7 samples.*step 50/50' $(train two)
+ranks 2 0 'step 50/50' $(train again)
+ranks 3 0 '3 ranks, 3 devices.*step 50/50' $(train three)
+same_losses one two
+same_losses one three
+cmp -s <(losses two) <(losses again) && cmp -s <(tensors two) <(tensors again) ||
+    fail "two runs by two ranks have other bits"
+[ "$(grep -c '^run ' out)" = 1 ] || fail "other ranks than the first print a summary"
+driver=cpu
+case $("$voxcl" devices) in *[Pp]o[Cc][Ll]\ [0-3].*) driver=pthread ;; esac
+DEVICES_0="$driver $driver" ranks 2 0 '2 ranks, 3 devices.*step 50/50' $(train unequal) --devices all
+same_losses one unequal
+
+# ---- what is refused, by all and said once ----
+refused() { # refused PATTERN WHAT-RANK-1-HAS...
+    local pattern=$1
+    shift
+    RANK_1=$* ranks 2 '' "$pattern" $(train refused)
+    [ "$(grep -c 'voxcl: .*error:' out)" = 1 ] || fail "an error of all ranks was said more than once"
+    [ ! -e refused ] || fail "a training that was refused left its folder"
+}
+cp -r "$data" other
+sed -i '2s/,[0-9]*$/,2/; 3s/,[0-9]*$/,0/' other/train.csv
+refused 'ranks have different experiments.*rank 1' --set train.seed=4
+refused 'ranks have different training data.*rank 1' --data other
+refused 'there is no device 99.*rank 1 on ' --devices 99
+ranks 4 '' 'batch of 3 samples leaves rank 3 without one' $(train refused)
+ranks 3 '' 'more ranks than samples' $(train refused) --set train.batch=2
+ranks 2 '' 'cannot go by measured times' $(train refused) --tune quick
+
+# ---- interrupted: the step is finished and saved; resumed by one process ----
+SIGNAL=INT AFTER=8 IN=stopped ranks 2 130 'interrupted after step' $(train stopped)
+expect 0 'step 50/50' $(train stopped) --resume
+same_losses one stopped
+
+# ---- a rank that dies: the others end, the last checkpoint is whole ----
+start=$SECONDS
+SIGNAL=KILL AFTER=13 IN=died ranks 2 '' '.' $(train died)
+[ $((SECONDS - start)) -le 30 ] || fail "a dead rank ended the job after $((SECONDS - start)) s"
+expect 0 'accuracy' eval died/last.safetensors --data "$data/train.csv"
+ranks 3 0 'step 50/50' $(train died) --resume
+same_losses one died
+
+echo "$checks checks, $failures failed"
+[ $failures = 0 ]
