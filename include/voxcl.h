@@ -366,7 +366,7 @@ typedef struct vox_train_options {
  * update_s it was idle while gradients were summed and the host updated the weights; wait_s is all
  * other idle time: for the other devices, for data.  A single device updates within compute_s. */
 typedef struct vox_device_usage {
-    char name[160];  /* "0 Tesla T4" */
+    char name[160];  /* "0 Tesla T4"; with several ranks "rank 1: 0 Tesla T4" */
     int64_t samples; /* it computed in these steps */
     double wall_s, compute_s, transfer_s, reduce_s, update_s, wait_s;
     double utilisation; /* compute_s / wall_s */

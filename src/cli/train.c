@@ -147,7 +147,7 @@ static void print_usage(const vox_train_result *r)
            r->device[0].wall_s, r->between_s);
     for (size_t i = 0; i < r->devices; i++) {
         const vox_device_usage *u = &r->device[i];
-        cli_cell(&table, "%.40s", u->name);
+        cli_cell(&table, "%.48s", u->name);
         cli_cell(&table, "%" PRId64, u->samples);
         print_seconds(&table, u->compute_s, u->wall_s);
         print_seconds(&table, u->transfer_s, u->wall_s);
@@ -156,7 +156,7 @@ static void print_usage(const vox_train_result *r)
         print_seconds(&table, u->wait_s, u->wall_s);
     }
     cli_table_print(&table, "  ");
-    if (r->data_s > 0.02 * r->device[0].wall_s)
+    if (r->data_s > 0.02 * r->device[0].wall_s && r->data_s >= 0.05)
         printf("  of the wait, %.1f s were for data to be read\n", r->data_s);
 }
 

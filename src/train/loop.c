@@ -472,7 +472,7 @@ vox_status vox_train(const vox_experiment *exp, vox_ctx *ctx, const vox_train_op
         fill_result(t, result);
     }
     if (began)
-        vox_usage_report(t, result);
+        vox_usage_report(t, result, s == VOX_OK);
     vox_hosts_settle(opt->hosts, s);
     vox_trainer_close(t);
     vox_tracing_end(t, began);

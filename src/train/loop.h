@@ -14,7 +14,7 @@ typedef struct vox_usage_sum vox_usage_sum; /* usage.c */
 typedef struct vox_trainer {
     const vox_experiment *exp;
     const vox_train_options *opt;
-    bool leads; /* rank 0, which alone reads and writes the run's folder */
+    bool leads;             /* rank 0, which alone reads and writes the run's folder */
     vox_cases train, valid; /* valid.set NULL: none */
     vox_finddb *times;      /* measured ones it goes by; NULL: the rule */
     vox_sharing sharing;
@@ -51,8 +51,8 @@ void vox_trainer_close(vox_trainer *t);
 void vox_usage_begin(vox_trainer *t);
 void vox_usage_end(vox_trainer *t, double data_s);
 /* Fills the result's devices, and the run's usage.json; what cannot be written is told in the log.
- */
-void vox_usage_report(vox_trainer *t, vox_train_result *result);
+ * together: every rank calls it so, and learns of all ranks' devices; else of its own. */
+void vox_usage_report(vox_trainer *t, vox_train_result *result, bool together);
 
 /* ---- tracing.c ---- */
 

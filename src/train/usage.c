@@ -5,6 +5,7 @@
 #include "train/loop.h"
 
 #include "base/log.h"
+#include "parallel/hosts.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -73,7 +74,11 @@ static vox_device_usage usage_of(const vox_trainer *t, size_t i)
 {
     vox_device_usage u = {.kernel_s = NAN, .copy_s = NAN};
     const vox_meter *m = vox_replica_meter(replica(t, i));
-    snprintf(u.name, sizeof u.name, "%s", vox_replica_title(replica(t, i)));
+    const char *title = vox_replica_title(replica(t, i));
+    if (vox_hosts_size(t->opt->hosts) > 1)
+        snprintf(u.name, sizeof u.name, "rank %zu: %s", vox_hosts_rank(t->opt->hosts), title);
+    else
+        snprintf(u.name, sizeof u.name, "%s", title);
     u.samples = m->samples;
     u.compute_s = m->second[VOX_PHASE_COMPUTE];
     u.transfer_s = m->second[VOX_PHASE_TRANSFER];
@@ -88,6 +93,39 @@ static vox_device_usage usage_of(const vox_trainer *t, size_t i)
         u.copy_s = t->used->device[i].copy_s;
     }
     return u;
+}
+
+/* The other ranks' devices too, in the ranks' order; a job's end that not all of them come to says
+ * what this one knows. */
+static vox_status gather(const vox_trainer *t, vox_device_usage **u, size_t *n, vox_error *err)
+{
+    vox_hosts *hosts = t->opt->hosts;
+    const size_t ranks = vox_hosts_size(hosts);
+    size_t most = 0, total = 0, *count = vox_calloc(ranks, sizeof *count, "a report", err);
+    vox_status s = count ? vox_hosts_gather(hosts, n, sizeof *n, count, err) : VOX_ERR_MEMORY;
+    for (size_t i = 0; s == VOX_OK && i < ranks; i++)
+        most = count[i] > most ? count[i] : most;
+    vox_device_usage *own = vox_calloc(most + 1, sizeof *own, "a report", err);
+    vox_device_usage *all = vox_calloc(ranks * most + 1, sizeof *all, "a report", err);
+    s = s == VOX_OK && (!own || !all) ? VOX_ERR_MEMORY : s;
+    if (s == VOX_OK) {
+        memcpy(own, *u, *n * sizeof *own);
+        s = vox_hosts_gather(hosts, own, most * sizeof *own, all, err);
+    }
+    for (size_t i = 0; s == VOX_OK && i < ranks; i++)
+        for (size_t k = 0; k < count[i]; k++) {
+            all[total++] = all[i * most + k];
+        }
+    free(count);
+    free(own);
+    if (s != VOX_OK) {
+        free(all);
+        return s;
+    }
+    free(*u);
+    *u = all;
+    *n = total;
+    return VOX_OK;
 }
 
 static void put_device(vox_json *j, const vox_device_usage *u)
@@ -139,10 +177,10 @@ static void fill(vox_train_result *r, const vox_usage_sum *sum, const vox_device
     memcpy(r->device, u, r->devices * sizeof *u);
 }
 
-void vox_usage_report(vox_trainer *t, vox_train_result *result)
+void vox_usage_report(vox_trainer *t, vox_train_result *result, bool together)
 {
     vox_error err = {0};
-    const size_t n = vox_team_size(t->team);
+    size_t n = vox_team_size(t->team);
     if (!t->used || t->used->steps == 0)
         return;
     vox_device_usage *u = vox_calloc(n, sizeof *u, "a report", NULL);
@@ -151,7 +189,12 @@ void vox_usage_report(vox_trainer *t, vox_train_result *result)
     t->used->between_s += vox_now() - t->used->ended;
     for (size_t i = 0; i < n; i++)
         u[i] = usage_of(t, i);
-    if (t->leads && write_file(t, u, n, &err) != VOX_OK)
+    vox_status s = VOX_OK;
+    if (together && vox_hosts_size(t->opt->hosts) > 1)
+        s = gather(t, &u, &n, &err);
+    if (s == VOX_OK && t->leads)
+        s = write_file(t, u, n, &err);
+    if (s != VOX_OK)
         vox_log(VOX_LOG_WARN, "%s: %s", err.message, err.detail);
     if (result)
         fill(result, t->used, u, n);

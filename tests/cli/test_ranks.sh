@@ -93,8 +93,12 @@ cmp -s <(losses two) <(losses again) && cmp -s <(tensors two) <(tensors again) |
 [ "$(grep -c '^run ' out)" = 1 ] || fail "other ranks than the first print a summary"
 driver=cpu
 case $("$voxcl" devices) in *[Pp]o[Cc][Ll]\ [0-3].*) driver=pthread ;; esac
-DEVICES_0="$driver $driver" ranks 2 0 '2 ranks, 3 devices.*step 50/50' $(train unequal) --devices all
+DEVICES_0="$driver $driver" ranks 2 0 '2 ranks, 3 devices.*step 50/50' $(train unequal) --devices all --trace t.json
 same_losses one unequal
+[ "$(grep -o '"device": "rank [01]: [01] ' unequal/usage.json | sort -u | wc -l)" = 3 ] ||
+    fail "usage.json has not the devices of all ranks: $(cat unequal/usage.json)"
+[ "$(grep -c '"name": "sum over hosts"' t.json)" = 50 ] && [ "$(tail -c 3 t.json)" = '}}' ] ||
+    fail "no whole trace of a job by two ranks"
 
 # ---- what is refused, by all and said once ----
 refused() { # refused PATTERN WHAT-RANK-1-HAS...
