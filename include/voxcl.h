@@ -124,8 +124,8 @@ typedef struct vox_ctx vox_ctx;
 /* selector: "all", "cpu", "gpu", a list of indices "0,2", or a part of a name
  * (case does not matter).  NULL means "all".  "/N" behind one splits what it names into N equal
  * sub-devices, each a device of its own: "0/2,1", "cpu/2"; of "all/2" the CPUs, while the others
- * stay whole; "/N.K" and "/N.K-L" are part K, or parts K to L, of N.  Fails if nothing matches, a named device cannot be used or split, or is named
- * twice. */
+ * stay whole; "/N.K" and "/N.K-L" are part K, or parts K to L, of N.  Fails if nothing matches, a
+ * named device cannot be used or split, or is named twice. */
 VOX_API vox_status vox_ctx_open(vox_ctx **out, const char *selector, vox_error *err);
 VOX_API void vox_ctx_free(vox_ctx **ctx);
 VOX_API size_t vox_ctx_device_count(const vox_ctx *ctx);
@@ -238,7 +238,7 @@ typedef struct vox_device_memory {
 typedef struct vox_network_desc {
     vox_layer_desc *layer; /* [count] */
     size_t count;
-    char loss[400]; /* "dice_ce {smooth: 1}", with the layers it is of if there are several */
+    char loss[400];   /* "dice_ce {smooth: 1}", with the layers it is of if there are several */
     char update[400]; /* "sgd {lr: 0.1}", and what train.reference_batch makes of its rate */
     int64_t input_shape[5];
     int64_t parameters, trainable;
@@ -349,7 +349,7 @@ typedef struct vox_train_options {
      * followed as long as it takes; "equal"; or a weight for each device, such as "3,2,1".  Which
      * one it is changes no result beyond the order of additions. */
     const char *shard;
-    vox_sync sync;                   /* may change at a resume */
+    vox_sync sync; /* may change at a resume */
     /* The ranks that train together, each with the devices of its own ctx, all with the same
      * experiment and options (but shard); borrowed, NULL: this process alone.  A rank's share of
      * the batch is that of its number of devices.  Rank 0 alone reads and writes the run's folder
@@ -375,8 +375,18 @@ typedef struct vox_device_usage {
     double kernel_s, copy_s;
 } vox_device_usage;
 
+/* A device that failed and that the job went on without. */
+typedef struct vox_lost_device {
+    char device[160]; /* number and name */
+    int64_t step;     /* it failed at; 0: before the first */
+    char reason[240];
+} vox_lost_device;
+
 typedef struct vox_train_result {
     char run_dir[1024];
+    size_t all_devices;       /* to begin with */
+    size_t lost;              /* of them, ... */
+    vox_lost_device gone[16]; /* ... the first ones */
     int64_t steps;
     double time_s;
     double train_loss;
@@ -561,8 +571,8 @@ typedef struct vox_scaling_options {
      * the experiment's data; 0: none. */
     int64_t workers;
     double minutes;
-    const char *data_dir; /* as in vox_train_options */
-    const char *png;      /* a picture to draw, or NULL */
+    const char *data_dir;                              /* as in vox_train_options */
+    const char *png;                                   /* a picture to draw, or NULL */
     void (*on_progress)(void *user, const char *text); /* before each measurement; may be NULL */
     void *user;
 } vox_scaling_options;

@@ -170,6 +170,12 @@ static void print_summary(const vox_train_result *r)
         print_metrics(r);
     else
         printf("held-out           not measured: the experiment has no data.valid\n");
+    for (size_t i = 0; i < r->lost && i < sizeof r->gone / sizeof *r->gone; i++)
+        printf("%-18s %s, lost at step %" PRId64 ": %s\n", i ? "" : "devices", r->gone[i].device,
+               r->gone[i].step, r->gone[i].reason);
+    if (r->lost)
+        printf("%-18s %zu of %zu were left at the end\n", "", r->all_devices - r->lost,
+               r->all_devices);
     if (r->bad_cases)
         printf("skipped            %zu bad cases, listed above\n", r->bad_cases);
     print_usage(r);

@@ -1,4 +1,6 @@
 /* members.c - the devices' replicas: setting them up for so many samples at once. */
+#include "base/log.h"
+#include "ops/loss.h"
 #include "parallel/team_parts.h"
 
 #include <string.h>
@@ -28,11 +30,41 @@ static vox_status finish_member(vox_team *team, size_t i, vox_error *err)
 {
     vox_member *m = &team->member[i];
     vox_status s = vox_replica_wait(m->replica, err);
+    if (s == VOX_OK)
+        s = vox_faults_at_start(&team->faults, i, m->limit, err);
     return s == VOX_OK && team->meeting
                ? vox_plan_set_exchange(vox_replica_plan(m->replica), exchange, m, err)
                : s;
 }
 
+static bool can_halve(const vox_team *team)
+{
+    return !team->meeting && !vox_loss_per_batch(&team->graph->loss.node);
+}
+
+/* One that has no room for its share at once gets half of that at a time, its gradients being added
+ * up; not if it exchanges numbers in mid-step, as then all are at it together. */
+static vox_status settle_member(vox_team *team, size_t i, vox_error *err)
+{
+    vox_member *m = &team->member[i];
+    vox_status s = finish_member(team, i, err);
+    const int64_t wanted = m->limit;
+    while (s == VOX_ERR_ROOM && m->limit > 1 && can_halve(team)) {
+        vox_replica_free(&m->replica);
+        s = start_member(team, i, (m->limit + 1) / 2, err);
+        if (s == VOX_OK)
+            s = finish_member(team, i, err);
+    }
+    if (s == VOX_OK && m->limit < wanted)
+        vox_log(VOX_LOG_WARN,
+                "device %s has no room for %lld samples at once: it gets %lld at a time, and their "
+                "gradients are added up",
+                vox_replica_title(m->replica), (long long)wanted, (long long)m->limit);
+    return s;
+}
+
+/* Without a device that has no room for one sample the job goes on; other errors are its own: with
+ * nothing done yet, the user had better know. */
 vox_status vox_team_open_members(vox_team *team, vox_error *err)
 {
     vox_status first = VOX_OK;
@@ -40,10 +72,22 @@ vox_status vox_team_open_members(vox_team *team, vox_error *err)
     for (size_t i = 0; first == VOX_OK && i < team->size; i++)
         first = start_member(team, i, team->count[i], err);
     for (size_t i = 0; i < team->size && team->member[i].replica; i++) {
-        vox_status s = finish_member(team, i, first == VOX_OK ? err : NULL);
-        if (first == VOX_OK)
-            first = s;
+        vox_member *m = &team->member[i];
+        m->status = first == VOX_OK ? settle_member(team, i, &m->why)
+                                    : vox_replica_wait(m->replica, &m->why);
+        m->failed = m->status == VOX_ERR_ROOM;
+        if (first == VOX_OK && m->status != VOX_OK && !m->failed) {
+            first = m->status;
+            if (err)
+                *err = m->why;
+        }
     }
+    if (first == VOX_OK)
+        first = vox_team_drop_late(team, err);
+    vox_speed_shares(team->speed, team->used);
+    team->step = 1;
+    if (first == VOX_OK && team->size == 1 && !team->params && team->member[0].limit < team->part)
+        team->part = team->used[0] = team->member[0].limit;
     return first;
 }
 
@@ -83,7 +127,11 @@ vox_status vox_team_fit(vox_team *team, vox_error *err)
             return vox_detail(err, "%s: %lld, not %lld", vox_replica_title(team->member[i].replica),
                               (long long)team->member[i].limit, (long long)team->count[i]);
         }
-        s = reopen(team, i, team->count[i], err);
+        vox_member *m = &team->member[i];
+        s = m->status = reopen(team, i, team->count[i], &m->why);
+        m->failed = vox_team_is_failure(s);
+        if (s != VOX_OK && err)
+            *err = m->why;
     }
     return s;
 }

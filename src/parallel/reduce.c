@@ -70,11 +70,16 @@ static vox_status send_job(vox_replica *r, void *arg, vox_error *err)
 
 vox_status vox_team_put_model(vox_team *team, const float *flat, vox_error *err)
 {
-    vox_status s = vox_team_run(team, VOX_ALL, take_model_job, err);
+    vox_status s = vox_team_drop_late(team, err);
+    if (s == VOX_OK)
+        s = vox_team_run(team, VOX_ALL, take_model_job, err);
+    if (s != VOX_OK)
+        s = vox_team_drop_failed(team, team->step, s, err);
     if (s != VOX_OK)
         return s;
     memcpy(team->params, flat, team->graph->flat_floats * sizeof(float));
-    return vox_team_run(team, VOX_ALL, send_job, err);
+    s = vox_team_run(team, VOX_ALL, send_job, err);
+    return s == VOX_OK ? s : vox_team_drop_failed(team, team->step, s, err);
 }
 
 /* The sum goes to the first member's place: no memory of its own. */
@@ -116,14 +121,17 @@ vox_status vox_team_update_model(vox_team *team, vox_error *err)
 {
     const vox_team_update *update = team->update;
     vox_status s = vox_team_run(team, VOX_ALL, take_job, err);
-    if (s != VOX_OK)
+    if (s != VOX_OK) { /* the others have theirs back, as it was */
+        vox_team_run(team, VOX_ALL, send_job, NULL);
         return s;
+    }
     s = vox_team_share_kept(team, err);
     vox_team_phase(team, VOX_PHASE_UPDATE);
     const double start = vox_now();
     const vox_span span = vox_span_begin("update", "update");
     if (s == VOX_OK)
         s = update->host(update->arg, team->params, place_of_sum(team), team->pool, err);
+    team->changed = s == VOX_OK;
     vox_span_end(&span);
     vox_team_phase(team, VOX_PHASE_WAIT);
     const double updated = vox_now();

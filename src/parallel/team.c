@@ -144,7 +144,9 @@ vox_status vox_team_open(vox_team **out, const vox_ctx *ctx, const vox_team_opti
     team->sync = opt->sync;
     team->sample_floats = (size_t)vox_sample_floats(&opt->graph->input, VOX_LAYOUT_PLAIN);
     team->sample_labels = vox_graph_labels(opt->graph);
-    vox_status s = vox_team_join_hosts(team, err);
+    vox_status s = vox_faults_parse(&team->faults, getenv(VOX_FAULT_VARIABLE), team->size, err);
+    if (s == VOX_OK)
+        s = vox_team_join_hosts(team, err);
     if (s == VOX_OK)
         s = set_part(team, opt->parts, err);
     if (s == VOX_OK)
@@ -197,6 +199,7 @@ void vox_team_free(vox_team **teamp)
     free(team->used);
     free(team->seconds);
     vox_speed_free(&team->speed);
+    vox_faults_release(&team->faults);
     free(team->in);
     vox_host_memory_free(&team->model);
     free(team->bucket);

@@ -122,6 +122,13 @@ bool vox_team_looks(const vox_team *team, int64_t n);
 vox_status vox_team_step(vox_team *team, const vox_team_batch *batch, const vox_team_update *update,
                          float *loss, vox_error *err);
 
+/* A step on which devices fail is computed again by the others, who have their samples from then
+ * on; only when none is left it fails.  Whether device i was lost so; step: from 1 (0: before the
+ * first), reason: borrowed. */
+bool vox_team_lost(const vox_team *team, size_t i, int64_t *step, const char **reason);
+/* After a step that failed: whether the model is as it was before. */
+bool vox_team_intact(const vox_team *team);
+
 /* Where the last step's time went, on the host's clock; 0 without a model on the host. */
 typedef struct vox_team_times {
     double compute_s; /* until the slowest replica was through with the gradients */

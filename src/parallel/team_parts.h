@@ -2,6 +2,7 @@
 #ifndef VOX_PARALLEL_TEAM_PARTS_H
 #define VOX_PARALLEL_TEAM_PARTS_H
 
+#include "parallel/faults.h"
 #include "parallel/hosts.h"
 #include "parallel/meeting.h"
 #include "parallel/speed.h"
@@ -18,9 +19,14 @@ typedef struct vox_member {
     vox_share share, next; /* next: of the batch after this one, if it is known */
     float *output;         /* vox_team_eval: where its samples' outputs go */
     bool started;          /* it had samples of the batch under way */
-    bool lost;             /* it failed, and gets no more work */
-    double done_at;        /* when that was, on vox_now's clock */
-    double busy_s;         /* what its work on the last part of a batch took */
+    vox_status status;     /* of its last work ... */
+    vox_error why;         /* ... and why it was not well */
+    bool failed; /* in that work, as devices fail: it gets none until the team has decided */
+    bool lost;   /* and so never again: since step (0: before the first), for a reason */
+    int64_t lost_step;
+    char reason[sizeof(vox_error)];
+    double done_at;            /* when that was, on vox_now's clock */
+    double busy_s;             /* what its work on the last part of a batch took */
     bool *ran[VOX_WORK_KINDS]; /* [batch + 1]: it has had so many samples before */
 } vox_member;
 
@@ -47,7 +53,10 @@ struct vox_team {
     vox_meeting *meeting;          /* NULL: the replicas exchange nothing in mid-step */
     vox_replica_fn work;           /* what they do when they meet */
     const vox_team_update *update; /* the caller's, during a step */
-    vox_team_times times;          /* of the last step */
+    bool changed;                  /* the step under way has begun to change the model */
+    int64_t step;                  /* the step under way, or after it the next one; from 1 */
+    vox_faults faults;
+    vox_team_times times; /* of the last step */
 
     /* The model, if several work on it; NULL: it is on the only device. */
     vox_host_memory *model;
@@ -92,8 +101,8 @@ void vox_team_describe_hosts(const vox_team *team, vox_str *text);
 
 /* ---- team_step.c: work on all ---- */
 
-/* Of those that are not lost: the ones with samples in the part under way; with samples in the
- * batch so far; all. */
+/* Of those that neither failed nor are lost: the ones with samples in the part under way; with
+ * samples in the batch so far; all. */
 typedef enum vox_whom { VOX_AT_WORK, VOX_STARTED, VOX_ALL } vox_whom;
 
 /* Runs fn on them, each with its member as argument; waits for all and gives the first error in the
@@ -123,6 +132,16 @@ void vox_team_times_begin(vox_team *team);
 void vox_team_times_add(vox_team *team, int64_t n);
 void vox_team_times_end(vox_team *team, uint64_t step, double seconds);
 void vox_team_tell_shares(const vox_team *team, uint64_t step, const vox_speed_change *change);
+
+/* ---- lost.c: devices that fail ---- */
+
+/* Whether a member's status says that its device failed, and not the job. */
+bool vox_team_is_failure(vox_status s);
+/* After s, which is not VOX_OK: VOX_OK if members failed and others are left, so that the work can
+ * be done once more without them; else s.  step: from 1, 0: before the first. */
+vox_status vox_team_drop_failed(vox_team *team, int64_t step, vox_status s, vox_error *err);
+/* The same of those that failed when it no longer mattered. */
+vox_status vox_team_drop_late(vox_team *team, vox_error *err);
 
 /* ---- reduce.c: the model on the host ---- */
 

@@ -12,7 +12,7 @@
 static bool meant(const vox_team *team, size_t i, vox_whom whom)
 {
     const vox_member *m = &team->member[i];
-    return !m->lost &&
+    return !m->lost && !m->failed &&
            (whom == VOX_ALL || team->count[i] > 0 || (whom == VOX_STARTED && m->started));
 }
 
@@ -23,13 +23,23 @@ void vox_team_post(vox_team *team, vox_whom whom, vox_replica_fn fn)
             vox_replica_post(team->member[i].replica, fn, &team->member[i]);
 }
 
+/* One member's work; one that it failed at as devices do is marked. */
+static vox_status wait_for(vox_member *m, vox_error *err)
+{
+    m->status = vox_replica_wait(m->replica, &m->why);
+    m->failed = vox_team_is_failure(m->status);
+    if (m->status != VOX_OK && err)
+        *err = m->why;
+    return m->status;
+}
+
 vox_status vox_team_wait(vox_team *team, vox_whom whom, vox_error *err)
 {
     vox_status first = VOX_OK;
     for (size_t i = 0; i < team->size; i++) {
         if (!meant(team, i, whom))
             continue;
-        vox_status s = vox_replica_wait(team->member[i].replica, first == VOX_OK ? err : NULL);
+        vox_status s = wait_for(&team->member[i], first == VOX_OK ? err : NULL);
         if (first == VOX_OK)
             first = s;
     }
@@ -85,7 +95,7 @@ static vox_status run_in_turn(vox_team *team, vox_whom whom, vox_replica_fn fn, 
         if (!meant(team, i, whom))
             continue;
         vox_replica_post(team->member[i].replica, fn, &team->member[i]);
-        s = vox_replica_wait(team->member[i].replica, err);
+        s = wait_for(&team->member[i], err);
     }
     return s;
 }
@@ -253,8 +263,12 @@ static vox_status gradients_job(vox_replica *r, void *arg, vox_error *err)
 {
     vox_member *m = arg;
     vox_buckets *buckets = vox_replica_buckets(r);
+    const size_t i = (size_t)(m - m->team->member);
     const double start = vox_now();
-    vox_status s = run_pieces(r, m, err);
+    vox_status s = vox_faults_at_step(&m->team->faults, i, m->team->step, err);
+    if (s == VOX_OK)
+        s = run_pieces(r, m, err);
+    vox_faults_dawdle(&m->team->faults, i, m->team->step, vox_now() - start);
     m->done_at = vox_now();
     m->busy_s = m->done_at - start;
     if (s == VOX_OK && m->share.last && buckets) /* those of one without samples in this part */
@@ -273,6 +287,7 @@ static vox_status call_update(vox_team *team, vox_replica *r, vox_error *err)
 /* The only replica, once the gradients of all parts are added up. */
 static vox_status last_job(vox_replica *r, void *arg, vox_error *err)
 {
+    ((vox_team *)arg)->changed = true;
     return finish(r, call_update(arg, r, err), err);
 }
 
@@ -280,7 +295,10 @@ static vox_status last_job(vox_replica *r, void *arg, vox_error *err)
 static vox_status whole_step_job(vox_replica *r, void *arg, vox_error *err)
 {
     vox_team *team = arg;
-    vox_status s = vox_replica_gradients(r, &team->member[0].share, err);
+    vox_status s = vox_faults_at_step(&team->faults, 0, team->step, err);
+    if (s == VOX_OK)
+        s = vox_replica_gradients(r, &team->member[0].share, err);
+    team->changed = s == VOX_OK;
     if (s == VOX_OK)
         s = call_update(team, r, err);
     return finish(r, s, err);
@@ -353,38 +371,70 @@ static vox_status after_gradients(vox_team *team, double start, vox_status statu
     team->times = (vox_team_times){.compute_s = done - start, .reduce_s = now - done};
     for (size_t i = 0; i < team->size; i++) /* the sums that backward did not hide */
         vox_meter_move(vox_replica_meter(team->member[i].replica), VOX_PHASE_REDUCE, now - done);
-    if (status == VOX_OK && finite)
-        return vox_team_update_model(team, err);
-    vox_status dropped = vox_team_drop_sum(team, NULL);
-    if (dropped == VOX_OK)
-        dropped = vox_team_restore_kept(team, NULL);
+    if (status == VOX_OK && finite) {
+        status = vox_team_update_model(team, err);
+        if (status == VOX_OK || team->changed)
+            return status;
+    }
+    for (size_t i = 0; i < team->size; i++) /* again if one fails at that */
+        if (vox_team_drop_sum(team, NULL) == VOX_OK && vox_team_restore_kept(team, NULL) == VOX_OK)
+            break;
     return status;
+}
+
+/* One try with the model on the host, or where losses are looked at. */
+static vox_status try_step(vox_team *team, const vox_team_batch *batch, float *loss, vox_error *err)
+{
+    const double start = vox_now();
+    bool finite;
+    if (team->params)
+        vox_team_save_kept(team);
+    vox_status s = compute(team, batch, loss, &finite, err);
+    if (!team->params)
+        return s == VOX_OK && finite ? vox_team_run_first(team, last_job, team, err) : s;
+    s = after_gradients(team, start, s, finite, err);
+    if (s == VOX_OK && finite)
+        vox_team_times_end(team, batch->step, vox_now() - start);
+    return s;
+}
+
+/* As often as devices fail and others are left.  Only when all gradients are summed the model
+ * changes, so those of the lost can be computed again; one that fails afterwards misses nothing but
+ * the new weights. */
+static vox_status step_on_all(vox_team *team, const vox_team_batch *batch, float *loss,
+                              vox_error *err)
+{
+    vox_status s = VOX_OK;
+    do {
+        s = try_step(team, batch, loss, err);
+        if (s == VOX_OK)
+            return s;
+        s = vox_team_drop_failed(team, team->step, s, err);
+    } while (s == VOX_OK && !team->changed);
+    return s;
 }
 
 vox_status vox_team_step(vox_team *team, const vox_team_batch *batch, const vox_team_update *update,
                          float *loss, vox_error *err)
 {
-    bool finite;
     vox_status s = check_batches(team, batch, err);
+    if (s == VOX_OK)
+        s = vox_team_drop_late(team, err);
     if (s != VOX_OK)
         return s;
     team->update = update;
+    team->changed = false;
+    team->step = (int64_t)batch->step + 1;
     if (!vox_team_looks(team, batch->n)) {
         const part p = part_at(team, batch, 0);
         share_out(team, &p, loss);
-        return vox_team_run_first(team, whole_step_job, team, err);
+        s = vox_team_run_first(team, whole_step_job, team, err);
+    } else {
+        s = step_on_all(team, batch, loss, err);
     }
-    const double start = vox_now();
-    if (team->params)
-        vox_team_save_kept(team);
-    s = compute(team, batch, loss, &finite, err);
-    if (team->params) {
-        s = after_gradients(team, start, s, finite, err);
-        if (s == VOX_OK && finite)
-            vox_team_times_end(team, batch->step, vox_now() - start);
-        return s;
-    }
-    return s == VOX_OK && finite ? vox_team_run_first(team, last_job, team, err) : s;
+    if (s == VOX_OK)
+        team->step++;
+    return s;
 }
 
 /* ---- evaluation ----------------------------------------------------------- */
@@ -392,7 +442,8 @@ vox_status vox_team_step(vox_team *team, const vox_team_batch *batch, const vox_
 static vox_status eval_job(vox_replica *r, void *arg, vox_error *err)
 {
     vox_member *m = arg;
-    vox_status s = VOX_OK;
+    vox_team *team = m->team;
+    vox_status s = vox_faults_at_step(&team->faults, (size_t)(m - team->member), team->step, err);
     for (int64_t from = 0; s == VOX_OK && from < m->share.n; from += m->limit) {
         const vox_share piece = piece_of(m, &m->share, from);
         s = vox_replica_forward(r, &piece, m->output + (size_t)from * vox_team_output(m->team),
@@ -401,18 +452,30 @@ static vox_status eval_job(vox_replica *r, void *arg, vox_error *err)
     return s;
 }
 
+static vox_status eval_part(vox_team *team, const part *p, float *output, float *loss,
+                            vox_error *err)
+{
+    share_out(team, p, loss);
+    for (size_t i = 0; i < team->size; i++)
+        team->member[i].output =
+            output + (size_t)team->member[i].share.first * vox_team_output(team);
+    return run_part(team, VOX_WORK_EVAL, eval_job, false, err);
+}
+
 vox_status vox_team_eval(vox_team *team, const vox_team_batch *batch, float *output, float *loss,
                          vox_error *err)
 {
     const int64_t own = vox_team_slice(team, batch->n).count;
     vox_status s = check_batches(team, batch, err);
-    for (int64_t from = 0; s == VOX_OK && from < own; from += team->part) {
+    if (s == VOX_OK)
+        s = vox_team_drop_late(team, err);
+    for (int64_t from = 0; s == VOX_OK && from < own;) {
         const part p = part_at(team, batch, from);
-        share_out(team, &p, loss);
-        for (size_t i = 0; i < team->size; i++)
-            team->member[i].output =
-                output + (size_t)team->member[i].share.first * vox_team_output(team);
-        s = run_part(team, VOX_WORK_EVAL, eval_job, false, err);
+        s = eval_part(team, &p, output, loss, err);
+        if (s == VOX_OK)
+            from += team->part;
+        else
+            s = vox_team_drop_failed(team, team->step, s, err);
     }
     return s;
 }

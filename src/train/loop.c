@@ -107,6 +107,29 @@ static void log_shares(vox_trainer *t, vox_json *j)
     free(now);
 }
 
+/* Devices lost since the last step's line. */
+static void log_lost(vox_trainer *t, vox_json *j)
+{
+    size_t lost = 0;
+    int64_t step;
+    const char *reason;
+    for (size_t i = 0; i < vox_team_size(t->team); i++)
+        lost += vox_team_lost(t->team, i, &step, &reason);
+    if (lost == t->lost_said)
+        return;
+    t->lost_said = lost;
+    vox_json_begin(j, "lost", '[');
+    for (size_t i = 0; i < vox_team_size(t->team); i++)
+        if (vox_team_lost(t->team, i, &step, &reason)) {
+            vox_json_begin(j, NULL, '{');
+            vox_json_string(j, "device", vox_replica_title(vox_team_replica(t->team, i)));
+            vox_json_int(j, "step", step);
+            vox_json_string(j, "reason", reason);
+            vox_json_end(j, '}');
+        }
+    vox_json_end(j, ']');
+}
+
 static vox_status log_step(vox_trainer *t, const vox_event *event, vox_error *err)
 {
     vox_json j = {0};
@@ -120,6 +143,7 @@ static vox_status log_step(vox_trainer *t, const vox_event *event, vox_error *er
     vox_json_number(&j, "time_s", t->state.progress.time_s);
     vox_json_number(&j, "samples_per_s", event->samples_per_s);
     log_shares(t, &j);
+    log_lost(t, &j);
     vox_json_end(&j, '}');
     return vox_run_dir_log(&t->run, &j, err);
 }
@@ -403,6 +427,27 @@ static vox_status ask_all(const vox_trainer *t, unsigned *flags, vox_error *err)
     return vox_hosts_vote(t->opt->hosts, VOX_OK, flags, err);
 }
 
+/* No device is left to train on: what is known of the last whole step is saved. */
+static vox_status give_up(vox_trainer *t, vox_status s, vox_error *err)
+{
+    char detail[sizeof err->detail];
+    vox_error unsaved = {0};
+    const long long step = (long long)t->state.progress.step;
+    if (!err || (s != VOX_ERR_DEVICE && s != VOX_ERR_ROOM))
+        return s;
+    snprintf(detail, sizeof detail, "%s", err->detail);
+    if (!t->opt->hosts && vox_team_intact(t->team) && step > 0 &&
+        save_last(t, &unsaved) == VOX_OK) {
+        vox_detail(err, "%s; everything up to step %lld is in %s", detail, step, t->run.last);
+        vox_hint(err, "go on with --resume --run %s, on other devices perhaps", t->run.path);
+    } else if (t->saved_step >= 0) {
+        vox_detail(err, "%s; the last checkpoint, of step %lld, is %s", detail,
+                   (long long)t->saved_step, t->run.last);
+        vox_hint(err, "go on with --resume --run %s", t->run.path);
+    }
+    return s;
+}
+
 static vox_status train(vox_trainer *t, vox_error *err)
 {
     unsigned flags;
@@ -416,7 +461,7 @@ static vox_status train(vox_trainer *t, vox_error *err)
         if (flags & OUT_OF_TIME)
             break;
         if ((s = step(t, err)) != VOX_OK || (s = between_steps(t, err)) != VOX_OK)
-            return s;
+            return give_up(t, s, err);
     }
     if (stops_early(t))
         vox_log(VOX_LOG_INFO, "stopped early: %lld validations in a row without a better one",
@@ -426,10 +471,30 @@ static vox_status train(vox_trainer *t, vox_error *err)
     return s == VOX_OK ? save_last(t, err) : s;
 }
 
+static void fill_lost(vox_team *team, vox_train_result *r)
+{
+    r->all_devices = vox_team_size(team);
+    for (size_t i = 0; i < r->all_devices; i++) {
+        int64_t step;
+        const char *reason;
+        if (!vox_team_lost(team, i, &step, &reason))
+            continue;
+        if (r->lost < sizeof r->gone / sizeof *r->gone) {
+            vox_lost_device *gone = &r->gone[r->lost];
+            snprintf(gone->device, sizeof gone->device, "%s",
+                     vox_replica_title(vox_team_replica(team, i)));
+            snprintf(gone->reason, sizeof gone->reason, "%s", reason);
+            gone->step = step;
+        }
+        r->lost++;
+    }
+}
+
 static void fill_result(const vox_trainer *t, vox_train_result *r)
 {
     const vox_progress *p = &t->state.progress;
     snprintf(r->run_dir, sizeof r->run_dir, "%s", t->run.path ? t->run.path : "");
+    fill_lost(t->team, r);
     r->steps = p->step;
     r->time_s = p->time_s;
     r->train_loss = p->loss;

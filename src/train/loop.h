@@ -19,6 +19,7 @@ typedef struct vox_trainer {
     vox_finddb *times;      /* measured ones it goes by; NULL: the rule */
     vox_sharing sharing;
     vox_team *team;
+    size_t lost_said;         /* devices lost, as last said in metrics.jsonl */
     int64_t *shares;          /* [devices], as last said in metrics.jsonl; -1: not yet */
     vox_optimizer *optimizer; /* where the model lives (vox_team_home), like: */
     vox_ema *ema;             /* NULL: none */

@@ -55,8 +55,8 @@ expect 1 'cannot open .*Findings' train exp.yaml --data . --run r
 expect 1 'cannot open none' train exp.yaml --data data --run r --init none
 expect 2 'trace-steps needs --trace' train exp.yaml --data data --run r --trace-steps 2
 expect 1 'cannot write none/t.json.*hint: make its folder' train exp.yaml --data data --run r --trace none/t.json
-expect 1 'cannot hold the plan.*conv1.*wants .*hint: use a smaller train.batch' train exp.yaml --data data \
-    --run r --set train.batch=1048576 --set network.layers.0.conv.out=65536 # 64 TiB
+expect 1 'cannot hold the plan.*at batch 1 wants .*hint: use a smaller input' train exp.yaml --data data \
+    --run r --set train.memory_mib=1 --set network.layers.0.conv.out=65536
 [ ! -e r ] || fail "a training that never began left the folder r"
 
 # Shares by measured speed would differ from run to run, and with them the last bits.

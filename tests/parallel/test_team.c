@@ -187,6 +187,37 @@ static void shared_gradients_are_one_devices(void **state)
     vox_ctx_free(&one);
 }
 
+/* One that has no room for its share has it in pieces; the only one, and one of several. */
+static void little_memory_changes_no_gradient(void **state)
+{
+    (void)state;
+    vox_error err = {0};
+    vox_ctx *one = NULL;
+    float loss[3][7], *grads[3];
+    for (int i = 0; i < 3; i++)
+        grads[i] = calloc(flat, sizeof(float));
+    assert_ok(vox_ctx_open(&one, "0", &err));
+    gradients(one, false, 7, loss[0], grads[0]);
+    setenv("VOXCL_FAULT", "0:0:memory=2", 1);
+    gradients(one, false, 7, loss[1], grads[1]);
+    setenv("VOXCL_FAULT", "0:0:memory=1", 1);
+    gradients(ctx, false, 7, loss[2], grads[2]);
+    unsetenv("VOXCL_FAULT");
+    for (int k = 1; k < 3; k++) {
+        double most = 0, gap = 0;
+        for (size_t i = 0; i < flat; i++) {
+            most = fmax(most, fabs(grads[0][i]));
+            gap = fmax(gap, fabs(grads[0][i] - grads[k][i]));
+        }
+        assert_true(most > 1e-3 && gap <= 4e-6 * most + 1e-7);
+        for (int i = 0; i < 7; i++)
+            assert_true(fabsf(loss[0][i] - loss[k][i]) <= 1e-6f * loss[0][i]);
+    }
+    for (int i = 0; i < 3; i++)
+        free(grads[i]);
+    vox_ctx_free(&one);
+}
+
 /* Steps over batches of 7, 5, 7 ... samples, each told what comes next: truly, falsely, or not at
  * all; losses[6][7]. */
 static void steps_ahead(const vox_ctx *on, int tell, float losses[6][7])
@@ -377,6 +408,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(buckets_change_no_bit),
         cmocka_unit_test(the_next_batch_comes_early),
         cmocka_unit_test(evaluation_is_one_devices),
+        cmocka_unit_test(little_memory_changes_no_gradient),
         cmocka_unit_test(a_batch_is_one_volume),
     };
     int failed = cmocka_run_group_tests(tests, setup, teardown);

@@ -1,0 +1,158 @@
+/* test_lost.c - devices that fail at each point in each way, on demand (VOXCL_FAULT): the job goes
+ * on without them and its losses are those of one that never had them; a slow one gets less. */
+#include "training.h"
+
+#include "parallel/faults.h"
+
+static size_t devices;
+static double want[20]; /* the losses of one device */
+
+static void reference(void)
+{
+    vox_error err = {0};
+    training t = {.devices = "0", .run = training_path("one")};
+    unsetenv(VOX_FAULT_VARIABLE);
+    assert_ok(training_run(&t, &err));
+    assert_int_equal(training_losses(t.run, want, 20), 20);
+    assert_int_equal(t.result.lost, 0);
+    assert_int_equal(t.result.all_devices, 1);
+}
+
+static int setup(void **state)
+{
+    if (training_setup(state) != 0)
+        return 1;
+    reference();
+    return 0;
+}
+
+static void compare(const char *run)
+{
+    double loss[20];
+    assert_int_equal(training_losses(run, loss, 20), 20);
+    for (size_t i = 0; i < 20; i++)
+        if (!(fabs(loss[i] - want[i]) <= 1e-5 * fabs(want[i])))
+            fail_msg("%s, step %zu: loss %.9g, on one device %.9g", run, i + 1, loss[i], want[i]);
+}
+
+/* The training through the fault; asserts who is lost when, and the losses. */
+static void survive(const char *fault, size_t lost, size_t device, int64_t step, const char *why)
+{
+    static int run;
+    vox_error err = {0};
+    char name[32], number[8];
+    snprintf(name, sizeof name, "fault-%d", run++);
+    snprintf(number, sizeof number, "%zu ", device);
+    training t = {.devices = "0,1,2", .run = training_path(name)};
+    setenv(VOX_FAULT_VARIABLE, fault, 1);
+    assert_ok(training_run(&t, &err));
+    unsetenv(VOX_FAULT_VARIABLE);
+    assert_int_equal(t.result.all_devices, 3);
+    assert_int_equal(t.result.lost, lost);
+    if (lost) {
+        const vox_lost_device *gone = &t.result.gone[0];
+        assert_int_equal(gone->step, step);
+        if (strncmp(gone->device, number, strlen(number)) != 0 || !strstr(gone->reason, why))
+            fail_msg("%s: device %s: %s", fault, gone->device, gone->reason);
+        char *metrics = training_metrics(t.run);
+        assert_non_null(strstr(metrics, "\"lost\": [{\"device\": \""));
+        free(metrics);
+    }
+    compare(t.run);
+}
+
+static void a_lost_devices_samples_are_the_others(void **state)
+{
+    (void)state;
+    survive("0:6:lost", 1, 0, 6, "CL_DEVICE_NOT_AVAILABLE");
+    survive("1:6:memory", 1, 1, 6, "CL_MEM_OBJECT_ALLOCATION_FAILURE");
+    survive("2:20:driver", 1, 2, 20, "CL_OUT_OF_RESOURCES");
+    survive("1:1:lost,2:9:lost", 2, 1, 1, "lost"); /* one is left */
+    survive("0:3:lost,1:3:lost", 2, 0, 3, "lost"); /* two at once */
+    survive("1:5:lost", 1, 1, 5, "lost");          /* in the validation after step 4 */
+}
+
+static void one_without_memory_is_left_out(void **state)
+{
+    (void)state;
+    survive("1:0:memory", 1, 1, 0, "CL_MEM_OBJECT_ALLOCATION_FAILURE");
+}
+
+/* Twenty times as slow as the others, it has no place among batches of seven. */
+static void a_slow_one_gets_less(void **state)
+{
+    (void)state;
+    vox_error err = {0};
+    training t = {.devices = "0,1,2", .run = training_path("slow"), .shard = "auto", .stop_at = 16};
+    setenv(VOX_FAULT_VARIABLE, "0:1:slow=20", 1);
+    assert_error(training_run(&t, &err), VOX_ERR_INTERRUPTED, "step 16");
+    t.resume = true;
+    t.stop_at = 0;
+    assert_ok(training_run(&t, &err));
+    unsetenv(VOX_FAULT_VARIABLE);
+    compare(t.run);
+    char *metrics = NULL, *path = vox_path_join(t.run, "metrics.jsonl", &err);
+    size_t size;
+    assert_ok(vox_file_read(&metrics, &size, path, 0, &err));
+    const char *shares = strstr(metrics, "\"shares\": [3, 2, 2]");
+    assert_non_null(shares); /* once: the resume goes on with others */
+    assert_null(strstr(shares + 1, "\"shares\": [3, 2, 2]"));
+    shares = strstr(shares + 1, "\"shares\": [");
+    assert_non_null(shares);
+    assert_true(shares[11] < '2');
+    free(metrics);
+    free(path);
+}
+
+static void with_nobody_left_it_saves(void **state)
+{
+    (void)state;
+    vox_error err = {0};
+    static const char *const which[] = {"0,1", "0"};
+    for (int i = 0; i < 2; i++) {
+        training t = {.devices = which[i], .run = training_path(i ? "none-1" : "none-2")};
+        setenv(VOX_FAULT_VARIABLE, i ? "0:8:lost" : "0:3:driver,1:8:lost", 1);
+        assert_error(training_run(&t, &err), VOX_ERR_DEVICE, "everything up to step 7 is in");
+        unsetenv(VOX_FAULT_VARIABLE);
+        assert_non_null(strstr(err.detail, "CL_DEVICE_NOT_AVAILABLE"));
+        t.resume = true;
+        assert_ok(training_run(&t, &err));
+        compare(t.run);
+    }
+}
+
+/* Nothing is written before the first step. */
+static void at_the_start_only_want_of_memory_is_survived(void **state)
+{
+    (void)state;
+    vox_error err = {0};
+    training t = {.devices = "0,1", .run = training_path("start")};
+    setenv(VOX_FAULT_VARIABLE, "1:0:driver", 1);
+    assert_error(training_run(&t, &err), VOX_ERR_DEVICE, "driver");
+    setenv(VOX_FAULT_VARIABLE, "0:0:memory,1:0:memory", 1);
+    assert_error(training_run(&t, &err), VOX_ERR_ROOM, "memory");
+    setenv(VOX_FAULT_VARIABLE, "2:0:memory", 1);
+    assert_error(training_run(&t, &err), VOX_ERR_USAGE, "the job has 2 devices");
+    unsetenv(VOX_FAULT_VARIABLE);
+    assert_false(vox_path_exists(t.run));
+}
+
+int main(int argc, char **argv)
+{
+    if (!training_possible())
+        return 77;
+    (void)argc;
+    devices = training_devices(argv, "1111");
+    if (devices < 3) {
+        printf("skipped: needs PoCL or three devices\n");
+        return 77;
+    }
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_lost_devices_samples_are_the_others),
+        cmocka_unit_test(one_without_memory_is_left_out),
+        cmocka_unit_test(a_slow_one_gets_less),
+        cmocka_unit_test(with_nobody_left_it_saves),
+        cmocka_unit_test(at_the_start_only_want_of_memory_is_survived),
+    };
+    return cmocka_run_group_tests(tests, setup, training_teardown);
+}
