@@ -102,6 +102,38 @@ static void a_server_does_what_the_tree_does(void **state)
     }
 }
 
+static uint32_t parts_of_device_0(void)
+{
+    vox_error err = {0};
+    vox_device_list *list;
+    assert_ok(vox_device_list_open(&list, &err));
+    const uint32_t most = list->device[0].max_parts;
+    vox_device_list_free(&list);
+    return most;
+}
+
+/* Sub-devices are devices like others: one part, both, both again. */
+static void parts_of_a_device_learn_the_same(void **state)
+{
+    (void)state;
+    vox_error err = {0};
+    double loss[3][20];
+    static const char *const which[] = {"0/2.1", "0/2", "0/2"}, *const name[] = {"part", "parts",
+                                                                                 "parts-again"};
+    const char *run[3];
+    if (parts_of_device_0() < 2)
+        skip();
+    for (size_t i = 0; i < 3; i++) {
+        training t = {.devices = which[i], .run = training_path(name[i])};
+        run[i] = t.run;
+        assert_ok(training_run(&t, &err));
+        assert_int_equal(training_losses(t.run, loss[i], 20), 20);
+    }
+    training_same_run(run[1], run[2]);
+    for (size_t i = 0; i < 20; i++)
+        assert_true(fabs(loss[1][i] - loss[0][i]) <= 1e-5 * fabs(loss[0][i]));
+}
+
 int main(int argc, char **argv)
 {
     if (!training_possible())
@@ -118,6 +150,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(another_seed_gives_other_losses),
         cmocka_unit_test(two_runs_have_the_same_bits),
         cmocka_unit_test(a_server_does_what_the_tree_does),
+        cmocka_unit_test(parts_of_a_device_learn_the_same),
     };
     return cmocka_run_group_tests(tests, training_setup, training_teardown);
 }
