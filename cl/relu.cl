@@ -1,8 +1,10 @@
 /* relu.cl - y = x <= 0 ? 0 : x, and its gradient dx = y <= 0 ? 0 : dy; flat arrays.
  *   x, y, dy, dx [count]; y and dx overwritten (=)
  * Written with <= so that NaN passes both ways, as in PyTorch.  Works on any layout: BLOCK16's
- * padding zeros stay zeros. */
+ * padding zeros stay zeros.  With -DRELU_SLOPE the gradient is a leaky_relu's (relu.h), for copies
+ * backward that do its work. */
 #include "flat.h"
+#include "relu.h"
 
 __kernel void relu_forward(__global const float *restrict x, __global float *restrict y,
                            ulong count)
@@ -28,7 +30,7 @@ __kernel void relu_backward(__global const float *restrict y, __global const flo
     FLAT_VECTORS
     {
         const floatv g = LOAD(dy + i);
-        STORE(select(g, (floatv)(0.0f), LOAD(y + i) <= (floatv)(0.0f)), dx + i);
+        STORE(select(g, (floatv)(RELU_REST(g)), LOAD(y + i) <= (floatv)(0.0f)), dx + i);
     }
-    FLAT_REST dx[i] = y[i] <= 0.0f ? 0.0f : dy[i];
+    FLAT_REST dx[i] = y[i] <= 0.0f ? RELU_REST(dy[i]) : dy[i];
 }

@@ -105,13 +105,15 @@ static double expected(const chooser *c, const vox_problem *p, const char *key, 
 static double unfused(const chooser *c, int layer, const vox_algo *a)
 {
     double sum = 0;
-    if (a->fuses_relu)
-        return 0;
-    if (a->pass == VOX_FORWARD)
-        return c->relu[vox_fuse_after(c->w, layer)][VOX_FORWARD];
+    if (a->pass == VOX_FORWARD) {
+        const int relu = vox_fuse_after(c->w, layer);
+        return !relu || vox_fuse_can(a, vox_wiring_node(c->w, relu)) ? 0
+                                                                     : c->relu[relu][VOX_FORWARD];
+    }
     for (int k = 0; a->pass == VOX_BACKWARD_DATA && k < vox_wiring_inputs(c->w, layer); k++) {
         const int relu = vox_fuse_before(c->w, layer, k);
-        sum += relu < 0 ? 0 : c->relu[relu][VOX_BACKWARD_DATA];
+        if (relu >= 0 && !vox_fuse_can(a, vox_wiring_node(c->w, relu)))
+            sum += c->relu[relu][VOX_BACKWARD_DATA];
     }
     return sum;
 }
@@ -250,13 +252,6 @@ static vox_status cost_relus(chooser *c, vox_error *err)
         if (!c->w->skip[i] && vox_wiring_node(c->w, i)->op->relu)
             s = cost_relu(c, i, err);
     return s;
-}
-
-static void fuse(const chooser *c, vox_choice *choice)
-{
-    const vox_op *relu = vox_op_find("relu");
-    vox_fuse(choice, c->w, !relu || !vox_forced_algo(c->forced, relu, VOX_FORWARD),
-             !relu || !vox_forced_algo(c->forced, relu, VOX_BACKWARD_DATA));
 }
 
 /* ---- costs -------------------------------------------------------------- */
@@ -441,7 +436,7 @@ vox_status vox_choose(vox_choice *choice, const vox_wiring *w, vox_device *dev,
     if (s == VOX_OK)
         s = search(c, choice, err);
     if (s == VOX_OK)
-        fuse(c, choice);
+        vox_fuse(choice, w, c->forced);
     vox_forced_free(&c->forced);
     free(c->option);
     free(c->reorder);

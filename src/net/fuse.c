@@ -1,4 +1,5 @@
-/* fuse.c - relu layers that need no step of their own, as the layers around them do their work.
+/* fuse.c - relu and leaky_relu layers that need no step of their own, as the layers around them do
+ * their work.
  *
  *   forward    conv -> relu          conv writes max(y, 0); its own y never exists
  *   backward   conv <- relu <- pool  pool, whose x is relu's output, writes dx * (x > 0): that is
@@ -31,39 +32,56 @@ int vox_fuse_before(const vox_wiring *w, int layer, int slot)
     return edge > 0 && is_relu(w, edge - 1) ? edge - 1 : -1;
 }
 
-static bool fuses(const vox_choice *choice, vox_pass pass)
+float vox_fuse_slope(const vox_node *relu)
 {
-    return choice->algo[pass] && choice->algo[pass]->fuses_relu;
+    return relu->op->relu_slope ? (float)relu->op->relu_slope(relu) : 0;
+}
+
+bool vox_fuse_can(const vox_algo *a, const vox_node *relu)
+{
+    return a && a->fuses_relu && (!a->no_slope || vox_fuse_slope(relu) == 0);
 }
 
 static void fuse_forward(vox_choice *choice, const vox_wiring *w, int layer)
 {
     const int relu = vox_fuse_after(w, layer);
-    if (!relu || !fuses(&choice[layer], VOX_FORWARD) || choice[layer].out != choice[relu].in)
+    if (!relu || !vox_fuse_can(choice[layer].algo[VOX_FORWARD], vox_wiring_node(w, relu)) ||
+        choice[layer].out != choice[relu].in)
         return;
     choice[layer].relu = relu;
     choice[relu].fused[VOX_FORWARD] = true;
 }
 
+/* A reader of several relus' outputs takes those of one slope. */
+static bool takes(const vox_choice *reader, const vox_node *relu)
+{
+    return vox_fuse_can(reader->algo[VOX_BACKWARD_DATA], relu) &&
+           (!reader->relu_in || reader->slope_in == vox_fuse_slope(relu));
+}
+
 static void fuse_backward(vox_choice *choice, const vox_wiring *w, int relu)
 {
     const int first = w->reader_start[relu + 1], end = w->reader_start[relu + 2];
+    const vox_node *node = vox_wiring_node(w, relu);
     bool all = vox_wiring_runs(w, relu, VOX_BACKWARD_DATA);
     for (int r = first; r < end; r++)
-        all = all && fuses(&choice[w->reader[r].layer], VOX_BACKWARD_DATA);
+        all = all && takes(&choice[w->reader[r].layer], node);
     if (!all)
         return;
-    for (int r = first; r < end; r++)
+    for (int r = first; r < end; r++) {
         choice[w->reader[r].layer].relu_in |= 1u << w->reader[r].slot;
+        choice[w->reader[r].layer].slope_in = vox_fuse_slope(node);
+    }
     choice[relu].fused[VOX_BACKWARD_DATA] = true;
 }
 
-void vox_fuse(vox_choice *choice, const vox_wiring *w, bool forward, bool backward)
+void vox_fuse(vox_choice *choice, const vox_wiring *w, const vox_forced *forced)
 {
     for (int i = w->first; i < w->last; i++) {
-        if (forward && !w->skip[i])
+        const int relu = w->skip[i] ? 0 : vox_fuse_after(w, i);
+        if (relu && !vox_forced_algo(forced, vox_wiring_node(w, relu)->op, VOX_FORWARD))
             fuse_forward(choice, w, i);
-        if (backward && is_relu(w, i))
+        if (is_relu(w, i) && !vox_forced_algo(forced, vox_wiring_node(w, i)->op, VOX_BACKWARD_DATA))
             fuse_backward(choice, w, i);
     }
 }

@@ -42,7 +42,8 @@ static const vox_algo *next_algo(const vox_problem *problem, const vox_algo *tri
     const bool fuses = problem->relu_out || problem->relu_in;
     for (int i = 0; (a = vox_op_algo(problem->node->op, tried->pass, i)) != NULL; i++) {
         if (a == tried || a->in != tried->in || a->out != tried->out ||
-            (a->fits && !a->fits(problem)) || (fuses && !a->fuses_relu))
+            (a->fits && !a->fits(problem)) || (fuses && !a->fuses_relu) ||
+            (problem->relu_slope > 0 && a->no_slope))
             continue;
         const double seconds = expected(a, problem);
         if (seconds > least && (!best || seconds < expected(best, problem)))
@@ -71,6 +72,14 @@ static vox_status try_build(vox_plan *p, vox_plan_step *step, const vox_problem 
     return VOX_ERR_UNSUPPORTED;
 }
 
+/* Of the relu that a step does too. */
+static float slope_of(const vox_plan *p, const vox_plan_step *step, const vox_choice *choice)
+{
+    if (step->pass != VOX_FORWARD)
+        return choice->slope_in;
+    return choice->relu ? vox_fuse_slope(vox_wiring_node(&p->wiring, choice->relu)) : 0;
+}
+
 /* What a device's compiler makes of a kernel is known only once it is built (a work-group may turn
  * out too large for it), and so is the workspace: then the next best method takes the step, unless
  * the caller named one. */
@@ -84,6 +93,7 @@ static vox_status build_step(vox_plan *p, vox_plan_step *step, vox_error *err)
                            .relu_out = choice && step->pass == VOX_FORWARD && choice->relu,
                            .relu_in =
                                choice && step->pass == VOX_BACKWARD_DATA ? choice->relu_in : 0,
+                           .relu_slope = choice ? slope_of(p, step, choice) : 0,
                            .variant = step->variant};
     vox_status s = try_build(p, step, &problem, err);
     while (s == VOX_ERR_UNSUPPORTED && !p->opt.algo) {

@@ -48,6 +48,7 @@ typedef struct vox_choice {
     int relu; /* its forward step does this relu layer's too, and writes its output; 0: none (layer
                  0 has no layer before it) */
     unsigned relu_in; /* vox_problem.relu_in of its backward-data step */
+    float slope_in;   /* vox_problem.relu_slope with it; of `relu` it is that layer's */
 } vox_choice;
 
 /* choice[layers + 1], the loss last.  dev NULL: everything PLAIN, no algorithms.  Of opt: n_max,
@@ -85,9 +86,13 @@ int vox_fuse_after(const vox_wiring *w, int layer);
 /* The relu layer whose gradient could be done by this layer's backward-data pass, as input `slot`
  * reads its output; -1: none. */
 int vox_fuse_before(const vox_wiring *w, int layer, int slot);
-/* Fills in fused, relu and relu_in where the chosen algorithms fuse relu; forward, backward:
- * whether this pass of relus may be fused. */
-void vox_fuse(vox_choice *choice, const vox_wiring *w, bool forward, bool backward);
+/* The slope of a relu layer, or of a leaky one. */
+float vox_fuse_slope(const vox_node *relu);
+/* The algorithm can do the work of this relu next to its layer. */
+bool vox_fuse_can(const vox_algo *a, const vox_node *relu);
+/* Fills in fused, relu, relu_in and slope_in where the chosen algorithms fuse relu, but for passes
+ * of relus that are forced. */
+void vox_fuse(vox_choice *choice, const vox_wiring *w, const vox_forced *forced);
 
 /* ---- steps.c ------------------------------------------------------------ */
 

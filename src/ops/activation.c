@@ -90,7 +90,7 @@ static vox_status backward(vox_work *w, const vox_io *io, vox_error *err)
 #define BLOCK16 VOX_LAYOUT_BLOCK16, VOX_LAYOUT_BLOCK16
 
 /* The operation `word`, its kernels made by `build_word`. */
-#define ACTIVATION(word, bytes, table, build_word)                                                 \
+#define ACTIVATION(word, bytes, table, build_word, ...)                                            \
     static const vox_algo word##_algos[] = {                                                       \
         {"flat", VOX_FORWARD, PLAIN, NULL, seconds, build_word, forward},                          \
         {"flat", VOX_FORWARD, BLOCK16, NULL, seconds, build_word, forward},                        \
@@ -104,9 +104,16 @@ static vox_status backward(vox_work *w, const vox_io *io, vox_error *err)
                                   .max_inputs = 1,                                                 \
                                   .infer = vox_infer_same,                                         \
                                   .algos = word##_algos,                                           \
-                                  .backward_reads_y = true}
+                                  .backward_reads_y = true,                                        \
+                                  __VA_ARGS__}
 
-ACTIVATION(leaky_relu, sizeof(activation_attr), leaky_attrs, build_leaky);
-ACTIVATION(elu, sizeof(activation_attr), elu_attrs, build_elu);
-ACTIVATION(sigmoid, 0, NULL, build_sigmoid);
-ACTIVATION(tanh, 0, NULL, build_tanh);
+static double leaky_slope(const vox_node *node)
+{
+    return ((const activation_attr *)node->attr)->slope;
+}
+
+ACTIVATION(leaky_relu, sizeof(activation_attr), leaky_attrs, build_leaky, .relu = true,
+           .relu_slope = leaky_slope);
+ACTIVATION(elu, sizeof(activation_attr), elu_attrs, build_elu, .relu = false);
+ACTIVATION(sigmoid, 0, NULL, build_sigmoid, .relu = false);
+ACTIVATION(tanh, 0, NULL, build_tanh, .relu = false);

@@ -52,12 +52,12 @@ static vox_status build(vox_work *w, vox_error *err)
     int64_t at = 0;
     for (int k = 0; k < node->inputs; k++) {
         const int64_t channels = node->in[k].dim[1];
-        char options[192];
+        char options[224];
         snprintf(options, sizeof options,
                  "-DC=%" PRId64 " -DAT=%" PRId64 " -DTOTAL=%" PRId64 " -DV=%" PRId64
                  " -DROW=%d%s%s",
                  channels, at, node->out.dim[1], voxels(node), row, back ? " -DBACK" : "",
-                 w->problem.relu_in >> k & 1 ? " -DRELU_IN" : "");
+                 w->problem.relu_in >> k & 1 ? vox_relu_options(w) : "");
         vox_status s = vox_kernel_open(
             &w->kernel[k], w->problem.dev, "concat.cl",
             w->algo->in == VOX_LAYOUT_PLAIN ? "concat_plain" : "concat_block", options, err);

@@ -42,7 +42,7 @@ double vox_conv_gemm_seconds(const vox_problem *p)
 vox_status vox_conv_gemm_build(vox_work *w, vox_error *err)
 {
     const vox_conv_shape s = vox_conv_shape_get(w->problem.node);
-    char options[112];
+    char options[144];
     if (w->algo->pass == VOX_BACKWARD_WEIGHTS)
         return vox_conv_sums_build(w, 0, 0, &s, err);
     if (w->algo->pass == VOX_BACKWARD_DATA || !(s.bias || w->problem.relu_out))

@@ -58,7 +58,7 @@ vox_status vox_conv_transpose_taps16_build(vox_work *w, vox_error *err)
 {
     const vox_conv_shape s = vox_conv_shape_get(w->problem.node);
     const vox_pack16 pack = pack_of(&s);
-    char more[64];
+    char more[96];
     snprintf(more, sizeof more, "-DR=%" PRId64 "%s", even_part(s.out[2], REGISTERS / s.kernel[2]),
              vox_relu_options(w));
     vox_status status =

@@ -75,7 +75,7 @@ static vox_status open_kernel(vox_work *w, int slot, const char *file, const cha
                               const char *more, vox_error *err)
 {
     const vox_node *node = w->problem.node;
-    char options[176];
+    char options[208];
     snprintf(options, sizeof options, "-DIN=%" PRId64 " -DOUT=%" PRId64 " -DBIAS=%d %s%s",
              vox_dense_in(node), vox_dense_out(node), vox_dense_bias(node), more,
              vox_relu_options(w));

@@ -25,7 +25,7 @@ vox_status vox_dense_gemm_build(vox_work *w, vox_error *err)
     const bool ends = vox_dense_bias(w->problem.node) || w->problem.relu_out;
     if (!ends || w->algo->pass == VOX_BACKWARD_DATA)
         return VOX_OK;
-    char options[64];
+    char options[96];
     snprintf(options, sizeof options, "-DOUT=%" PRId64 "%s", vox_dense_out(w->problem.node),
              vox_relu_options(w));
     return vox_kernel_open(

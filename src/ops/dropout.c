@@ -47,7 +47,7 @@ static vox_status build(vox_work *w, vox_error *err)
     const int lanes = w->algo->in == VOX_LAYOUT_BLOCK16 ? 16 : 1;
     const int row = vox_device_is_cpu(dev) ? 256 : 1;
     const bool plain = lanes == 1 && !a->whole_channels;
-    char options[144];
+    char options[176];
     snprintf(options, sizeof options,
              "-DC=%" PRId64 " -DV=%" PRId64 " -DLANES=%d -DROW=%d -DWHOLE=%d%s",
              w->problem.node->out.dim[1], voxels(w->problem.node), lanes, row, a->whole_channels,

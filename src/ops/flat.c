@@ -1,6 +1,8 @@
 /* flat.c - kernels that take tensors as flat arrays. */
 #include "ops/flat.h"
 
+#include <stdio.h>
+
 #define CPU_ITEM 8192 /* 32 KiB a tensor: many work-groups, each long enough to hide its start */
 #define GPU_ITEM 4
 #define GPU_WG   64
@@ -28,8 +30,11 @@ vox_status vox_flat_copy_build(vox_work *w, int slot, vox_error *err)
 {
     vox_device *dev = w->problem.dev;
     const bool relu = w->algo->pass == VOX_BACKWARD_DATA && w->problem.relu_in;
+    char options[96];
+    snprintf(options, sizeof options, "%s%s", vox_flat_options(dev),
+             relu ? vox_relu_options(w) : "");
     return vox_kernel_open(&w->kernel[slot], dev, relu ? "relu.cl" : "copy.cl",
-                           relu ? "relu_backward" : "copy", vox_flat_options(dev), err);
+                           relu ? "relu_backward" : "copy", options, err);
 }
 
 vox_status vox_flat_copy_run(vox_work *w, int slot, const vox_io *io, vox_error *err)

@@ -24,7 +24,7 @@ static vox_status build(vox_work *w, vox_error *err)
 {
     const int64_t *d = w->problem.node->in[0].dim;
     const bool cpu = vox_device_is_cpu(w->problem.dev);
-    char options[112];
+    char options[144];
     const int64_t floats = vox_sample_floats(&w->problem.node->in[0], w->algo->in);
     snprintf(options, sizeof options, "-DV=%" PRId64 " -DLANES=%d -DWG=%d -DROW=%d%s%s",
              d[2] * d[3] * d[4], w->algo->in == VOX_LAYOUT_BLOCK16 ? 16 : 1, cpu ? 1 : GPU_WG,

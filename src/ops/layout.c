@@ -24,7 +24,7 @@ vox_status vox_layout_build(vox_work *w, vox_error *err)
     vox_device *dev = w->problem.dev;
     if (w->algo->in == w->algo->out)
         return vox_flat_copy_build(w, 0, err);
-    char options[112];
+    char options[144];
     const int row = vox_device_is_cpu(dev) ? CPU_ROW : 1;
     const double bytes =
         8 * (double)(w->problem.n_max * vox_sample_floats(&node->in[0], VOX_LAYOUT_BLOCK16));

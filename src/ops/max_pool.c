@@ -195,13 +195,13 @@ static const vox_algo algos[] = {
     {"items", VOX_FORWARD, PLAIN, NULL, seconds_items, build_items, forward_items, true},
     {"items", VOX_FORWARD, BLOCK16, NULL, seconds_items, build_items, forward_items, true},
     {"slabs", VOX_BACKWARD_DATA, PLAIN, plain_fits, seconds_back_rows, build_slabs, backward_slabs,
-     true},
+     true, .no_slope = true},
     {"rows", VOX_BACKWARD_DATA, BLOCK16, gather_rows_fit, seconds_back_rows, build_gather_rows,
-     gather_rows, true},
+     gather_rows, true, .no_slope = true},
     {"gather", VOX_BACKWARD_DATA, PLAIN, NULL, seconds_back_items, build_gather_items, gather_items,
-     true},
+     true, .no_slope = true},
     {"gather", VOX_BACKWARD_DATA, BLOCK16, NULL, seconds_back_items, build_gather_items,
-     gather_items, true},
+     gather_items, true, .no_slope = true},
     {0}};
 
 const vox_op vox_op_max_pool = {.name = "max_pool",

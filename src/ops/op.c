@@ -102,11 +102,23 @@ int64_t vox_io_samples(const vox_io *io)
     return io->step.all > 0 ? io->step.all : io->n;
 }
 
+static void write_relu_options(vox_work *w)
+{
+    const vox_problem *p = &w->problem;
+    if (!p->relu_out && !p->relu_in)
+        return;
+    int n = snprintf(w->relu, sizeof w->relu, " -DRELU_%s", p->relu_out ? "OUT" : "IN");
+    if (p->relu_slope > 0)
+        snprintf(w->relu + n, sizeof w->relu - (size_t)n, " -DRELU_SLOPE=%.8ef",
+                 (double)p->relu_slope);
+}
+
 vox_status vox_work_build(vox_work *w, const vox_problem *p, const vox_algo *a, vox_error *err)
 {
     memset(w, 0, sizeof *w);
     w->problem = *p;
     w->algo = a;
+    write_relu_options(w);
     vox_status s = a->build ? a->build(w, err) : VOX_OK;
     if (s != VOX_OK) {
         vox_error_at(err, "layer %s, algorithm %s", p->node->name, a->name);
@@ -128,9 +140,7 @@ void vox_work_release(vox_work *w)
 
 const char *vox_relu_options(const vox_work *w)
 {
-    if (w->problem.relu_out)
-        return " -DRELU_OUT";
-    return w->problem.relu_in ? " -DRELU_IN" : "";
+    return w->relu;
 }
 
 vox_buffer *vox_relu_input(const vox_work *w, const vox_io *io)

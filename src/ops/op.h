@@ -121,6 +121,7 @@ typedef struct vox_problem {
      * and only where they are built for that pass. */
     bool relu_out;    /* VOX_FORWARD: y = max(y, 0), NaN passing */
     unsigned relu_in; /* VOX_BACKWARD_DATA, bit k: x[k] is given, and dx[k] = 0 where x[k] <= 0 */
+    float relu_slope; /* of either: relu_slope * y, relu_slope * dx[k] in place of 0; >= 0 */
     int variant;      /* which tuning values an algorithm takes; 0: those of its own rule */
 } vox_problem;
 
@@ -146,6 +147,7 @@ typedef struct vox_work {
     vox_kernel *kernel[VOX_MAX_KERNELS]; /* owned; set by build, freed by vox_work_release */
     vox_buffer *scratch[8];              /* owned likewise */
     vox_fft *fft[2];                     /* owned likewise */
+    char relu[48];                       /* vox_relu_options() */
     int64_t number[16];                  /* what build wants run to know (grid sizes ...) */
 } vox_work;
 
@@ -210,6 +212,7 @@ struct vox_algo {
     /* The relative RMS error against float64 that its results may have, which the tests enforce; 0:
      * as little as the operation's definition done in float32 has. */
     double rms_error;
+    bool no_slope; /* fuses_relu: of relu_slope 0 alone */
 };
 
 /* At least 1. */
@@ -219,8 +222,8 @@ const char *vox_algo_text(const vox_algo *a, const vox_problem *p, char text[VOX
 /* The variant that says so of itself; -1: the problem has none. */
 int vox_algo_find_variant(const vox_algo *a, const vox_problem *p, const char *text);
 
-/* For a kernel of one input: " -DRELU_OUT" or " -DRELU_IN" where the problem asks the work's pass
- * for it, else "". */
+/* For a kernel of one input: " -DRELU_OUT" or " -DRELU_IN", with a slope " -DRELU_SLOPE=..." too
+ * (40 characters at most), where the problem asks the work's pass for it, else "". */
 const char *vox_relu_options(const vox_work *w);
 /* What RELU_DX looks at: x[0]'s buffer, or NULL where it is not asked for. */
 vox_buffer *vox_relu_input(const vox_work *w, const vox_io *io);
@@ -279,8 +282,11 @@ struct vox_op {
     bool cheap;
     bool training_only; /* does nothing (y = x) in evaluation: dropout */
     bool relu;          /* y = max(x, 0): its neighbours may do it (vox_algo.fuses_relu) */
-    bool loss;          /* inputs: logits, labels (I32); output [N,1,1,1,1]: each sample's loss */
-    bool internal;      /* the planner's own (reorder): not a word of experiment files */
+    /* With `relu`: slope * x in place of 0, and its neighbours may where that is above 0; NULL: 0.
+     */
+    double (*relu_slope)(const vox_node *node);
+    bool loss;     /* inputs: logits, labels (I32); output [N,1,1,1,1]: each sample's loss */
+    bool internal; /* the planner's own (reorder): not a word of experiment files */
 };
 
 /* All operations, from ops.def; ends with NULL. */

@@ -74,7 +74,7 @@ static vox_status build(vox_work *w, vox_error *err)
     const int64_t *to = back ? node->in[0].dim : node->out.dim;
     const int64_t sign = back ? 1 : -1, row = cpu ? CPU_ROW : 1;
     const int64_t lanes = w->algo->in == VOX_LAYOUT_BLOCK16 ? 16 : 1;
-    char options[336];
+    char options[368];
     snprintf(options, sizeof options,
              "-DC=%" PRId64 " -DLANES=%" PRId64 " -DROW=%" PRId64 " -DFD=%" PRId64 " -DFH=%" PRId64
              " -DFW=%" PRId64 " -DTD=%" PRId64 " -DTH=%" PRId64 " -DTW=%" PRId64

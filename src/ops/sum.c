@@ -27,7 +27,7 @@ static double seconds(const vox_problem *p)
 
 static vox_status build(vox_work *w, vox_error *err)
 {
-    char options[80];
+    char options[112];
     vox_device *dev = w->problem.dev;
     snprintf(options, sizeof options, "%s -DINPUTS=%d%s", vox_flat_options(dev),
              w->problem.node->inputs, vox_relu_options(w));
@@ -49,10 +49,10 @@ static vox_status run(vox_work *w, const vox_io *io, vox_error *err)
 /* An input whose gradient is masked (relu_in) has a kernel of its own: 0 without, 1 with. */
 static vox_status build_backward(vox_work *w, vox_error *err)
 {
-    char options[64];
+    char options[96];
     vox_device *dev = w->problem.dev;
     vox_status s = vox_flat_build(w, "sum.cl", "add_backward", err);
-    snprintf(options, sizeof options, "%s -DRELU_IN", vox_flat_options(dev));
+    snprintf(options, sizeof options, "%s%s", vox_flat_options(dev), vox_relu_options(w));
     if (s == VOX_OK && w->problem.relu_in)
         s = vox_kernel_open(&w->kernel[1], dev, "sum.cl", "add_backward", options, err);
     return s;

@@ -60,7 +60,7 @@ static vox_status build(vox_work *w, vox_error *err)
     const int64_t *in = node->in[0].dim, *out = node->out.dim;
     const int64_t row = vox_device_is_cpu(w->problem.dev) ? CPU_ROW : 1;
     const int64_t lanes = w->algo->in == VOX_LAYOUT_BLOCK16 ? 16 : 1;
-    char options[256];
+    char options[288];
     w->number[0] = (voxels(back ? &node->in[0] : &node->out) + row - 1) / row;
     w->number[1] = (out[1] + lanes - 1) / lanes;
     snprintf(options, sizeof options,

@@ -20,7 +20,8 @@ typedef struct slot {
     vox_buffer **place;   /* where in io the buffer goes, unless with its tensor */
     const vox_op *keeper; /* of what `pass` keeps: its size depends on n in a way of its own */
     vox_pass pass;
-    const double *relu; /* output with a relu fused: it is 0 where this is not positive */
+    const double
+        *relu; /* output with a relu fused: where this is not positive, it is 0 or scaled */
     bool output;
     bool batched;             /* dim[0] of its shape is the batch */
     uint32_t *result, *again; /* outputs: words after the first and the second run */
@@ -318,8 +319,12 @@ static bool check_output(run *r, slot *s)
     double *want = vox_calloc((size_t)count, sizeof *want, "test tensor", NULL);
     bool ok = got && want;
     int64_t dirty = -1;
-    for (int64_t i = 0; ok && i < count; i++)
-        want[i] = s->relu && s->relu[i] <= 0 ? 0 : s->from[i] + (s->prior ? s->prior[i] : 0);
+    const double slope = (double)r->check->work->problem.relu_slope;
+    for (int64_t i = 0; ok && i < count; i++) {
+        want[i] = s->from[i] + (s->prior ? s->prior[i] : 0);
+        if (s->relu && s->relu[i] <= 0)
+            want[i] = slope > 0 ? slope * want[i] : 0;
+    }
     if (ok && s->tensor.layout == VOX_LAYOUT_BLOCK16)
         dirty = vt_unblock(&s->tensor.shape, n, (const float *)s->result, got);
     else if (ok)

@@ -321,6 +321,7 @@ static void run_variant(scope *s, vox_device *dev, const vox_algo *a)
         const unsigned last = 1u << (s->layer.node.inputs - 1);
         p.relu_in = s->random ? last : 2 * last - 1;
     }
+    p.relu_slope = s->random && !a->no_slope ? 0.125f : 0;
     run_problem(s, dev, a, &p);
 }
 

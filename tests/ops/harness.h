@@ -13,7 +13,7 @@
  *   - it runs with n = n_max and with a smaller n, BACKWARD_WEIGHTS with = and with +=
  *   - it runs twice and must give the same bits
  *   - one that fuses relu runs with it too (unless --all: tiny and random cases, and those whose
- * why has the word relu)
+ * why has the word relu; random cases: a leaky one)
  *   - what a pass keeps (vox_op.keeps) is compared too, and given to later passes as the reference
  * has it; parameters that are not trainable are what the reference's forward makes of them
  *   - results are compared with the reference, BLOCK16 padding channels with zero, samples past n
