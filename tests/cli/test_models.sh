@@ -35,7 +35,7 @@ awk '/"needs_bytes"/ { n++; if ($2 + 0 <= 0 || $2 + 0 > 12e9) bad = 1 } END { ex
 expect 'DOES NOT FIT' info "$models/brain-tumour-unet3d.yaml" --set train.memory_mib=9000
 expect 'probability +relu ' info "$models/brain-tumour-unet3d.yaml" --set parameters.output=relu
 expect 'logits +conv +3 x 48 x 64 x 48 .*parameters +340,243 \(640 not' info "$models/hippocampus-unet3d.yaml"
-expect 'update +lars .lr: 0.3., lr 0.3 x 64 = 19.2: batch 64, tuned for 1 \(linear\).*in parts of 1 samples' \
+expect 'update +lamb .lr: 0.01., lr 0.01 x 8 = 0.08: batch 64, tuned for 1 \(sqrt\).*in parts of 1 samples' \
     info "$models/hippocampus-large-batch.yaml"
 expect 'logits +conv +2 x 64 x 64 x 64 .*parameters +1,402,690 \(1,408 not' info "$models/lung-nodule-unet3d.yaml"
 expect 'input +1 x 32 x 32 x 32 .*bottom_conv1 +conv +16 x 16 x 16 x 16 .*up1_1 ' info "$models/lung-nodule-unet3d.yaml" \
