@@ -337,6 +337,22 @@ static bool all_alike(const scaling *b)
     return true;
 }
 
+/* What a reader must know first. */
+static const char *note_of(const scaling *b)
+{
+    const vox_device_desc *d = vox_ctx_device(b->ctx, 0);
+    const double alone_s = find_run(b, WEAK, 1)->step_s;
+    if (b->model.error > 0.15 || b->model.own_update_s > alone_s / 4)
+        return "the steps measured do not fit together (is the machine busy?): do not trust what "
+               "is "
+               "predicted";
+    if (!all_alike(b))
+        return "the devices differ: more of them are predicted as if they were like the first";
+    if (d->parts && d->parts_share)
+        return "this driver lets a part use idle others' cores: several do better than it says";
+    return "rows with \"predicted\" were not measured: they are the cost model's";
+}
+
 static void put_head(scaling *b)
 {
     vox_json_begin(&b->j, NULL, '{');
@@ -346,14 +362,7 @@ static void put_head(scaling *b)
     vox_json_int(&b->j, "strong_batch", b->batch);
     vox_json_int(&b->j, "weak_batch_each", b->share);
     vox_json_int(&b->j, "steps", b->opt->steps);
-    vox_json_string(
-        &b->j, "note",
-        !all_alike(b) ? "the devices differ: more of them are predicted as if they were "
-                        "like the first"
-        : vox_ctx_device(b->ctx, 0)->parts && vox_ctx_device(b->ctx, 0)->parts_share
-            ? "this driver lets one part use idle others' cores: the speed-up of several "
-              "is understated"
-            : "rows with \"predicted\" were not measured: they are the cost model's");
+    vox_json_string(&b->j, "note", note_of(b));
 }
 
 static vox_status draw(scaling *b, vox_error *err)
