@@ -29,6 +29,7 @@ struct vox_trace {
     atomic_bool on;
     atomic_bool full;
     atomic_uint_fast64_t bytes; /* written so far */
+    atomic_int threads;         /* that have a track of it */
     pthread_mutex_t lock;       /* guards all below */
     vox_file file;
     bool open; /* the file is */
@@ -218,8 +219,13 @@ void vox_trace_free(vox_trace **tp)
     vox_trace *t = tp ? *tp : NULL;
     if (!t)
         return;
+    *tp = NULL;
+    t->on = false;
     if (t->open)
         vox_file_abandon(&t->file);
+    t->open = false;
+    if (t->threads > 0) /* one hangs in a driver: should it come back, it finds its track */
+        return;
     while (t->all) {
         vox_track *next = t->all->next;
         free(t->all);
@@ -229,7 +235,6 @@ void vox_trace_free(vox_trace **tp)
     vox_str_release(&t->notes.text);
     pthread_mutex_destroy(&t->lock);
     free(t);
-    *tp = NULL;
 }
 
 bool vox_trace_on(const vox_trace *t)
@@ -320,7 +325,11 @@ void vox_trace_span(vox_track *track, const char *name, const char *category, in
 
 void vox_trace_thread(vox_track *track)
 {
+    if (vox_trace_here)
+        vox_trace_here->trace->threads--;
     vox_trace_here = track;
+    if (track)
+        track->trace->threads++;
 }
 
 vox_trace *vox_track_trace(const vox_track *track)

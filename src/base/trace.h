@@ -26,7 +26,7 @@ vox_status vox_trace_open(vox_trace **out, const char *path, uint64_t limit, vox
 /* Ends the recording, and the file appears.  Fails if it could not be written, also earlier; the
  * second call does nothing. */
 vox_status vox_trace_finish(vox_trace *trace, vox_error *err);
-/* Releases it.  What was not finished leaves no file. */
+/* Releases it, once no thread has a track of it.  What was not finished leaves no file. */
 void vox_trace_free(vox_trace **trace);
 
 /* Whether it takes spans still; NULL does not. */
@@ -59,6 +59,7 @@ void vox_trace_span(vox_track *track, const char *name, const char *category, in
 
 extern _Thread_local vox_track *vox_trace_here; /* its track; NULL: it records nothing */
 
+/* NULL when it ends: a trace outlives its threads, and is never released while one has a track. */
 void vox_trace_thread(vox_track *track);
 /* A track of the trace that this thread records in, or NULL: for a thread that it starts, and that
  * no other track of that name is in use by. */

@@ -173,6 +173,7 @@ static void *reader(void *arg)
             pthread_cond_signal(&l->ready);
     }
     pthread_mutex_unlock(&l->lock);
+    vox_trace_thread(NULL);
     return NULL;
 }
 

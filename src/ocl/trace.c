@@ -117,14 +117,23 @@ static vox_status turn_on(vox_device *dev, vox_trace *trace, const char *name, v
     return VOX_OK;
 }
 
+/* Also where the device does not answer any more. */
+static vox_status turn_off(vox_device *dev, vox_error *err)
+{
+    vox_device_trace_free(dev);
+    vox_profile_book(dev, dev->records);
+    if (dev->profiling)
+        return VOX_OK;
+    dev->recording = false;
+    return vox_device_make_queues(dev, false, err);
+}
+
 vox_status vox_device_trace(vox_device *dev, vox_trace *trace, const char *name, vox_error *err)
 {
     vox_status s = vox_device_finish(dev, err);
-    if (s == VOX_OK && dev->traced) {
-        vox_device_trace_free(dev);
-        dev->recording = dev->profiling;
-        if (!dev->recording)
-            s = vox_device_make_queues(dev, false, err);
+    if (dev->traced) {
+        vox_status off = turn_off(dev, s == VOX_OK ? err : NULL);
+        s = s == VOX_OK ? off : s;
     }
     return s == VOX_OK && trace ? turn_on(dev, trace, name, err) : s;
 }

@@ -57,6 +57,7 @@ static void *replica_main(void *user)
         pthread_cond_broadcast(&r->changed);
     }
     pthread_mutex_unlock(&r->lock);
+    vox_trace_thread(NULL);
     return NULL;
 }
 

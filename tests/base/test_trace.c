@@ -70,6 +70,7 @@ static void *record(void *arg)
         const vox_trace_arg args[] = {{"text", "a \"b\"\\", 0}, {"number", NULL, i}};
         vox_span_end_with(&outer, args, 2);
     }
+    vox_trace_thread(NULL);
     return NULL;
 }
 
@@ -144,6 +145,25 @@ static void unfinished_leaves_nothing(void **state)
     assert_ok(vox_trace_open(&trace, path, 1 << 20, &err));
     vox_trace_free(&trace);
     assert_int_equal(files_there(), 0);
+}
+
+/* A thread that hangs in a driver, and comes back after all. */
+static void thread_that_is_left_behind(void **state)
+{
+    (void)state;
+    vox_error err = {0};
+    vox_trace *trace;
+    assert_ok(vox_trace_open(&trace, path, 1 << 20, &err));
+    vox_trace_thread(vox_trace_track(trace, VOX_TRACE_HOST, "main"));
+    const vox_span span = vox_span_begin("hang", "host");
+    assert_ok(vox_trace_finish(trace, &err));
+    vox_trace *kept = trace;
+    vox_trace_free(&trace);
+    assert_null(trace);
+    vox_span_end(&span);
+    vox_trace_thread(NULL);
+    vox_trace_free(&kept); /* for the leak checker: nobody would */
+    unlink(path);
 }
 
 static void limit_ends_it(void **state)
@@ -224,6 +244,7 @@ int main(void)
         cmocka_unit_test(threads_make_one_file),
         cmocka_unit_test(empty_trace_is_whole),
         cmocka_unit_test(unfinished_leaves_nothing),
+        cmocka_unit_test(thread_that_is_left_behind),
         cmocka_unit_test(limit_ends_it),
         cmocka_unit_test(bad_paths),
         cmocka_unit_test(full_disk_is_a_warning),

@@ -195,6 +195,23 @@ static void failed_training_has_a_whole_trace(void **state)
     trace_release(&f);
 }
 
+/* Whatever becomes of the training, and of the failed device's spans. */
+static void lost_device_leaves_a_whole_trace(void **state)
+{
+    (void)state;
+    vox_error err = {0};
+    training t = {
+        .devices = "0,1", .run = training_path("lost"), .trace = training_path("lost.json")};
+    setenv("VOXCL_FAULT", "1:6:lost", 1);
+    (void)training_run(&t, &err);
+    unsetenv("VOXCL_FAULT");
+    trace_file f = trace_read(t.trace);
+    assert_true(trace_count(&f, 0, "step") >= 5);
+    trace_release(&f);
+    training after = {.devices = "0,1", .run = training_path("after")}; /* untraced again */
+    assert_ok(training_run(&after, &err));
+}
+
 static void bad_path_is_an_error_before_any_work(void **state)
 {
     (void)state;
@@ -221,6 +238,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(only_the_first_steps),
         cmocka_unit_test(interrupted_training_has_a_whole_trace),
         cmocka_unit_test(failed_training_has_a_whole_trace),
+        cmocka_unit_test(lost_device_leaves_a_whole_trace),
         cmocka_unit_test(bad_path_is_an_error_before_any_work),
     };
     return cmocka_run_group_tests(tests, training_setup, training_teardown);
