@@ -319,13 +319,15 @@ typedef struct vox_event {
     const double *class_dice;
     const char *const *class_name;
     int64_t classes;
+    double staleness; /* STEP of VOX_SYNC_ASYNC: how many updates its gradients were late, the mean */
     const char *text; /* borrowed for the call; may be NULL */
 } vox_event;
 
 /* How the gradients of several devices come together (docs/parallel.md). */
 typedef enum vox_sync {
-    VOX_SYNC_TREE,  /* summed pairwise, level by level */
-    VOX_SYNC_SERVER /* the host adds them up one after the other, in the order of the devices */
+    VOX_SYNC_TREE,   /* summed pairwise, level by level */
+    VOX_SYNC_SERVER, /* the host adds them up one after the other, in the order of the devices */
+    VOX_SYNC_ASYNC   /* each share changes the host's weights by itself as soon as it is there */
 } vox_sync;
 
 typedef struct vox_train_options {
@@ -349,7 +351,13 @@ typedef struct vox_train_options {
      * followed as long as it takes; "equal"; or a weight for each device, such as "3,2,1".  Which
      * one it is changes no result beyond the order of additions. */
     const char *shard;
-    vox_sync sync; /* may change at a resume */
+    /* May change at a resume.  ASYNC: not with layers or losses that take statistics over the whole
+     * batch, and which device has what share is not for `shard` to say. */
+    vox_sync sync;
+    /* With ASYNC, how many updates gradients may be late (>= 0); not set: 4 for each device but the
+     * first.  With 0 the devices take turns, and runs repeat to the bit. */
+    bool staleness_set;
+    int64_t staleness;
     /* The ranks that train together, each with the devices of its own ctx, all with the same
      * experiment and options (but shard); borrowed, NULL: this process alone.  A rank's share of
      * the batch is that of its number of devices.  Rank 0 alone reads and writes the run's folder
@@ -404,6 +412,10 @@ typedef struct vox_train_result {
     double between_s;           /* between steps: validations, checkpoints */
     size_t devices;             /* 0: there was no second step */
     vox_device_usage device[64];
+    /* VOX_SYNC_ASYNC: how many updates gradients were late in this call, mean and most, and the
+     * bound; else bound -1. */
+    double staleness;
+    int64_t staleness_most, staleness_bound;
 } vox_train_result;
 
 /* Trains to the end, or until should_stop: then the state is saved and the

@@ -166,6 +166,9 @@ static void print_summary(const vox_train_result *r)
     printf("\nrun                %s\n", r->run_dir);
     printf("steps              %" PRId64 " in %s\n", r->steps, cli_duration(a, r->time_s));
     printf("training loss      %s (the last step)\n", cli_number_or_dash(a, r->train_loss));
+    if (r->staleness_bound >= 0)
+        printf("staleness          %.2f updates late, at most %" PRId64 " (bound %" PRId64 ")\n",
+               r->staleness, r->staleness_most, r->staleness_bound);
     if (r->validated)
         print_metrics(r);
     else
@@ -275,7 +278,7 @@ static int run(const vox_experiment *exp, vox_ctx *ctx, vox_train_options *opt, 
 static int get_sync(vox_sync *out, const char *text)
 {
     static const char *const words[] = {
-        [VOX_SYNC_TREE] = "tree", [VOX_SYNC_SERVER] = "server", NULL};
+        [VOX_SYNC_TREE] = "tree", [VOX_SYNC_SERVER] = "server", [VOX_SYNC_ASYNC] = "async", NULL};
     char hint[64];
     int i = 0;
     while (text && words[i] && strcmp(words[i], text) != 0)
@@ -286,7 +289,8 @@ static int get_sync(vox_sync *out, const char *text)
     }
     const char *near = cli_nearest(text, words);
     snprintf(hint, sizeof hint, "did you mean --sync %s?", near ? near : "");
-    return cli_usage("train", near ? hint : NULL, "--sync takes tree or server, not \"%s\"", text);
+    return cli_usage("train", near ? hint : NULL, "--sync takes tree, server or async, not \"%s\"",
+                     text);
 }
 
 /* Ranks that share a host share out its devices, if there are enough and none were named: rank i of
@@ -355,6 +359,7 @@ int cmd_train(int argc, char **argv)
     const char *path, *devices = NULL, *sync = NULL;
     cli_list set = {0};
     cli_methods chosen = CLI_METHODS_INIT;
+    cli_number staleness = {.value = -1, .min = 0, .max = 1000000};
     cli_number trace_steps = {.value = 0, .min = 1, .max = INT64_MAX};
     cli_number bucket = {.value = 0, .min = 1, .max = 1 << 30};
     const cli_option options[] = {
@@ -391,7 +396,11 @@ int cmd_train(int argc, char **argv)
         {.name = "sync",
          .value = "HOW",
          .text = &sync,
-         .help = "gradients of several devices: tree or server (tree)"},
+         .help = "gradients of several devices: tree, server or async (tree)"},
+        {.name = "staleness",
+         .value = "K",
+         .number = &staleness,
+         .help = "async: updates that gradients may be late (4 a device but the first)"},
         CLI_METHODS_OPTIONS(chosen),
         CLI_SET_OPTION(set),
         {.name = NULL},
@@ -426,6 +435,8 @@ int cmd_train(int argc, char **argv)
     opt.bucket_bytes = (size_t)bucket.value;
     if (code == CLI_GO)
         code = get_sync(&opt.sync, sync);
+    opt.staleness = staleness.value;
+    opt.staleness_set = staleness.value >= 0;
     if (code == CLI_GO)
         code = open_and_run(path, &set, devices, &opt, argc, argv);
     cli_list_release(&set);

@@ -130,9 +130,9 @@ size_t vox_loader_count(const vox_loader *loader); /* samples of an epoch */
 /* *batch is borrowed.  Wraps to the next epoch by itself.  A case that cannot be read (it was not
  * cached and its file changed) fails the batch it is in, and every call after. */
 vox_status vox_loader_next(vox_loader *loader, const vox_batch **batch, vox_error *err);
-/* The batch that vox_loader_next will give if it is read already, else NULL; never waits.  It stays
- * valid until the call after that one. */
-const vox_batch *vox_loader_peek(vox_loader *loader);
+/* The batch that vox_loader_next will give after `skip` others, 0 .. ahead - 1, if it is read
+ * already, else NULL; never waits.  It stays valid until the call after that one. */
+const vox_batch *vox_loader_peek(vox_loader *loader, size_t skip);
 void vox_loader_free(vox_loader **loader); /* at any time; waits for reads under way */
 
 #endif

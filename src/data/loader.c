@@ -308,11 +308,12 @@ vox_status vox_loader_next(vox_loader *l, const vox_batch **batch, vox_error *er
     return status;
 }
 
-const vox_batch *vox_loader_peek(vox_loader *l)
+const vox_batch *vox_loader_peek(vox_loader *l, size_t skip)
 {
     pthread_mutex_lock(&l->lock);
-    const slot *s = &l->ring[l->taken % l->slots];
-    const bool there = l->open > l->taken && s->done == s->batch.count && s->failed == SIZE_MAX;
+    const slot *s = &l->ring[(l->taken + skip) % l->slots];
+    const bool there =
+        l->open > l->taken + skip && s->done == s->batch.count && s->failed == SIZE_MAX;
     pthread_mutex_unlock(&l->lock);
     return there ? &s->batch : NULL;
 }

@@ -70,7 +70,8 @@ vox_status vox_team_open_members(vox_team *team, vox_error *err)
     vox_status first = VOX_OK;
     vox_speed_split(team->speed, team->part, team->count, team->first);
     for (size_t i = 0; first == VOX_OK && i < team->size; i++)
-        first = start_member(team, i, team->count[i], err);
+        first = start_member(team, i,
+                             team->sync == VOX_SYNC_ASYNC ? team->count[0] : team->count[i], err);
     for (size_t i = 0; i < team->size && team->member[i].replica; i++) {
         vox_member *m = &team->member[i];
         m->status = first == VOX_OK ? settle_member(team, i, &m->why)

@@ -1,6 +1,6 @@
 /* team.c - the replicas of a job, set up to work together: opening, describing, weights. */
 #include "ops/loss.h"
-#include "parallel/team_parts.h"
+#include "parallel/async.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -91,8 +91,9 @@ static vox_status open_speed(vox_team *team, const vox_team_options *opt, vox_er
 {
     const vox_speed_options speed = {.devices = team->size,
                                      .batch = team->part,
-                                     .weight = opt->weight,
-                                     .fixed = opt->shard != VOX_SHARD_AUTO};
+                                     .weight = opt->sync == VOX_SYNC_ASYNC ? NULL : opt->weight,
+                                     .fixed = opt->shard != VOX_SHARD_AUTO ||
+                                              opt->sync == VOX_SYNC_ASYNC};
     vox_status s = vox_speed_open(&team->speed, &speed, err);
     if (s == VOX_OK)
         vox_speed_shares(team->speed, team->used);
@@ -153,26 +154,32 @@ vox_status vox_team_open(vox_team **out, const vox_ctx *ctx, const vox_team_opti
         s = make_lists(team, ctx, err);
     if (s == VOX_OK)
         s = open_speed(team, opt, err);
-    if (s == VOX_OK && opt->training && (opt->on_host || team->before || team->size > 1))
+    if (s == VOX_OK && opt->training &&
+        (opt->on_host || opt->sync == VOX_SYNC_ASYNC || team->before || team->size > 1))
         s = open_model(team, opt->bucket_bytes, err);
     if (s == VOX_OK && team->before && team->params)
         s = vox_team_open_sums(team, err);
-    team->options = (vox_replica_options){.graph = opt->graph,
-                                          .training = opt->training,
-                                          .augment = opt->augment,
-                                          .seed = opt->seed,
-                                          .algo = opt->algo,
-                                          .workspace = opt->workspace,
-                                          .memory = opt->memory,
-                                          .times = opt->times,
-                                          .copy = opt->copy,
-                                          .params = team->model,
-                                          .bucket = team->bucket,
-                                          .buckets = team->buckets};
+    team->options =
+        (vox_replica_options){.graph = opt->graph,
+                              .training = opt->training,
+                              .augment = opt->augment,
+                              .seed = opt->seed,
+                              .algo = opt->algo,
+                              .workspace = opt->workspace,
+                              .memory = opt->memory,
+                              .times = opt->times,
+                              .copy = opt->copy,
+                              .params = opt->sync == VOX_SYNC_ASYNC ? NULL : team->model,
+                              .bucket = team->bucket,
+                              .buckets = team->buckets};
     if (s == VOX_OK)
         s = open_meeting(team, opt->training, err);
     if (s == VOX_OK)
         s = vox_team_open_members(team, err);
+    if (s == VOX_OK && opt->training && opt->sync == VOX_SYNC_ASYNC)
+        s = vox_async_open(
+            &team->async, team,
+            opt->staleness < 0 ? vox_team_usual_staleness(team->size) : opt->staleness, err);
     if (s != VOX_OK)
         vox_team_free(&team);
     *out = team;
@@ -190,6 +197,7 @@ void vox_team_free(vox_team **teamp)
             free(team->member[i].ran[k]);
     }
     vox_team_leave_hosts(team);
+    vox_async_free(&team->async);
     vox_meeting_free(&team->meeting);
     vox_pool_free(&team->pool);
     vox_tree_release(&team->tree);
@@ -240,6 +248,26 @@ vox_device *vox_team_home(const vox_team *team)
     return team->params ? NULL : vox_replica_device(team->member[0].replica);
 }
 
+static void describe_scheme(const vox_team *team, const char *const *label, vox_str *text)
+{
+    const size_t n = team->size;
+    if (team->async)
+        vox_str_add(text,
+                    "server for %zu device%s, each share an update of its own, at most %lld late\n",
+                    n, n == 1 ? "" : "s", (long long)vox_team_last_staleness(team, true).bound);
+    else if (n == 1 && !team->before)
+        vox_str_add(text, "one device, no reduction\n");
+    else if (n > 1 && team->sync == VOX_SYNC_SERVER)
+        vox_str_add(text, "server for %zu devices, whose gradients it takes in in turn\n", n);
+    else if (n > 1)
+        vox_str_add(text, "reduction tree over %zu devices, %u level%s\n", n, team->tree.levels,
+                    team->tree.levels == 1 ? "" : "s");
+    for (size_t i = 0; i < n && (team->async || (n == 1 && !team->before)); i++)
+        vox_str_add(text, "  %s\n", label[i]);
+    if (n > 1 && !team->async)
+        vox_tree_draw(&team->tree, "  ", label, text);
+}
+
 void vox_team_describe(const vox_team *team, vox_str *text)
 {
     char(*line)[200] = vox_calloc(team->size, sizeof *line, "a drawing", NULL);
@@ -251,25 +279,16 @@ void vox_team_describe(const vox_team *team, vox_str *text)
     if (line && label && count) {
         vox_team_shares(team, count);
         for (size_t i = 0; i < team->size; i++) {
-            snprintf(line[i], sizeof line[i], "%s: %lld of %lld samples",
+            snprintf(line[i], sizeof line[i], "%s: %lld of %lld samples%s",
                      vox_replica_title(team->member[i].replica), (long long)count[i],
-                     (long long)team->part);
+                     (long long)team->part, team->async ? " or another share" : "");
             label[i] = line[i];
         }
         if (team->part < most)
             vox_str_add(text,
                         "batches of %lld samples in parts of %lld, their gradients added up\n",
                         (long long)most, (long long)team->part);
-        if (team->size == 1 && !team->before)
-            vox_str_add(text, "one device, no reduction\n  %s\n", label[0]);
-        else if (team->size > 1 && team->sync == VOX_SYNC_SERVER)
-            vox_str_add(text, "server for %zu devices, whose gradients it takes in in turn\n",
-                        team->size);
-        else if (team->size > 1)
-            vox_str_add(text, "reduction tree over %zu devices, %u level%s\n", team->size,
-                        team->tree.levels, team->tree.levels == 1 ? "" : "s");
-        if (team->size > 1)
-            vox_tree_draw(&team->tree, "  ", label, text);
+        describe_scheme(team, label, text);
     } else {
         text->failed = true;
     }

@@ -41,6 +41,7 @@ typedef struct vox_team_options {
     uint64_t memory;         /* likewise */
     const vox_finddb *times; /* measured times (vox_plan_options), or NULL */
     vox_sync sync;           /* how the devices' gradients come together */
+    int64_t staleness;       /* with VOX_SYNC_ASYNC the bound; < 0: the default */
     bool copy;               /* see vox_replica_options */
     size_t bucket_bytes;     /* see vox_buckets_cut; 0: VOX_BUCKET_BYTES */
     /* How the samples of training steps are shared out; otherwise equally. */
@@ -109,7 +110,9 @@ typedef struct vox_team_update {
      * (vox_optimizer_step does), and leave the weights alone if one is not finite. */
     vox_replica_fn device;
     /* Model on the host: called on the caller's thread once all losses are known to be finite.
-     * params and grads are flat; the gradients may be overwritten. */
+     * params and grads are flat; the gradients may be overwritten.  With VOX_SYNC_ASYNC it is
+     * called for each share of a batch (vox_team_now), and with grads NULL when the step's batch is
+     * whole. */
     vox_status (*host)(void *arg, float *params, float *grads, vox_pool *pool, vox_error *err);
     void *arg;
 } vox_team_update;
@@ -128,6 +131,32 @@ vox_status vox_team_step(vox_team *team, const vox_team_batch *batch, const vox_
 bool vox_team_lost(const vox_team *team, size_t i, int64_t *step, const char **reason);
 /* After a step that failed: whether the model is as it was before. */
 bool vox_team_intact(const vox_team *team);
+
+/* What the gradients are of that vox_team_update.host is called with. */
+typedef struct vox_team_taking {
+    double part;    /* of the batch in them, whose means they are: so much smaller is the rate */
+    int64_t number; /* of the update, from 0 */
+    bool whole;     /* with it the step's batch is whole */
+} vox_team_taking;
+vox_team_taking vox_team_now(const vox_team *team);
+
+/* VOX_SYNC_ASYNC: how many updates the weights had between those that gradients were computed from
+ * and those that they were applied to. */
+typedef struct vox_team_staleness {
+    double mean;
+    int64_t most, bound;
+    int64_t updates; /* that these are of */
+} vox_team_staleness;
+/* Of the last step's batch, or of all so far. */
+vox_team_staleness vox_team_last_staleness(const vox_team *team, bool all);
+/* How many updates device i made so far. */
+int64_t vox_team_updates(const vox_team *team, size_t i);
+/* VOX_SYNC_ASYNC begins batches that it knows (vox_team_batch.next, and so on) before the step's is
+ * whole: as many as this.  Their steps have to follow.  Otherwise 1. */
+int64_t vox_team_ahead(const vox_team *team);
+/* How many batches were begun whose steps have not been; only with none the weights are those
+ * between two steps, and may be evaluated or set. */
+int64_t vox_team_begun(const vox_team *team);
 
 /* Where the last step's time went, on the host's clock; 0 without a model on the host. */
 typedef struct vox_team_times {

@@ -37,6 +37,8 @@ struct vox_team {
     int64_t batch;
     int64_t part; /* most samples of it at once */
     vox_sync sync;
+    struct vox_async *async; /* NULL: another scheme */
+    vox_team_taking taking;
     size_t size;
     vox_member *member;     /* [size] */
     int64_t *count, *first; /* [size]: the shares of the part under way */
@@ -111,6 +113,8 @@ vox_status vox_team_run(vox_team *team, vox_whom whom, vox_replica_fn fn, vox_er
 /* The same in two halves. */
 void vox_team_post(vox_team *team, vox_whom whom, vox_replica_fn fn);
 vox_status vox_team_wait(vox_team *team, vox_whom whom, vox_error *err);
+/* A member's whole share, on its thread: the gradients are on their way to the host. */
+vox_status vox_team_gradients_job(vox_replica *r, void *member, vox_error *err);
 vox_status vox_team_run_first(vox_team *team, vox_replica_fn fn, void *arg, vox_error *err);
 
 /* All members, which have no work now, wait for this. */

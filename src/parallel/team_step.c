@@ -1,5 +1,5 @@
 /* team_step.c - one batch after the other through the replicas of a job. */
-#include "parallel/team_parts.h"
+#include "parallel/async.h"
 
 #include "base/thread.h"
 
@@ -259,16 +259,17 @@ static vox_status run_pieces(vox_replica *r, vox_member *m, vox_error *err)
     return s;
 }
 
-static vox_status gradients_job(vox_replica *r, void *arg, vox_error *err)
+vox_status vox_team_gradients_job(vox_replica *r, void *arg, vox_error *err)
 {
     vox_member *m = arg;
     vox_buckets *buckets = vox_replica_buckets(r);
     const size_t i = (size_t)(m - m->team->member);
+    const int64_t step = (int64_t)m->share.step + 1;
     const double start = vox_now();
-    vox_status s = vox_faults_at_step(&m->team->faults, i, m->team->step, err);
+    vox_status s = vox_faults_at_step(&m->team->faults, i, step, err);
     if (s == VOX_OK)
         s = run_pieces(r, m, err);
-    vox_faults_dawdle(&m->team->faults, i, m->team->step, vox_now() - start);
+    vox_faults_dawdle(&m->team->faults, i, step, vox_now() - start);
     m->done_at = vox_now();
     m->busy_s = m->done_at - start;
     if (s == VOX_OK && m->share.last && buckets) /* those of one without samples in this part */
@@ -320,7 +321,9 @@ bool vox_team_looks(const vox_team *team, int64_t n)
 static vox_status check_batches(const vox_team *team, const vox_team_batch *batch, vox_error *err)
 {
     vox_status s = check_batch(team, batch, err);
-    return s == VOX_OK && batch->next ? check_batch(team, batch->next, err) : s;
+    while (s == VOX_OK && (batch = batch->next) != NULL)
+        s = check_batch(team, batch, err);
+    return s;
 }
 
 /* A member's share of a part is known; last: of the batch. */
@@ -347,7 +350,7 @@ static vox_status compute(vox_team *team, const vox_team_batch *batch, float *lo
         share_out(team, &p, loss);
         for (size_t i = 0; i < team->size; i++)
             begin(&team->member[i], last);
-        s = run_part(team, VOX_WORK_GRADIENTS, gradients_job, last && team->params, err);
+        s = run_part(team, VOX_WORK_GRADIENTS, vox_team_gradients_job, last && team->params, err);
         if (s == VOX_OK)
             vox_team_times_add(team, p.n);
         *finite = s == VOX_OK && all_finite(loss + own.first + from, p.n);
@@ -425,7 +428,11 @@ vox_status vox_team_step(vox_team *team, const vox_team_batch *batch, const vox_
     team->update = update;
     team->changed = false;
     team->step = (int64_t)batch->step + 1;
-    if (!vox_team_looks(team, batch->n)) {
+    team->taking = (vox_team_taking){.part = 1, .number = (int64_t)batch->step, .whole = true};
+    if (team->async) {
+        team->changed = true; /* soon, by shares */
+        s = vox_async_step(team->async, batch, loss, err);
+    } else if (!vox_team_looks(team, batch->n)) {
         const part p = part_at(team, batch, 0);
         share_out(team, &p, loss);
         s = vox_team_run_first(team, whole_step_job, team, err);
@@ -467,6 +474,8 @@ vox_status vox_team_eval(vox_team *team, const vox_team_batch *batch, float *out
 {
     const int64_t own = vox_team_slice(team, batch->n).count;
     vox_status s = check_batches(team, batch, err);
+    if (s == VOX_OK && team->async)
+        s = vox_async_settle(team->async, err);
     if (s == VOX_OK)
         s = vox_team_drop_late(team, err);
     for (int64_t from = 0; s == VOX_OK && from < own;) {

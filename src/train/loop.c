@@ -61,8 +61,10 @@ static vox_status update_on_host(void *arg, float *params, float *grads, vox_poo
     (void)err;
     const update_arg *u = arg;
     const int64_t step = u->t->state.progress.step;
-    vox_optimizer_step_host(u->t->optimizer, params, grads, u->lr, step, pool);
-    if (u->t->ema)
+    const vox_team_taking now = vox_team_now(u->t->team);
+    if (grads)
+        vox_optimizer_step_host(u->t->optimizer, params, grads, u->lr * now.part, now.number, pool);
+    if (u->t->ema && now.whole)
         vox_ema_step_host(u->t->ema, params, step, pool);
     return VOX_OK;
 }
@@ -144,31 +146,9 @@ static vox_status log_step(vox_trainer *t, const vox_event *event, vox_error *er
     vox_json_number(&j, "samples_per_s", event->samples_per_s);
     log_shares(t, &j);
     log_lost(t, &j);
+    vox_scheme_log_step(t, &j);
     vox_json_end(&j, '}');
     return vox_run_dir_log(&t->run, &j, err);
-}
-
-/* The batch after the one under way, if it is read already: its upload hides behind the step. */
-static const vox_team_batch *look_ahead(vox_trainer *t, vox_team_batch *next)
-{
-    const vox_batch *batch = vox_loader_peek(t->loader);
-    if (!batch)
-        return NULL;
-    vox_cases_labels(&t->train, batch, t->next_label);
-    *next = (vox_team_batch){.voxel = batch->voxel,
-                             .label = t->next_label,
-                             .n = (int64_t)batch->n,
-                             .step = (uint64_t)t->state.progress.step + 1};
-    return next;
-}
-
-/* The labels of the batch that was looked ahead at stay where they were uploaded from. */
-static void take_labels(vox_trainer *t, const vox_batch *batch)
-{
-    int32_t *was = t->label;
-    t->label = t->next_label;
-    t->next_label = was;
-    vox_cases_labels(&t->train, batch, t->label);
 }
 
 static vox_status step(vox_trainer *t, vox_error *err)
@@ -177,19 +157,13 @@ static vox_status step(vox_trainer *t, vox_error *err)
     const vox_train_spec *spec = &t->exp->train;
     const vox_progress *p = &t->state.progress;
     const vox_batch *batch;
-    vox_team_batch next;
     const double start = vox_now();
     vox_usage_begin(t);
     vox_status s = vox_hosts_agree(t->opt->hosts, vox_loader_next(t->loader, &batch, err), err);
     const double data_s = vox_now() - start;
     if (s != VOX_OK)
         return s;
-    take_labels(t, batch);
-    const vox_team_batch b = {.voxel = batch->voxel,
-                              .label = t->label,
-                              .n = (int64_t)batch->n,
-                              .step = (uint64_t)p->step,
-                              .next = look_ahead(t, &next)};
+    const vox_team_batch b = vox_ahead_take(t, batch);
     update_arg u = {t, vox_team_looks(t->team, b.n) ? 0 : b.n,
                     vox_rate_at(&t->rate, spec, p->step, t->steps)};
     const vox_team_update update = {update_on_device, update_on_host, &u};
@@ -202,6 +176,7 @@ static vox_status step(vox_trainer *t, vox_error *err)
                        .epoch = (int64_t)batch->epoch,
                        .loss = loss,
                        .lr = u.lr,
+                       .staleness = vox_team_last_staleness(t->team, false).mean,
                        .samples_per_s = (double)batch->n / (vox_now() - start)};
     advance(t, batch, loss);
     if ((s = vox_hosts_agree(t->opt->hosts, log_step(t, &event, err), err)) == VOX_OK)
@@ -390,15 +365,28 @@ static bool due(int64_t step, int64_t every, bool otherwise)
     return every ? step % every == 0 : otherwise;
 }
 
+static bool valid_due(const vox_trainer *t, int64_t done, bool epoch_end)
+{
+    return due(done, t->exp->train.validate_every, epoch_end) || done == t->steps;
+}
+
+static bool save_due(const vox_trainer *t, int64_t done, bool epoch_end)
+{
+    return due(done, t->exp->train.checkpoint_every, valid_due(t, done, epoch_end)) ||
+           done == t->steps;
+}
+
+bool vox_train_pauses(const vox_trainer *t, int64_t done, bool epoch_end)
+{
+    return valid_due(t, done, epoch_end) || save_due(t, done, epoch_end);
+}
+
 static vox_status between_steps(vox_trainer *t, vox_error *err)
 {
-    const vox_train_spec *spec = &t->exp->train;
-    int64_t done = t->state.progress.step;
-    bool epoch_end = t->state.progress.position == 0;
-    bool valid_due = due(done, spec->validate_every, epoch_end) || done == t->steps;
-    bool save_due = due(done, spec->checkpoint_every, valid_due) || done == t->steps;
-    vox_status s = valid_due ? validate(t, err) : VOX_OK;
-    return s == VOX_OK && save_due ? save_last(t, err) : s;
+    const int64_t done = t->state.progress.step;
+    const bool epoch_end = t->state.progress.position == 0;
+    vox_status s = valid_due(t, done, epoch_end) ? validate(t, err) : VOX_OK;
+    return s == VOX_OK && save_due(t, done, epoch_end) ? save_last(t, err) : s;
 }
 
 static vox_status interrupted(vox_trainer *t, vox_error *err)
@@ -450,19 +438,21 @@ static vox_status give_up(vox_trainer *t, vox_status s, vox_error *err)
 
 static vox_status train(vox_trainer *t, vox_error *err)
 {
-    unsigned flags;
+    unsigned flags, asked = 0;
     vox_status s = VOX_OK;
     int64_t first = t->state.progress.step;
     while (t->state.progress.step < t->steps && !stops_early(t)) {
         if ((s = ask_all(t, &flags, err)) != VOX_OK)
             return s;
-        if (flags & ASKED_TO_STOP && t->state.progress.step > first)
-            return interrupted(t, err);
-        if (flags & OUT_OF_TIME)
+        asked |= t->state.progress.step > first ? flags : flags & OUT_OF_TIME;
+        t->closing = asked != 0;
+        if (t->closing && vox_team_begun(t->team) == 0)
             break;
         if ((s = step(t, err)) != VOX_OK || (s = between_steps(t, err)) != VOX_OK)
             return give_up(t, s, err);
     }
+    if (asked & ASKED_TO_STOP && t->state.progress.step < t->steps && !stops_early(t))
+        return interrupted(t, err);
     if (stops_early(t))
         vox_log(VOX_LOG_INFO, "stopped early: %lld validations in a row without a better one",
                 (long long)t->state.progress.stop_waited);
@@ -512,6 +502,7 @@ static void fill_result(const vox_trainer *t, vox_train_result *r)
     r->last_accuracy = t->valid_step >= 0 ? t->valid_last.accuracy : r->accuracy;
     r->classes = t->classes;
     memcpy(r->confusion, p->best.confusion, sizeof r->confusion);
+    vox_scheme_fill(t, r);
     r->bad_cases = vox_cases_report_bad(&t->train) + vox_cases_report_bad(&t->valid);
 }
 

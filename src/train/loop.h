@@ -35,10 +35,14 @@ typedef struct vox_trainer {
     int64_t saved_step; /* of the last checkpoint written or read; -1: none */
     int64_t valid_step; /* of the last validation; -1: none */
     vox_metrics_result valid_last;
-    float *loss;                 /* [batch] */
-    int32_t *label, *next_label; /* [batch, vox_graph_labels] */
-    double began;                /* vox_now() - seconds trained before */
-    double started;              /* vox_now() of this call */
+    float *loss;          /* [batch] */
+    int64_t ahead;        /* batches after the one under way that the devices take note of */
+    vox_team_batch *next; /* [ahead] */
+    int32_t *label;       /* [ahead + 1][batch, vox_graph_labels]: step s in s modulo ahead + 1 */
+    int64_t labelled;     /* steps before this one have theirs there */
+    bool closing;         /* it is to end as soon as the model is between two steps */
+    double began;         /* vox_now() - seconds trained before */
+    double started;       /* vox_now() of this call */
 } vox_trainer;
 
 /* Fills a zeroed trainer, ready for its next step; on failure vox_trainer_close cleans up. */
@@ -54,6 +58,25 @@ void vox_usage_end(vox_trainer *t, double data_s);
 /* Fills the result's devices, and the run's usage.json; what cannot be written is told in the log.
  * together: every rank calls it so, and learns of all ranks' devices; else of its own. */
 void vox_usage_report(vox_trainer *t, vox_train_result *result, bool together);
+
+/* ---- loop.c ---- */
+
+/* Whether it validates or saves, or ends, after so many steps; epoch_end: they end an epoch. */
+bool vox_train_pauses(const vox_trainer *t, int64_t done, bool epoch_end);
+
+/* ---- ahead.c ---- */
+
+vox_status vox_ahead_open(vox_trainer *t, vox_error *err);
+/* The loader's batch for the next step, and behind it those that are read already. */
+vox_team_batch vox_ahead_take(vox_trainer *t, const vox_batch *batch);
+
+/* ---- scheme.c ---- */
+
+/* Whether opt->sync and staleness go together with each other and the experiment. */
+vox_status vox_scheme_check(const vox_train_options *opt, const vox_experiment *exp,
+                            vox_error *err);
+void vox_scheme_log_step(const vox_trainer *t, vox_json *j);
+void vox_scheme_fill(const vox_trainer *t, vox_train_result *r);
 
 /* ---- tracing.c ---- */
 

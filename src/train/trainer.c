@@ -98,6 +98,7 @@ static vox_status open_team(vox_trainer *t, vox_ctx *ctx, vox_error *err)
                             .augment = t->exp->data.augment,
                             .seed = train->seed,
                             .sync = t->opt->sync,
+                            .staleness = t->opt->staleness_set ? t->opt->staleness : -1,
                             .algo = t->opt->methods.algo,
                             .workspace = t->opt->methods.workspace_bytes,
                             .memory = (uint64_t)train->memory_mib << 20,
@@ -139,13 +140,9 @@ static vox_status make_state(vox_trainer *t, const char *dir, vox_error *err)
     t->state.data = vox_cases_mark(&t->train);
     t->state.stats = *vox_dataset_stats(t->train.set);
     t->loss = vox_calloc((size_t)t->exp->train.batch, sizeof *t->loss, "losses", err);
-    size_t labels = (size_t)t->exp->train.batch * vox_graph_labels(t->exp->graph);
-    t->label = vox_calloc(labels, sizeof *t->label, "labels", err);
-    t->next_label = vox_calloc(labels, sizeof *t->label, "labels", err);
-    if (s == VOX_OK &&
-        (!t->state.experiment || !t->state.data_dir || !t->loss || !t->label || !t->next_label))
+    if (s == VOX_OK && (!t->state.experiment || !t->state.data_dir || !t->loss))
         s = VOX_ERR_MEMORY;
-    return s;
+    return s == VOX_OK ? vox_ahead_open(t, err) : s;
 }
 
 /* Initial weights: drawn from the seed, or from the file of --init. */
@@ -321,7 +318,7 @@ static vox_status open_loader(vox_trainer *t, vox_error *err)
 {
     const vox_progress *p = &t->state.progress;
     const vox_loader_options opt = {.batch = (size_t)t->exp->train.batch,
-                                    .ahead = 2,
+                                    .ahead = (size_t)t->ahead + 1,
                                     .shuffle = t->exp->train.shuffle,
                                     .seed = t->exp->train.seed,
                                     .epoch = (uint64_t)p->epoch,
@@ -352,6 +349,8 @@ static vox_status check_start(vox_trainer *t, const vox_ctx *ctx, vox_error *err
         s = vox_fail(err, VOX_ERR_USAGE, "--resume and --init exclude each other");
         vox_hint(err, "--resume takes the weights of the run itself");
     }
+    if (s == VOX_OK)
+        s = vox_scheme_check(t->opt, t->exp, err);
     if (s == VOX_OK && t->leads)
         s = vox_run_dir_init(&t->run, t->opt->run_dir, t->exp->name, t->opt->resume, err);
     s = vox_hosts_agree(t->opt->hosts, s, err);
@@ -420,10 +419,10 @@ vox_status vox_trainer_open(vox_trainer *t, const vox_experiment *exp, vox_ctx *
 
 void vox_trainer_close(vox_trainer *t)
 {
+    vox_team_free(&t->team); /* first: it may be at work on the loader's batches */
     vox_loader_free(&t->loader);
     vox_optimizer_free(&t->optimizer);
     vox_ema_free(&t->ema);
-    vox_team_free(&t->team);
     vox_sharing_release(&t->sharing);
     vox_cases_release(&t->train);
     vox_cases_release(&t->valid);
@@ -434,5 +433,5 @@ void vox_trainer_close(vox_trainer *t)
     free(t->used);
     free(t->loss);
     free(t->label);
-    free(t->next_label);
+    free(t->next);
 }

@@ -30,8 +30,11 @@ static vox_replica *replica(const vox_trainer *t, size_t i)
     return vox_team_replica(t->team, i);
 }
 
+/* Devices that are at work on a batch to come (--sync async) are not to be disturbed. */
 static void turn(const vox_trainer *t, bool on)
 {
+    if (vox_team_begun(t->team) > 0)
+        return;
     for (size_t i = 0; i < vox_team_size(t->team); i++)
         vox_meter_turn(vox_replica_meter(replica(t, i)), on);
 }

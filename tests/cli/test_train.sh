@@ -48,7 +48,10 @@ expect 2 'info needs EXP' info
 expect 2 '--resume needs --run' train exp.yaml --resume
 expect 2 '--resume and --init' train exp.yaml --resume --init x --run r
 expect 2 'no option --dat +hint: did you mean --data' train exp.yaml --dat data
-expect 2 '--sync takes tree or server, not "serve" +hint: did you mean --sync server' train exp.yaml --sync serve
+expect 2 '--sync takes tree, server or async, not "serve" +hint: did you mean --sync server' train exp.yaml --sync serve
+expect 2 '--staleness is for --sync async alone' train exp.yaml --data data --run r --staleness 3
+expect 2 '--staleness takes a whole number from 0 to' train exp.yaml --sync async --staleness -1
+expect 2 '--shard 1 does not go with --sync async' train exp.yaml --data data --run r --sync async --shard 1
 expect 2 'there is no device 99' train exp.yaml --data data --run r --devices 99
 expect 1 'no OpenCL device to run on' train exp.yaml --data data --run r --devices nothing-has-this-name
 expect 1 'cannot open .*Findings' train exp.yaml --data . --run r

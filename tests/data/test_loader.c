@@ -44,7 +44,7 @@ static void collect(vox_dataset *set, const vox_loader_options *opt, size_t batc
         }
         if (peeked) /* what was seen ahead is what came */
             assert_ptr_equal(peeked, b);
-        peeked = vox_loader_peek(loader);
+        peeked = vox_loader_peek(loader, 0);
         size_t left = CASES - (size_t)first;
         assert_int_equal(b->n, left < opt->batch ? left : opt->batch);
         assert_int_equal(b->epoch, epoch);

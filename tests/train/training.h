@@ -137,6 +137,8 @@ typedef struct training {
     int64_t trace_steps;
     const char *shard; /* NULL: "equal", as clocks differ from run to run */
     vox_sync sync;
+    bool staleness_set;
+    int64_t staleness;
     vox_train_result result;
 } training;
 
@@ -165,6 +167,8 @@ static inline vox_status training_run(training *t, vox_error *err)
                                    .trace_steps = t->trace_steps,
                                    .shard = t->shard ? t->shard : "equal",
                                    .sync = t->sync,
+                                   .staleness_set = t->staleness_set,
+                                   .staleness = t->staleness,
                                    .on_event = training_count,
                                    .should_stop = training_stop,
                                    .user = t};
