@@ -136,6 +136,17 @@ bool vox_hosts_alone(const vox_hosts *h)
     return !single(h) && h->alone;
 }
 
+bool vox_hosts_agreed(const vox_hosts *h)
+{
+    return single(h) || h->agreed;
+}
+
+void vox_hosts_clear(vox_hosts *h)
+{
+    if (h)
+        h->agreed = false;
+}
+
 void vox_hosts_settle(vox_hosts *h, vox_status status)
 {
     if (!single(h) && status != VOX_OK && !h->agreed)

@@ -4,12 +4,12 @@
  * Otherwise a thread of our own makes all MPI calls and moves what is under way while others
  * compute; so MPI needs no more than MPI_THREAD_FUNNELED.
  *
- * Three invariants.  A sum is, element by element, the binomial tree's over the ranks (tree.h):
- * the same bits on every rank, run after run, with any MPI.  All but sums are collective: every
- * rank makes the same calls in the same order; sums are told apart by their keys alone and may
- * begin in any order, from any thread.  And nobody waits for ever: ranks tell each other that
- * they are alive, and one that is silent for 20 s (VOXCL_RANK_TIMEOUT, seconds) makes every call
- * fail. */
+ * Three invariants.  Every element of a sum is a binomial tree's over the ranks (tree.h), from the
+ * rank on that adds it up: the same bits on every rank, run after run, with any MPI.  All but sums
+ * are collective: every rank makes the same calls in the same order; sums are told apart by their
+ * keys alone and may begin in any order, from any thread.  And nobody waits for ever: ranks tell
+ * each other that they are alive, and one that is silent for 20 s (VOXCL_RANK_TIMEOUT, seconds)
+ * makes every call fail. */
 #ifndef VOX_PARALLEL_HOSTS_H
 #define VOX_PARALLEL_HOSTS_H
 
@@ -42,6 +42,10 @@ vox_status vox_hosts_share(vox_hosts *h, vox_status mine, void *rows, size_t byt
 /* An error on every rank unless all brought the same mark: "the ranks have different <what>". */
 vox_status vox_hosts_same(vox_hosts *h, const char *what, uint64_t mark, const char *hint,
                           vox_error *err);
+/* Whether the last error that the calls above gave is every rank's; vox_hosts_clear: not any more.
+ */
+bool vox_hosts_agreed(const vox_hosts *h);
+void vox_hosts_clear(vox_hosts *h);
 /* What the job ends with on this rank: an error that did not come from the calls above is one that
  * not all know of (see vox_hosts_free). */
 void vox_hosts_settle(vox_hosts *h, vox_status status);

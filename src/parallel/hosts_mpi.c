@@ -193,8 +193,6 @@ vox_status vox_mpi_sum_open(vox_ask **out, vox_mpi *m, int key, size_t count, vo
         vox_mpi_sum_free(&a);
         return vox_fail_memory(err, "a sum over hosts", bytes);
     }
-    for (size_t i = 0; i < size; i++)
-        a->in[i] = a->others + i * a->floats;
     *out = a;
     return VOX_OK;
 }

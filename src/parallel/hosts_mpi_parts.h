@@ -18,7 +18,7 @@ struct vox_ask {
     int key;            /* of a sum */
     size_t own, floats; /* of a sum: this rank's part */
     float *others;      /* [size, floats]: everybody's values of it */
-    const float **in;   /* [size], into others */
+    const float **in;   /* [size]: room */
     int round;
     MPI_Request *request; /* [2 size] */
     int requests;

@@ -1,11 +1,11 @@
 /* hosts_mpi_thread.c - the thread that owns MPI.
  *
  * A sum over p ranks has two rounds of messages.  Every rank owns one p-th of the array; it is sent
- * everybody's values of that part, adds them up in the tree's order, and sends the result to all:
+ * everybody's values of that part, adds them up in a tree's order, and sends the result to all:
  *
  *   rank 0  |a0|a1|a2|   own part 0:  a0+b0+c0 ->  |s0|s1|s2|
- *   rank 1  |b0|b1|b2|   own part 1:  a1+b1+c1 ->  |s0|s1|s2|
- *   rank 2  |c0|c1|c2|   own part 2:  a2+b2+c2 ->  |s0|s1|s2|
+ *   rank 1  |b0|b1|b2|   own part 1:  b1+c1+a1 ->  |s0|s1|s2|
+ *   rank 2  |c0|c1|c2|   own part 2:  c2+a2+b2 ->  |s0|s1|s2|
  *
  * (the pairwise exchange of Thakur, Rabenseifner, Gropp, IJHPCA 19(1), 2005, section 4.2): a rank
  * sends and receives 2 (p-1)/p of the array, the least that is possible, and works on any number of
@@ -109,14 +109,16 @@ static bool exchange(vox_mpi *m, vox_ask *a, bool first)
     return true;
 }
 
+/* In the tree's order from this rank on: so its own values are the first leaf, and become the sum
+ * where they are. */
 static void add_up(const vox_mpi *m, vox_ask *a)
 {
     float *own = (float *)a->data + a->own;
-    float *mine = a->others + (size_t)m->rank * a->floats;
-    if (a->floats == 0)
-        return;
-    memcpy(mine, own, a->floats * sizeof *own);
-    vox_tree_sum(&m->tree, a->in, own, a->floats, NULL);
+    a->in[0] = own;
+    for (int k = 1; k < m->size; k++)
+        a->in[k] = a->others + (size_t)((m->rank + k) % m->size) * a->floats;
+    if (a->floats > 0)
+        vox_tree_sum(&m->tree, a->in, own, a->floats, NULL);
 }
 
 /* ---- asks -------------------------------------------------------------------- */

@@ -33,8 +33,8 @@ vox_status vox_team_drop_failed(vox_team *team, int64_t step, vox_status s, vox_
         failed += team->member[i].failed;
         left += !team->member[i].failed && !team->member[i].lost;
     }
-    if (failed == 0 || left == 0 || (team->before && step > 0))
-        return s; /* with several ranks all would have to do the step again */
+    if (failed == 0 || left == 0)
+        return s;
     for (size_t i = 0; i < team->size; i++) {
         vox_speed_change change;
         if (!team->member[i].failed)
@@ -44,6 +44,28 @@ vox_status vox_team_drop_failed(vox_team *team, int64_t step, vox_status s, vox_
         if (step > 0)
             vox_team_tell_shares(team, (uint64_t)step - 1, &change);
     }
+    if (err)
+        *err = (vox_error){0};
+    return VOX_OK;
+}
+
+/* Every rank keeps its samples, so each that has lost a device must have another. */
+vox_status vox_team_drop_over_hosts(vox_team *team, vox_status s, vox_error *err)
+{
+    unsigned stuck = !vox_team_is_failure(s);
+    size_t failed = 0, left = 0;
+    if (!vox_hosts_agreed(team->hosts))
+        return s; /* the others do not know of it */
+    for (size_t i = 0; i < team->size; i++) {
+        failed += team->member[i].failed;
+        left += !team->member[i].failed && !team->member[i].lost;
+    }
+    stuck |= failed > 0 && left == 0;
+    vox_status voted = vox_hosts_vote(team->hosts, VOX_OK, &stuck, err);
+    if (voted != VOX_OK || stuck)
+        return voted != VOX_OK ? voted : s;
+    if (failed > 0)
+        return vox_team_drop_failed(team, team->step, s, err);
     if (err)
         *err = (vox_error){0};
     return VOX_OK;

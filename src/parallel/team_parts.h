@@ -144,6 +144,8 @@ bool vox_team_is_failure(vox_status s);
 /* After s, which is not VOX_OK: VOX_OK if members failed and others are left, so that the work can
  * be done once more without them; else s.  step: from 1, 0: before the first. */
 vox_status vox_team_drop_failed(vox_team *team, int64_t step, vox_status s, vox_error *err);
+/* The same on all ranks after a step that came to nothing, if every rank has devices left. */
+vox_status vox_team_drop_over_hosts(vox_team *team, vox_status s, vox_error *err);
 /* The same of those that failed when it no longer mattered. */
 vox_status vox_team_drop_late(vox_team *team, vox_error *err);
 

@@ -409,10 +409,12 @@ static vox_status step_on_all(vox_team *team, const vox_team_batch *batch, float
 {
     vox_status s = VOX_OK;
     do {
+        vox_hosts_clear(team->hosts);
         s = try_step(team, batch, loss, err);
         if (s == VOX_OK)
             return s;
-        s = vox_team_drop_failed(team, team->step, s, err);
+        s = team->before ? vox_team_drop_over_hosts(team, s, err)
+                         : vox_team_drop_failed(team, team->step, s, err);
     } while (s == VOX_OK && !team->changed);
     return s;
 }

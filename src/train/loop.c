@@ -424,7 +424,7 @@ static vox_status give_up(vox_trainer *t, vox_status s, vox_error *err)
     if (!err || (s != VOX_ERR_DEVICE && s != VOX_ERR_ROOM))
         return s;
     snprintf(detail, sizeof detail, "%s", err->detail);
-    if (!t->opt->hosts && vox_team_intact(t->team) && step > 0 &&
+    if (vox_hosts_agreed(t->opt->hosts) && vox_team_intact(t->team) && step > 0 &&
         save_last(t, &unsaved) == VOX_OK) {
         vox_detail(err, "%s; everything up to step %lld is in %s", detail, step, t->run.last);
         vox_hint(err, "go on with --resume --run %s, on other devices perhaps", t->run.path);

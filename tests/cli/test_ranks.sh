@@ -43,6 +43,7 @@ cat > rank.sh << 'SH'
 rank=${OMPI_COMM_WORLD_RANK:-$PMI_RANK}
 if [ "$rank" = 0 ]; then export POCL_DEVICES=${DEVICES_0:-}; else export POCL_DEVICES=${DEVICES_1:-}; fi
 [ -n "$POCL_DEVICES" ] || unset POCL_DEVICES
+[ "$rank" = 0 ] && export VOXCL_FAULT=${FAULT_0:-}
 [ "$rank" = 1 ] && set -- "$@" ${RANK_1:-}
 # Rank 1 gets signal $SIGNAL after $AFTER steps of the run in $IN.
 if [ "$rank" = 1 ] && [ -n "${SIGNAL:-}" ]; then
@@ -79,7 +80,7 @@ same_losses() {
 # The tensors of a checkpoint: what follows the header, whose length comes first.
 tensors() { tail -c +$(($(od -An -tu8 -N8 "$1/last.safetensors") + 9)) "$1/last.safetensors"; }
 
-train() { echo train exp.yaml --data "$data" --shard equal --run "$1"; }
+train() { echo train "${EXP:-exp.yaml}" --data "$data" --shard equal --run "$1"; }
 
 # ---- the same losses, however many ranks and devices; the same bits twice ----
 expect 0 'step 50/50' $(train one)
@@ -99,6 +100,17 @@ same_losses one unequal
     fail "usage.json has not the devices of all ranks: $(cat unequal/usage.json)"
 [ "$(grep -c '"name": "sum over hosts"' t.json)" = 50 ] && [ "$(tail -c 3 t.json)" = '}}' ] ||
     fail "no whole trace of a job by two ranks"
+
+# ---- a device fails: its rank's others do its share; a rank that has none left ends the job ----
+sed '/batch_norm/d' exp.yaml > plain.yaml
+EXP=plain.yaml
+expect 0 'step 50/50' $(train plain)
+FAULT_0=1:20:lost DEVICES_0="$driver $driver" ranks 2 0 'step 20: device 1 .*is lost.*step 50/50' $(train lost) --devices all
+same_losses plain lost
+FAULT_0=0:7:lost ranks 2 1 'rank 0 on .*everything up to step 6 is in' $(train gone)
+expect 0 'step 50/50' $(train gone) --resume
+same_losses plain gone
+EXP=exp.yaml
 
 # ---- what is refused, by all and said once ----
 refused() { # refused PATTERN WHAT-RANK-1-HAS...
