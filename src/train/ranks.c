@@ -15,8 +15,12 @@ static uint64_t hash_text(uint64_t hash, const char *text)
 
 static uint64_t options_mark(const vox_train_options *opt)
 {
-    const uint64_t numbers[] = {opt->resume, opt->init != NULL, (uint64_t)opt->methods.tune,
-                                opt->methods.workspace_bytes};
+    const uint64_t numbers[] = {opt->resume,
+                                opt->init != NULL,
+                                (uint64_t)opt->methods.tune,
+                                opt->methods.workspace_bytes,
+                                opt->bucket_bytes,
+                                (uint64_t)opt->sync};
     return hash_text(vox_hash(VOX_HASH_START, numbers, sizeof numbers), opt->methods.algo);
 }
 

@@ -124,6 +124,7 @@ cp -r "$data" other
 sed -i '2s/,[0-9]*$/,2/; 3s/,[0-9]*$/,0/' other/train.csv
 refused 'ranks have different experiments.*rank 1' --set train.seed=4
 refused 'ranks have different training data.*rank 1' --data other
+refused 'ranks have different options.*rank 1' --bucket 65536
 refused 'there is no device 99.*rank 1 on ' --devices 99
 ranks 4 '' 'batch of 3 samples leaves rank 3 without one' $(train refused)
 ranks 3 '' 'more ranks than samples' $(train refused) --set train.batch=2
