@@ -319,7 +319,8 @@ typedef struct vox_event {
     const double *class_dice;
     const char *const *class_name;
     int64_t classes;
-    double staleness; /* STEP of VOX_SYNC_ASYNC: how many updates its gradients were late, the mean */
+    double
+        staleness; /* STEP of VOX_SYNC_ASYNC: how many updates its gradients were late, the mean */
     const char *text; /* borrowed for the call; may be NULL */
 } vox_event;
 
@@ -351,6 +352,10 @@ typedef struct vox_train_options {
      * followed as long as it takes; "equal"; or a weight for each device, such as "3,2,1".  Which
      * one it is changes no result beyond the order of additions. */
     const char *shard;
+    /* Seconds after which a device whose work does not end counts as lost, but for first steps,
+     * which may build kernels; 0: 60, or 50 times what its share takes.  Its thread cannot be
+     * ended: see vox_train_result.hangs. */
+    double hang_timeout_s;
     /* May change at a resume.  ASYNC: not with layers or losses that take statistics over the whole
      * batch, and which device has what share is not for `shard` to say. */
     vox_sync sync;
@@ -395,6 +400,9 @@ typedef struct vox_train_result {
     size_t all_devices;       /* to begin with */
     size_t lost;              /* of them, ... */
     vox_lost_device gone[16]; /* ... the first ones */
+    /* One of them does not answer.  What belongs to it is never freed; ctx may be freed, exp not,
+     * and a driver may keep the process from ending other than by _exit. */
+    bool hangs;
     int64_t steps;
     double time_s;
     double train_loss;

@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 typedef struct watch {
     int64_t step, steps;
@@ -264,14 +265,17 @@ static int run(const vox_experiment *exp, vox_ctx *ctx, vox_train_options *opt, 
     cli_catch_signals(leads ? "finishing this step and saving; once more to quit without saving"
                             : NULL);
     vox_status status = vox_train(exp, ctx, opt, &result, &err);
+    int code = CLI_DONE;
     cli_bar_end();
     if (status == VOX_ERR_INTERRUPTED)
-        return leads ? interrupted(&w, &err, argc, argv) : cli_stop_code();
-    if (status != VOX_OK)
-        return failed(opt->hosts, &err);
-    if (leads)
+        code = leads ? interrupted(&w, &err, argc, argv) : cli_stop_code();
+    else if (status != VOX_OK)
+        code = failed(opt->hosts, &err);
+    else if (leads)
         print_summary(&result);
-    return CLI_DONE;
+    if (result.hangs) /* a driver's own cleaning up might wait for its device for ever */
+        _exit(cli_finish(code));
+    return code;
 }
 
 /* text NULL: the default. */
@@ -358,6 +362,7 @@ int cmd_train(int argc, char **argv)
     vox_train_options opt = {0};
     const char *path, *devices = NULL, *sync = NULL;
     cli_list set = {0};
+    cli_number hang = {.value = 0, .min = 1, .max = 1000000};
     cli_methods chosen = CLI_METHODS_INIT;
     cli_number staleness = {.value = -1, .min = 0, .max = 1000000};
     cli_number trace_steps = {.value = 0, .min = 1, .max = INT64_MAX};
@@ -376,6 +381,10 @@ int cmd_train(int argc, char **argv)
          .value = "HOW",
          .text = &opt.shard,
          .help = "shares of a batch: auto (by speed), equal, or weights 3,2,1 (auto)"},
+        {.name = "hang-timeout",
+         .value = "S",
+         .number = &hang,
+         .help = "seconds after which a device counts as lost (60, or 50 times its share's)"},
         {.name = "init",
          .value = "FILE",
          .text = &opt.init,
@@ -430,6 +439,7 @@ int cmd_train(int argc, char **argv)
     if (code == CLI_GO && opt.trace_steps && !opt.trace)
         code = cli_usage("train", "add --trace FILE, where to write it",
                          "--trace-steps needs --trace");
+    opt.hang_timeout_s = (double)hang.value;
     if (code == CLI_GO)
         code = cli_methods_get(&opt.methods, &chosen, "train");
     opt.bucket_bytes = (size_t)bucket.value;

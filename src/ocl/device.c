@@ -120,11 +120,20 @@ vox_status vox_device_open(vox_device **out, int index, vox_error *err)
     return vox_device_open_parts(out, index, 1, 1, 1, err);
 }
 
+void vox_device_abandon(vox_device *dev)
+{
+    dev->abandoned = true;
+}
+
 void vox_device_free(vox_device **devp)
 {
     if (!devp || !*devp)
         return;
     vox_device *dev = *devp;
+    if (dev->abandoned) {
+        *devp = NULL;
+        return;
+    }
     if (dev->queue)
         clFinish(dev->queue);
     if (dev->side)

@@ -23,6 +23,8 @@ vox_status vox_device_open_parts(vox_device **out, int index, uint32_t parts, ui
                                  uint32_t count, vox_error *err);
 /* Waits for its work, then releases everything; buffers and kernels of it must be freed before. */
 void vox_device_free(vox_device **dev);
+/* Work on it does not end: from now on vox_device_free releases nothing and does not wait. */
+void vox_device_abandon(vox_device *dev);
 
 const vox_device_desc *vox_device_get(const vox_device *dev); /* borrowed */
 /* "0 pthread-AVX512", a sub-device "0/2.1 pthread-AVX512"; borrowed. */
@@ -120,8 +122,9 @@ typedef struct vox_mark vox_mark;
 /* After everything enqueued so far, which the driver is made to start. */
 vox_status vox_device_mark(vox_device *dev, vox_mark **out, vox_error *err);
 void vox_mark_free(vox_mark **mark);
-/* On any thread. */
+/* On any thread.  The second asks whether it would return at once. */
 vox_status vox_mark_wait(const vox_mark *mark, vox_error *err);
+bool vox_mark_reached(const vox_mark *mark);
 
 /* Beside the work enqueued after the mark, which must not write there: a copy to the host; or the
  * mapping of a buffer (a window of one too) that lies over host memory, where the host then may

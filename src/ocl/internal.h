@@ -91,6 +91,7 @@ struct vox_device {
     bool side_busy;               /* there were some since the last finish */
     vox_program *programs;
     uint64_t bytes, peak_bytes;
+    bool abandoned; /* its driver does not answer: vox_device_free leaves all as it is */
     bool recording; /* profiling or traced: commands get events */
     bool profiling;
     vox_device_traced *traced; /* NULL: it is not */

@@ -58,6 +58,14 @@ vox_status vox_mark_wait(const vox_mark *mark, vox_error *err)
     return code == CL_SUCCESS ? VOX_OK : vox_cl_fail(err, mark->dev, code, "waiting for the queue");
 }
 
+bool vox_mark_reached(const vox_mark *mark)
+{
+    cl_int status = CL_COMPLETE;
+    const cl_int code = clGetEventInfo(mark->event, CL_EVENT_COMMAND_EXECUTION_STATUS,
+                                       sizeof status, &status, NULL);
+    return code != CL_SUCCESS || status <= CL_COMPLETE; /* an error is told by waiting */
+}
+
 vox_status vox_buffer_read_after(vox_buffer *buf, size_t offset, void *to, size_t bytes,
                                  const vox_mark *after, vox_mark **done, vox_error *err)
 {

@@ -188,7 +188,7 @@ static vox_status deliver(vox_replica *r, client *c, vox_error *err)
 {
     vox_status s = VOX_OK;
     for (size_t b = 0; s == VOX_OK && b < c->async->team->buckets; b++)
-        s = vox_buckets_await(vox_replica_buckets(r), b, err);
+        s = vox_buckets_await(vox_replica_buckets(r), b, 1e9, err);
     return s == VOX_OK ? read_kept(c, err) : s;
 }
 

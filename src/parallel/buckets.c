@@ -2,10 +2,12 @@
 #include "parallel/buckets.h"
 
 #include "base/mem.h"
+#include "base/thread.h"
 
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 typedef struct bucket {
     vox_range range;
@@ -178,15 +180,34 @@ vox_status vox_buckets_give_back(vox_buckets *b, vox_error *err)
 
 /* ---- the host's side ------------------------------------------------------- */
 
-vox_status vox_buckets_await(vox_buckets *b, size_t i, vox_error *err)
+/* OpenCL cannot wait with a limit: looks again and again, the longer it takes the less often. */
+static bool reached(const vox_mark *mark, double end)
 {
+    long pause_ns = 10000;
+    while (!vox_mark_reached(mark)) {
+        if (vox_now() > end)
+            return false;
+        nanosleep(&(struct timespec){0, pause_ns}, NULL);
+        pause_ns = pause_ns < 200000 ? pause_ns * 2 : pause_ns;
+    }
+    return true;
+}
+
+vox_status vox_buckets_await(vox_buckets *b, size_t i, double seconds, vox_error *err)
+{
+    const double end = vox_now() + seconds;
+    struct timespec soon;
     pthread_mutex_lock(&b->lock);
-    while (!b->bucket[i].here && !b->failed)
-        pthread_cond_wait(&b->changed, &b->lock);
+    while (!b->bucket[i].here && !b->failed && vox_now() < end) {
+        clock_gettime(CLOCK_REALTIME, &soon);
+        soon.tv_sec++;
+        pthread_cond_timedwait(&b->changed, &b->lock, &soon);
+    }
     const vox_mark *here = b->failed ? NULL : b->bucket[i].here;
     pthread_mutex_unlock(&b->lock);
-    return here ? vox_mark_wait(here, err)
-                : vox_fail(err, VOX_ERR_INTERRUPTED, "a device failed in mid-step");
+    if (!here || !reached(here, end))
+        return vox_fail(err, VOX_ERR_INTERRUPTED, "a device failed in mid-step");
+    return vox_mark_wait(here, err);
 }
 
 float *vox_buckets_host(const vox_buckets *b)

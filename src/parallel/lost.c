@@ -2,6 +2,7 @@
 #include "base/log.h"
 #include "parallel/team_parts.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -9,6 +10,78 @@ bool vox_team_is_failure(vox_status s)
 {
     return s == VOX_ERR_DEVICE || s == VOX_ERR_ROOM;
 }
+
+/* ---- those that hang -------------------------------------------------------- */
+
+/* Kernels may be compiled in a first step, for minutes; later it is a matter of the usual time. */
+#define FIRST_S  600.0
+#define LEAST_S  60.0
+#define TIMES_AS 50.0
+
+double vox_team_limit(const vox_member *m)
+{
+    const vox_team *team = m->team;
+    const double each = vox_speed_of(team->speed, (size_t)(m - team->member));
+    if (team->fresh)
+        return fmax(team->hang_s, FIRST_S);
+    if (team->hang_s > 0)
+        return team->hang_s;
+    return isnan(each) ? FIRST_S : fmax(LEAST_S, TIMES_AS * each * (double)m->share.n);
+}
+
+static void abandon(vox_member *m, double seconds)
+{
+    m->hung = true;
+    m->status = VOX_ERR_DEVICE;
+    vox_fail(&m->why, VOX_ERR_DEVICE, "the device gave no answer for %.3g s", seconds);
+    vox_detail(&m->why, "device %s", vox_replica_title(m->replica));
+    vox_replica_abandon(m->replica);
+    if (m->team->meeting)
+        vox_meeting_leave(m->team->meeting, (size_t)(m - m->team->member), m->status, &m->why);
+}
+
+/* Members that exchange numbers wait for the one that hangs: it alone is to blame, and the others
+ * are told. */
+static bool waits_for_another(vox_member *m, double seconds)
+{
+    vox_team *team = m->team;
+    bool found = false;
+    if (!team->meeting || !vox_meeting_waits(team->meeting, (size_t)(m - team->member)))
+        return false;
+    for (size_t i = 0; i < team->size; i++) {
+        vox_member *other = &team->member[i];
+        vox_status s;
+        if (other->lost || other->failed || other->hung || other->share.n == 0 ||
+            vox_meeting_waits(team->meeting, i) ||
+            vox_replica_wait_for(other->replica, 0, &s, NULL))
+            continue;
+        abandon(other, seconds);
+        found = true;
+    }
+    return found;
+}
+
+vox_status vox_team_wait_for(vox_member *m, vox_error *err)
+{
+    const double limit = vox_team_limit(m);
+    while (!m->hung && !vox_replica_wait_for(m->replica, limit, &m->status, &m->why))
+        if (!waits_for_another(m, limit))
+            abandon(m, limit);
+    m->failed = vox_team_is_failure(m->status);
+    if (m->status != VOX_OK && err)
+        *err = m->why;
+    return m->status;
+}
+
+bool vox_team_hangs(const vox_team *team)
+{
+    bool hangs = false;
+    for (size_t i = 0; team && i < team->size; i++)
+        hangs = hangs || team->member[i].hung;
+    return hangs;
+}
+
+/* ---- going on without them -------------------------------------------------- */
 
 static void note_why(vox_member *m, int64_t step)
 {
@@ -94,5 +167,5 @@ bool vox_team_lost(const vox_team *team, size_t i, int64_t *step, const char **r
 
 bool vox_team_intact(const vox_team *team)
 {
-    return team->params || !team->changed;
+    return team->params || (!team->changed && !vox_team_hangs(team));
 }

@@ -13,6 +13,7 @@ struct vox_meeting {
     int64_t *n;           /* [members]: samples each brings numbers of; 0: it does not come */
     const float **values; /* [members]: what they brought to the exchange under way */
     int64_t *weight;      /* [members]: n of those who come, close together */
+    bool *waits;          /* [members]: it waits for others now */
     double *waited;       /* [members]: seconds, of this batch */
     bool one_by_one;
     vox_hosts *hosts; /* NULL: one rank */
@@ -45,8 +46,9 @@ vox_status vox_meeting_open(vox_meeting **out, size_t members, vox_error *err)
     m->n = vox_calloc(members, sizeof *m->n, "the replicas' meeting", err);
     m->values = vox_calloc(members, sizeof *m->values, "the replicas' meeting", err);
     m->weight = vox_calloc(members, sizeof *m->weight, "the replicas' meeting", err);
+    m->waits = vox_calloc(members, sizeof *m->waits, "the replicas' meeting", err);
     m->waited = vox_calloc(members, sizeof *m->waited, "the replicas' meeting", err);
-    if (!m->n || !m->values || !m->weight || !m->waited) {
+    if (!m->n || !m->values || !m->weight || !m->waited || !m->waits) {
         vox_meeting_free(&m);
         return VOX_ERR_MEMORY;
     }
@@ -65,6 +67,7 @@ void vox_meeting_free(vox_meeting **mp)
     free(m->values);
     free(m->weight);
     free(m->waited);
+    free(m->waits);
     free(m->joined);
     free(m->brought);
     free(m);
@@ -102,8 +105,10 @@ void vox_meeting_call(vox_meeting *m, const int64_t *n, bool one_by_one)
 static vox_status await_turn(vox_meeting *m, size_t member, vox_error *err)
 {
     const double start = vox_now();
+    m->waits[member] = true;
     while (m->one_by_one && m->turn != member && m->fault == VOX_OK)
         pthread_cond_wait(&m->changed, &m->lock);
+    m->waits[member] = false;
     m->waited[member] += vox_now() - start;
     return m->fault == VOX_OK
                ? VOX_OK
@@ -229,6 +234,10 @@ vox_status vox_meeting_exchange(vox_meeting *m, size_t member, const vox_node *n
 {
     vox_error why = {0};
     pthread_mutex_lock(&m->lock);
+    if (m->n[member] == 0) { /* it was given up, and comes after all */
+        pthread_mutex_unlock(&m->lock);
+        return vox_fail(err, VOX_ERR_INTERRUPTED, "nobody waits for this device any more");
+    }
     const uint64_t now = m->held;
     vox_status s = bring(m, member, node, pass, values, &why);
     if (s == VOX_OK && m->here == expected(m)) {
@@ -237,8 +246,10 @@ vox_status vox_meeting_exchange(vox_meeting *m, size_t member, const vox_node *n
         m->turn = next_member(m, member + 1);
         pthread_cond_broadcast(&m->changed);
         const double start = vox_now();
+        m->waits[member] = true;
         while (m->held == now && m->fault == VOX_OK)
             pthread_cond_wait(&m->changed, &m->lock);
+        m->waits[member] = false;
         m->waited[member] += vox_now() - start;
     }
     if (s != VOX_OK) {
@@ -262,6 +273,14 @@ void vox_meeting_leave(vox_meeting *m, size_t member, vox_status status, const v
     m->turn = next_member(m, member + 1);
     pthread_cond_broadcast(&m->changed);
     pthread_mutex_unlock(&m->lock);
+}
+
+bool vox_meeting_waits(vox_meeting *m, size_t member)
+{
+    pthread_mutex_lock(&m->lock);
+    const bool waits = m->waits[member];
+    pthread_mutex_unlock(&m->lock);
+    return waits;
 }
 
 double vox_meeting_waited(const vox_meeting *m, size_t i)

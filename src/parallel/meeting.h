@@ -38,6 +38,11 @@ vox_status vox_meeting_exchange(vox_meeting *m, size_t member, const vox_node *n
 /* Is done with the batch; status: whether well, err: else why. */
 void vox_meeting_leave(vox_meeting *m, size_t member, vox_status status, const vox_error *err);
 
+/* ---- on any thread ---- */
+
+/* Whether the member is there and waits for another one, so that it is not to blame. */
+bool vox_meeting_waits(vox_meeting *m, size_t member);
+
 /* ---- after the batch ---- */
 
 /* Seconds that member i only waited for the others. */

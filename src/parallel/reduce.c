@@ -100,7 +100,7 @@ vox_status vox_team_sum(vox_team *team, vox_error *err)
             team->in[i] = NULL;
             if (s != VOX_OK || !team->member[i].started)
                 continue;
-            s = vox_buckets_await(from, b, err);
+            s = vox_buckets_await(from, b, vox_team_limit(&team->member[i]), err);
             team->in[i] = vox_buckets_host(from) + range->offset;
         }
         vox_span_end(&wait);

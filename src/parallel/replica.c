@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 struct vox_replica {
     vox_device *dev;
@@ -28,6 +29,7 @@ struct vox_replica {
     vox_replica_fn work; /* NULL: nothing to do */
     void *arg;
     bool quit;
+    bool abandoned;    /* nobody waits for the thread any more */
     vox_status status; /* of the last work */
     vox_error err;
 };
@@ -55,6 +57,8 @@ static void *replica_main(void *user)
         r->err = err;
         r->work = NULL;
         pthread_cond_broadcast(&r->changed);
+        if (r->abandoned)
+            break;
     }
     pthread_mutex_unlock(&r->lock);
     vox_trace_thread(NULL);
@@ -70,19 +74,53 @@ void vox_replica_post(vox_replica *r, vox_replica_fn fn, void *arg)
     pthread_mutex_unlock(&r->lock);
 }
 
+/* The lock is held and the work is done. */
+static vox_status outcome(const vox_replica *r, vox_error *err)
+{
+    if (r->status != VOX_OK && err) {
+        *err = r->err;
+        if (!strstr(err->detail, r->title))
+            vox_error_at(err, "device %s", r->title);
+    }
+    return r->status;
+}
+
 vox_status vox_replica_wait(vox_replica *r, vox_error *err)
 {
     pthread_mutex_lock(&r->lock);
     while (r->work)
         pthread_cond_wait(&r->changed, &r->lock);
-    vox_status s = r->status;
-    if (s != VOX_OK && err) {
-        *err = r->err;
-        if (!strstr(err->detail, r->title))
-            vox_error_at(err, "device %s", r->title);
-    }
+    vox_status s = outcome(r, err);
     pthread_mutex_unlock(&r->lock);
     return s;
+}
+
+bool vox_replica_wait_for(vox_replica *r, double seconds, vox_status *status, vox_error *err)
+{
+    struct timespec end;
+    clock_gettime(CLOCK_REALTIME, &end);
+    end.tv_sec += (time_t)seconds;
+    end.tv_nsec += (long)((seconds - (double)(time_t)seconds) * 1e9);
+    end.tv_sec += end.tv_nsec / 1000000000;
+    end.tv_nsec %= 1000000000;
+    int waited = 0;
+    pthread_mutex_lock(&r->lock);
+    while (r->work && waited == 0)
+        waited = pthread_cond_timedwait(&r->changed, &r->lock, &end);
+    const bool done = !r->work;
+    if (done)
+        *status = outcome(r, err);
+    pthread_mutex_unlock(&r->lock);
+    return done;
+}
+
+void vox_replica_abandon(vox_replica *r)
+{
+    pthread_mutex_lock(&r->lock);
+    r->abandoned = true;
+    pthread_mutex_unlock(&r->lock);
+    pthread_detach(r->thread);
+    vox_device_abandon(r->dev);
 }
 
 /* ---- building ------------------------------------------------------------ */
@@ -191,6 +229,10 @@ void vox_replica_free(vox_replica **rp)
     vox_replica *r = rp ? *rp : NULL;
     if (!r)
         return;
+    if (r->abandoned) {
+        *rp = NULL;
+        return;
+    }
     if (r->running) {
         vox_replica_wait(r, NULL);
         vox_replica_post(r, release, NULL);

@@ -47,6 +47,12 @@ void vox_replica_free(vox_replica **r);
 void vox_replica_post(vox_replica *r, vox_replica_fn fn, void *arg);
 vox_status vox_replica_wait(vox_replica *r, vox_error *err);
 
+/* The same, but gives up after so many seconds: false, and the work still goes on. */
+bool vox_replica_wait_for(vox_replica *r, double seconds, vox_status *status, vox_error *err);
+/* Its work does not end: the thread is left to itself, and with it all that it may yet touch; the
+ * device, and what vox_replica_free would release. */
+void vox_replica_abandon(vox_replica *r);
+
 vox_device *vox_replica_device(const vox_replica *r);
 vox_plan *vox_replica_plan(const vox_replica *r);
 const char *vox_replica_title(const vox_replica *r); /* "0 pthread-AVX512" */

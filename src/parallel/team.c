@@ -36,6 +36,9 @@ static vox_status make_lists(vox_team *team, const vox_ctx *ctx, vox_error *err)
     for (size_t i = 0; i < team->size; i++) {
         vox_member *m = &team->member[i];
         m->team = team;
+        m->loss = vox_calloc((size_t)team->batch, sizeof *m->loss, "losses", err);
+        if (!m->loss)
+            return VOX_ERR_MEMORY;
         for (int k = 0; k < VOX_WORK_KINDS; k++) {
             m->ran[k] = vox_calloc((size_t)team->batch + 1, sizeof *m->ran[k], "sizes", err);
             if (!m->ran[k])
@@ -143,6 +146,7 @@ vox_status vox_team_open(vox_team **out, const vox_ctx *ctx, const vox_team_opti
     team->hosts = opt->hosts;
     team->size = vox_ctx_device_count(ctx);
     team->sync = opt->sync;
+    team->hang_s = opt->hang_s;
     team->sample_floats = (size_t)vox_sample_floats(&opt->graph->input, VOX_LAYOUT_PLAIN);
     team->sample_labels = vox_graph_labels(opt->graph);
     vox_status s = vox_faults_parse(&team->faults, getenv(VOX_FAULT_VARIABLE), team->size, err);
@@ -191,13 +195,22 @@ void vox_team_free(vox_team **teamp)
     vox_team *team = teamp ? *teamp : NULL;
     if (!team)
         return;
+    const bool hangs = team->member && vox_team_hangs(team);
     for (size_t i = 0; team->member && i < team->size; i++) {
         vox_replica_free(&team->member[i].replica);
+        if (hangs)
+            continue;
+        free(team->member[i].loss);
+        free(team->member[i].output);
         for (int k = 0; k < VOX_WORK_KINDS; k++)
             free(team->member[i].ran[k]);
     }
     vox_team_leave_hosts(team);
     vox_async_free(&team->async);
+    if (hangs) { /* the thread that does may come to life again */
+        *teamp = NULL;
+        return;
+    }
     vox_meeting_free(&team->meeting);
     vox_pool_free(&team->pool);
     vox_tree_release(&team->tree);

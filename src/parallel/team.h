@@ -46,6 +46,7 @@ typedef struct vox_team_options {
     size_t bucket_bytes;     /* see vox_buckets_cut; 0: VOX_BUCKET_BYTES */
     /* How the samples of training steps are shared out; otherwise equally. */
     vox_shard_mode shard;
+    double hang_s;        /* after which a device counts as hanging; 0: by the steps before */
     const double *weight; /* [devices]; with AUTO those to begin with, or NULL: equal */
     vox_hosts *hosts; /* ranks that share the batches, all with these options; borrowed, or NULL */
     bool on_host;     /* the model lives in host memory even with one device; training only */
@@ -129,6 +130,9 @@ vox_status vox_team_step(vox_team *team, const vox_team_batch *batch, const vox_
  * on; only when none is left it fails.  Whether device i was lost so; step: from 1 (0: before the
  * first), reason: borrowed. */
 bool vox_team_lost(const vox_team *team, size_t i, int64_t *step, const char **reason);
+/* Whether one of the lost still has a thread that is at work, or rather is not: what was given to
+ * vox_team_step and vox_team_eval, ctx and opt's graph must then stay for good. */
+bool vox_team_hangs(const vox_team *team);
 /* After a step that failed: whether the model is as it was before. */
 bool vox_team_intact(const vox_team *team);
 

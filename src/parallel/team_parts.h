@@ -17,12 +17,17 @@ typedef struct vox_member {
     vox_replica *replica;
     int64_t limit;         /* most samples it has at once; its share goes through it in pieces */
     vox_share share, next; /* next: of the batch after this one, if it is known */
-    float *output;         /* vox_team_eval: where its samples' outputs go */
-    bool started;          /* it had samples of the batch under way */
-    vox_status status;     /* of its last work ... */
-    vox_error why;         /* ... and why it was not well */
-    bool failed; /* in that work, as devices fail: it gets none until the team has decided */
-    bool lost;   /* and so never again: since step (0: before the first), for a reason */
+    /* Its samples' losses, and in vox_team_eval outputs, come here and go there: one that hangs may
+     * write to the first long after. */
+    float *loss, *output;
+    float *loss_to, *output_to;
+    size_t room;       /* floats of output */
+    bool started;      /* it had samples of the batch under way */
+    vox_status status; /* of its last work ... */
+    vox_error why;     /* ... and why it was not well */
+    bool failed;       /* in that work, as devices fail: it gets none until the team has decided */
+    bool hung;         /* its thread still is at it: see vox_replica_abandon */
+    bool lost;         /* and so never again: since step (0: before the first), for a reason */
     int64_t lost_step;
     char reason[sizeof(vox_error)];
     double done_at;            /* when that was, on vox_now's clock */
@@ -46,6 +51,8 @@ struct vox_team {
     int64_t *used;          /* [size]: of a full part, in the last step */
     double *seconds;        /* [size]: what the members took for the full parts of this step */
     int64_t full;           /* how many of those there were */
+    bool fresh;             /* the part under way is the first one of its sizes */
+    double hang_s;          /* vox_team_options */
     bool built;             /* kernels were built in one of them: its times say nothing */
     const float **in;       /* [size], the tree's inputs */
     vox_tree tree;
@@ -141,6 +148,10 @@ void vox_team_tell_shares(const vox_team *team, uint64_t step, const vox_speed_c
 
 /* Whether a member's status says that its device failed, and not the job. */
 bool vox_team_is_failure(vox_status s);
+/* Waits for one member's work; that it failed as devices do is noted. */
+vox_status vox_team_wait_for(vox_member *m, vox_error *err);
+/* Seconds after which it counts as hanging. */
+double vox_team_limit(const vox_member *m);
 /* After s, which is not VOX_OK: VOX_OK if members failed and others are left, so that the work can
  * be done once more without them; else s.  step: from 1, 0: before the first. */
 vox_status vox_team_drop_failed(vox_team *team, int64_t step, vox_status s, vox_error *err);

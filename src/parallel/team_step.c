@@ -23,23 +23,13 @@ void vox_team_post(vox_team *team, vox_whom whom, vox_replica_fn fn)
             vox_replica_post(team->member[i].replica, fn, &team->member[i]);
 }
 
-/* One member's work; one that it failed at as devices do is marked. */
-static vox_status wait_for(vox_member *m, vox_error *err)
-{
-    m->status = vox_replica_wait(m->replica, &m->why);
-    m->failed = vox_team_is_failure(m->status);
-    if (m->status != VOX_OK && err)
-        *err = m->why;
-    return m->status;
-}
-
 vox_status vox_team_wait(vox_team *team, vox_whom whom, vox_error *err)
 {
     vox_status first = VOX_OK;
     for (size_t i = 0; i < team->size; i++) {
         if (!meant(team, i, whom))
             continue;
-        vox_status s = wait_for(&team->member[i], first == VOX_OK ? err : NULL);
+        vox_status s = vox_team_wait_for(&team->member[i], first == VOX_OK ? err : NULL);
         if (first == VOX_OK)
             first = s;
     }
@@ -84,6 +74,19 @@ static void note_ran(vox_team *team, vox_work_kind kind)
         team->member[i].ran[kind][team->count[i]] = true;
 }
 
+/* What the members found goes to the caller. */
+static void collect(const vox_team *team, vox_work_kind kind)
+{
+    for (size_t i = 0; i < team->size; i++) {
+        const vox_member *m = &team->member[i];
+        const size_t n = (size_t)m->share.n;
+        if (n > 0 && m->share.loss && (kind == VOX_WORK_GRADIENTS || m->share.label))
+            memcpy(m->loss_to, m->loss, n * sizeof *m->loss);
+        if (n > 0 && kind == VOX_WORK_EVAL)
+            memcpy(m->output_to, m->output, n * vox_team_output(team) * sizeof *m->output);
+    }
+}
+
 /* A part of a batch through the replicas.  The first one of each size goes through one after the
  * other: PoCL (seen with 3.1, told of 5.0) specialises kernels at their first launch on a larger
  * grid, and if another of its devices is running the same kernel then, it loses count of the uses
@@ -95,7 +98,7 @@ static vox_status run_in_turn(vox_team *team, vox_whom whom, vox_replica_fn fn, 
         if (!meant(team, i, whom))
             continue;
         vox_replica_post(team->member[i].replica, fn, &team->member[i]);
-        s = wait_for(&team->member[i], err);
+        s = vox_team_wait_for(&team->member[i], err);
     }
     return s;
 }
@@ -110,6 +113,7 @@ static vox_status run_part(vox_team *team, vox_work_kind kind, vox_replica_fn fn
     vox_error why = {0};
     if (s != VOX_OK)
         return s;
+    team->fresh = !together;
     team->built = team->built || !together;
     if (team->meeting)
         vox_meeting_call(team->meeting, team->count, !together);
@@ -131,13 +135,19 @@ static vox_status run_part(vox_team *team, vox_work_kind kind, vox_replica_fn fn
     }
     if (s == VOX_OK)
         note_ran(team, kind);
+    if (s == VOX_OK)
+        collect(team, kind);
     return s;
 }
 
 vox_status vox_team_run_first(vox_team *team, vox_replica_fn fn, void *arg, vox_error *err)
 {
+    if (team->member[0].hung)
+        return vox_fail(err, VOX_ERR_DEVICE, "the device hangs");
     vox_replica_post(team->member[0].replica, fn, arg);
-    return vox_replica_wait(team->member[0].replica, err);
+    vox_status s = vox_team_wait_for(&team->member[0], err);
+    team->member[0].failed = false; /* there is no other */
+    return s;
 }
 
 void vox_team_phase(vox_team *team, vox_phase phase)
@@ -210,7 +220,8 @@ static void share_out(vox_team *team, const part *p, float *loss)
     for (size_t i = 0; i < team->size; i++) {
         vox_member *m = &team->member[i];
         m->share = share_of(team, i, p);
-        m->share.loss = loss ? loss + m->share.first : NULL;
+        m->share.loss = loss ? m->loss : NULL;
+        m->loss_to = loss ? loss + m->share.first : NULL;
         m->share.next = after.n ? &m->next : NULL;
         m->share.accumulate = p->from > 0 && m->started;
         m->started = m->share.n > 0 || m->share.accumulate;
@@ -246,7 +257,7 @@ static vox_share piece_of(const vox_member *m, const vox_share *share, int64_t f
 static vox_status run_pieces(vox_replica *r, vox_member *m, vox_error *err)
 {
     vox_status s = VOX_OK;
-    for (int64_t from = 0; s == VOX_OK && from < m->share.n; from += m->limit) {
+    for (int64_t from = 0; s == VOX_OK && !m->hung && from < m->share.n; from += m->limit) {
         vox_share piece = piece_of(m, &m->share, from), next;
         const bool more = from + piece.n < m->share.n;
         piece.last = m->share.last && !more;
@@ -437,7 +448,11 @@ vox_status vox_team_step(vox_team *team, const vox_team_batch *batch, const vox_
     } else if (!vox_team_looks(team, batch->n)) {
         const part p = part_at(team, batch, 0);
         share_out(team, &p, loss);
+        team->fresh = !team->member[0].ran[VOX_WORK_GRADIENTS][p.n];
         s = vox_team_run_first(team, whole_step_job, team, err);
+        team->member[0].ran[VOX_WORK_GRADIENTS][p.n] = s == VOX_OK;
+        if (s == VOX_OK)
+            collect(team, VOX_WORK_GRADIENTS);
     } else {
         s = step_on_all(team, batch, loss, err);
     }
@@ -465,9 +480,13 @@ static vox_status eval_part(vox_team *team, const part *p, float *output, float 
                             vox_error *err)
 {
     share_out(team, p, loss);
-    for (size_t i = 0; i < team->size; i++)
-        team->member[i].output =
-            output + (size_t)team->member[i].share.first * vox_team_output(team);
+    for (size_t i = 0; i < team->size; i++) {
+        vox_member *m = &team->member[i];
+        const size_t floats = vox_team_output(team);
+        m->output_to = output + (size_t)m->share.first * floats;
+        if (!vox_grow(&m->output, &m->room, (size_t)m->share.n * floats, sizeof *m->output, err))
+            return VOX_ERR_MEMORY;
+    }
     return run_part(team, VOX_WORK_EVAL, eval_job, false, err);
 }
 

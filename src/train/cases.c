@@ -320,6 +320,11 @@ vox_status vox_cases_evaluate(vox_cases *c, vox_team *team, const vox_graph *gra
             s = evaluate_batch(c, team, graph, b, &room, err);
         seen += s == VOX_OK ? b->n : 0;
     }
+    if (vox_team_hangs(team)) { /* its thread may yet read the batch: that stays for good */
+        if (s == VOX_OK)
+            s = vox_metrics_get(&room.metrics, out, err);
+        return s;
+    }
     vox_loader_free(&loader);
     if (s == VOX_OK && room.labels > 1)
         s = add_ranks(&room, team, err);

@@ -464,6 +464,7 @@ static vox_status train(vox_trainer *t, vox_error *err)
 static void fill_lost(vox_team *team, vox_train_result *r)
 {
     r->all_devices = vox_team_size(team);
+    r->hangs = vox_team_hangs(team);
     for (size_t i = 0; i < r->all_devices; i++) {
         int64_t step;
         const char *reason;

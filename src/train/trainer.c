@@ -104,6 +104,7 @@ static vox_status open_team(vox_trainer *t, vox_ctx *ctx, vox_error *err)
                             .memory = (uint64_t)train->memory_mib << 20,
                             .bucket_bytes = t->opt->bucket_bytes,
                             .shard = t->sharing.mode,
+                            .hang_s = t->opt->hang_timeout_s,
                             .weight = t->sharing.weight,
                             .hosts = t->opt->hosts};
     vox_status s = vox_hosts_agree(t->opt->hosts, open_times(t, ctx, err), err);
@@ -419,6 +420,12 @@ vox_status vox_trainer_open(vox_trainer *t, const vox_experiment *exp, vox_ctx *
 
 void vox_trainer_close(vox_trainer *t)
 {
+    const bool hangs = vox_team_hangs(t->team); /* then what its thread may read must stay */
+    if (hangs) {
+        t->train = t->valid = (vox_cases){0};
+        t->loader = NULL;
+        t->label = NULL;
+    }
     vox_team_free(&t->team); /* first: it may be at work on the loader's batches */
     vox_loader_free(&t->loader);
     vox_optimizer_free(&t->optimizer);

@@ -43,7 +43,7 @@ static void survive(const char *fault, size_t lost, size_t device, int64_t step,
     char name[32], number[8];
     snprintf(name, sizeof name, "fault-%d", run++);
     snprintf(number, sizeof number, "%zu ", device);
-    training t = {.devices = "0,1,2", .run = training_path(name)};
+    training t = {.devices = "0,1,2", .run = training_path(name), .hang_timeout_s = 2};
     setenv(VOX_FAULT_VARIABLE, fault, 1);
     assert_ok(training_run(&t, &err));
     unsetenv(VOX_FAULT_VARIABLE);
@@ -104,6 +104,14 @@ static void a_slow_one_gets_less(void **state)
     free(path);
 }
 
+/* Its thread cannot be ended; the last one waits for the others in mid-step. */
+static void one_that_hangs_is_left_to_itself(void **state)
+{
+    (void)state;
+    survive("0:7:hang", 1, 0, 7, "no answer for 2 s");
+    survive("2:9:hang", 1, 2, 9, "no answer for 2 s"); /* in a validation */
+}
+
 static void with_nobody_left_it_saves(void **state)
 {
     (void)state;
@@ -152,6 +160,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(one_without_memory_is_left_out),
         cmocka_unit_test(a_slow_one_gets_less),
         cmocka_unit_test(with_nobody_left_it_saves),
+        cmocka_unit_test(one_that_hangs_is_left_to_itself),
         cmocka_unit_test(at_the_start_only_want_of_memory_is_survived),
     };
     return cmocka_run_group_tests(tests, setup, training_teardown);

@@ -135,6 +135,7 @@ typedef struct training {
     vox_methods methods;
     const char *trace;
     int64_t trace_steps;
+    double hang_timeout_s;
     const char *shard; /* NULL: "equal", as clocks differ from run to run */
     vox_sync sync;
     bool staleness_set;
@@ -165,6 +166,7 @@ static inline vox_status training_run(training *t, vox_error *err)
                                    .methods = t->methods,
                                    .trace = t->trace,
                                    .trace_steps = t->trace_steps,
+                                   .hang_timeout_s = t->hang_timeout_s,
                                    .shard = t->shard ? t->shard : "equal",
                                    .sync = t->sync,
                                    .staleness_set = t->staleness_set,
