@@ -40,7 +40,8 @@ vox_team_batch vox_ahead_take(vox_trainer *t, const vox_batch *batch)
     const int64_t step = t->state.progress.step, begun = vox_team_begun(t->team) - 1;
     const bool begins = t->opt->sync == VOX_SYNC_ASYNC;
     vox_team_batch first = take(t, batch, step), *last = &first;
-    const int64_t most = t->closing ? begun : t->ahead;
+    /* Time is counted from the end of the first step on, when nobody is at work. */
+    const int64_t most = t->closing ? begun : begins && !t->used ? 0 : t->ahead;
     for (int64_t k = 1; k <= most && k <= t->ahead; k++) {
         if (begins && vox_train_pauses(t, step + k, ends_epoch(t, batch)))
             break;

@@ -137,6 +137,44 @@ static void it_learns_within_the_bound(void **state)
     }
 }
 
+/* Updates that each of two devices made of a run in which the second is slowed down by far. */
+static void share_of_slow(int64_t bound, int64_t updates[2])
+{
+    static const char *const sets[] = {plain,
+                                       "data.augment=[]",
+                                       "train.batch=6",
+                                       "train.validate_every=1000",
+                                       "train.iterations=40",
+                                       NULL};
+    vox_error err = {0};
+    char name[16];
+    snprintf(name, sizeof name, "slow%d", (int)bound);
+    training t = {.devices = "0,1",
+                  .run = training_path(name),
+                  .sets = sets,
+                  .sync = VOX_SYNC_ASYNC,
+                  .staleness_set = true,
+                  .staleness = bound};
+    assert_int_equal(setenv("VOXCL_FAULT", "1:2:slow=30", 1), 0);
+    assert_ok(training_run(&t, &err));
+    assert_int_equal(unsetenv("VOXCL_FAULT"), 0);
+    assert_true(t.result.staleness_most <= bound);
+    for (size_t i = 0; i < 2; i++) /* of 3 samples each; the first step is not counted */
+        updates[i] = t.result.device[i].samples / 3;
+    assert_true(t.result.devices == 2 && updates[0] + updates[1] >= 70);
+}
+
+/* Held to one update the fast device must take turns with the slow one; let go it does not wait. */
+static void a_slow_device_holds_up_by_the_bound(void **state)
+{
+    (void)state;
+    int64_t tight[2], loose[2];
+    share_of_slow(1, tight);
+    assert_true(llabs(tight[0] - tight[1]) <= 8); /* of about 39 each */
+    share_of_slow(64, loose);
+    assert_true(loose[0] > 2 * loose[1]); /* about 75 and 3 */
+}
+
 /* Stopped while batches to come are under way, these are finished first: the checkpoint is that of
  * a whole number of steps, and the run goes on from there. */
 static void it_stops_and_goes_on(void **state)
@@ -230,6 +268,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(in_turn_it_is_smaller_batches),
         cmocka_unit_test(in_turn_the_bits_repeat),
         cmocka_unit_test(it_learns_within_the_bound),
+        cmocka_unit_test(a_slow_device_holds_up_by_the_bound),
         cmocka_unit_test(it_stops_and_goes_on),
         cmocka_unit_test(one_device_is_never_late),
         cmocka_unit_test(a_loss_that_is_not_finite_stops),
