@@ -18,7 +18,8 @@ enum {
     TRIAL_EVERY = 32, /* steps from one trial to the next, at least */
     TRIAL_EVERY_MOST = 1000000
 };
-#define SAVING      0.1  /* of a step: what a new split must promise, */
+#define SAVING      0.1  /* of a step: what a split other than the first must promise, */
+#define REFINING    0.04 /* ... and once devices are known to differ, */
 #define LEAST_S     2e-3 /* and in seconds: in steps so short a clock tells of the system's mood */
 #define TRIAL_SHARE 0.01 /* of the time: what trials may cost */
 
@@ -54,6 +55,7 @@ struct vox_speed {
     recent rest;                 /* the step's seconds beyond those of the slowest device */
     int64_t votes, patience;     /* steps running for a new split; how many are needed */
     int64_t since;               /* full steps since the last change */
+    bool differ;                 /* the split was changed before */
 };
 
 /* ---- medians --------------------------------------------------------------- */
@@ -352,11 +354,12 @@ static void decide(vox_speed *s, vox_speed_change *change)
     set_costs(s);
     const double rest = rest_of(s), now = predict(s, s->share);
     const double best = vox_shards_fastest(s->batch, s->devices, s->cost, s->best);
-    const double wanted = fmax(SAVING * (now + rest), LEAST_S);
+    const double wanted = fmax((s->differ ? REFINING : SAVING) * (now + rest), LEAST_S);
     s->votes = now - best >= wanted ? s->votes + 1 : 0;
     if (s->votes < s->patience)
         return;
     s->patience = next_patience(s);
+    s->differ = true;
     adopt(s, s->best, change);
     for (size_t i = 0; i < s->devices; i++)
         s->weight[i] = (double)s->share[i];

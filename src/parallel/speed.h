@@ -3,8 +3,9 @@
  * Every step says how long each device took for its share.  Medians over the last few steps give
  * each device's seconds a sample, and a fixed cost a step once its share has changed.  If the best
  * split by these (vox_shards_fastest) promises to save a tenth of a step or more, and two
- * milliseconds, for several steps running, it becomes the split in force.  A device that sits out
- * is tried with one sample now and then, seldom enough to cost about a hundredth of the time.
+ * milliseconds, for several steps running, it becomes the split in force.  Devices that turned out
+ * to differ so are then refined for less.  A device that sits out is tried with one sample now and
+ * then, seldom enough to cost about a hundredth of the time.
  *
  * What is not counted: a device's first step with a share of a new size (kernels are built), and
  * those the caller has no time for.
