@@ -3,11 +3,8 @@
  * The input is made up, so no data is needed; augmentation is left out.  The step is timed without
  * profiling; the layers' times come from device events in steps of their own. */
 #include "base/json.h"
-#include "base/philox.h"
 #include "parallel/shard.h"
-#include "train/cases.h"
-#include "train/optimizer.h"
-#include "train/tuning.h"
+#include "train/made_up.h"
 #include "tune/op_rows.h"
 #include "tune/peak.h"
 #include "tune/roofline.h"
@@ -23,119 +20,44 @@
 
 typedef struct step_bench {
     const vox_experiment *exp;
-    vox_team *team;
-    vox_optimizer *optimizer;
-    int64_t batch, steps, done, classes;
-    float *voxel, *loss, *output, *flat;
-    int32_t *label;
+    vox_made_up made;
+    int64_t batch, steps;
+    float *output;
     double *step_s, *forward_s; /* [steps], sorted in the end */
     double first_step_s;        /* from nothing opened to the first step's end */
     double peak;                /* flop/s of the first device */
     vox_roofline roof;          /* likewise */
 } step_bench;
 
-static vox_status make_input(step_bench *b, vox_error *err)
+static vox_status make_room(step_bench *b, vox_error *err)
 {
-    const char *what = "synthetic input";
-    size_t n = (size_t)b->batch, steps = (size_t)b->steps;
-    size_t sample = (size_t)vox_sample_floats(&b->exp->graph->input, VOX_LAYOUT_PLAIN);
-    b->voxel = vox_calloc(n, sample * sizeof(float), what, err);
-    size_t labels = n * vox_graph_labels(b->exp->graph);
-    b->label = vox_calloc(labels, sizeof *b->label, what, err);
-    b->loss = vox_calloc(n, sizeof *b->loss, what, err);
+    const char *what = "a benchmark";
     const vox_shape *out = vox_graph_edge_shape(b->exp->graph, b->exp->graph->layers);
-    b->output = vox_calloc(n, (size_t)vox_shape_count(out) * sizeof(float), what, err);
-    b->flat = vox_calloc(b->exp->graph->flat_floats, sizeof(float), "weights", err);
+    const size_t steps = (size_t)b->steps;
+    b->output =
+        vox_calloc((size_t)b->batch, (size_t)vox_shape_count(out) * sizeof(float), what, err);
     b->step_s = vox_calloc(steps, sizeof(double), what, err);
     b->forward_s = vox_calloc(steps, sizeof(double), what, err);
-    if (!b->voxel || !b->label || !b->loss || !b->output || !b->flat || !b->step_s || !b->forward_s)
-        return VOX_ERR_MEMORY;
-    vox_random r;
-    vox_random_init(&r, 1, VOX_RANDOM_SYNTH, 0, 0, 0);
-    for (size_t i = 0; i < n * sample; i++)
-        b->voxel[i] = 2 * vox_random_uniform(&r) - 1;
-    for (size_t i = 0; i < labels; i++)
-        b->label[i] = (int32_t)((int64_t)i % b->classes);
-    return VOX_OK;
+    return b->output && b->step_s && b->forward_s ? VOX_OK : VOX_ERR_MEMORY;
 }
 
 static vox_status bench_open(step_bench *b, vox_ctx *ctx, const vox_methods *methods,
                              vox_error *err)
 {
-    const vox_train_spec *train = &b->exp->train;
-    vox_team_options opt = {.graph = b->exp->graph,
-                            .batch = b->batch,
-                            .parts = train->accumulate,
-                            .training = true,
-                            .shard = VOX_SHARD_EQUAL, /* or the figures would be of several */
-                            .seed = train->seed,
-                            .algo = methods->algo,
-                            .workspace = methods->workspace_bytes,
-                            .memory = (uint64_t)train->memory_mib << 20};
-    vox_finddb *times = NULL;
-    vox_status s = vox_cases_classes(b->exp->graph, &b->classes, err);
-    if (s == VOX_OK)
-        s = make_input(b, err);
-    if (s == VOX_OK)
-        s = vox_tuning_open(&times, b->exp, ctx, methods, err);
-    opt.times = times;
-    if (s == VOX_OK)
-        s = vox_team_open(&b->team, ctx, &opt, err);
-    vox_finddb_free(&times);
-    if (s == VOX_OK)
-        s = vox_optimizer_open(&b->optimizer, vox_team_home(b->team), b->exp->graph,
-                               &train->optimizer, train->clip_norm, err);
-    if (s != VOX_OK)
-        return s;
-    vox_graph_init_params(b->exp->graph, train->seed, b->flat);
-    return vox_team_set_params(b->team, b->flat, err);
+    const vox_team_options opt = {.parts = b->exp->train.accumulate,
+                                  .shard =
+                                      VOX_SHARD_EQUAL}; /* or the figures would be of several */
+    vox_status s = make_room(b, err);
+    return s == VOX_OK ? vox_made_up_open(&b->made, b->exp, ctx, b->batch, methods, opt, err) : s;
 }
 
 static void bench_close(step_bench *b)
 {
     vox_roofline_release(&b->roof);
-    vox_optimizer_free(&b->optimizer);
-    vox_team_free(&b->team);
-    free(b->voxel);
-    free(b->label);
-    free(b->loss);
+    vox_made_up_close(&b->made);
     free(b->output);
-    free(b->flat);
     free(b->step_s);
     free(b->forward_s);
-}
-
-/* Made-up data must not drive the weights to infinity. */
-#define TINY_RATE 1e-6
-
-static vox_status update_on_device(vox_replica *r, void *arg, vox_error *err)
-{
-    step_bench *b = arg;
-    vox_plan *plan = vox_replica_plan(r);
-    const int64_t unseen = vox_team_looks(b->team, b->batch) ? 0 : b->batch;
-    return vox_optimizer_step(b->optimizer, vox_plan_params(plan), vox_plan_grads(plan),
-                              vox_plan_loss(plan)->buf, unseen, TINY_RATE, b->done, err);
-}
-
-static vox_status update_on_host(void *arg, float *params, float *grads, vox_pool *pool,
-                                 vox_error *err)
-{
-    (void)err;
-    step_bench *b = arg;
-    vox_optimizer_step_host(b->optimizer, params, grads, TINY_RATE, b->done, pool);
-    return VOX_OK;
-}
-
-static vox_status one_step(step_bench *b, vox_error *err)
-{
-    vox_team_batch batch = {
-        .voxel = b->voxel, .label = b->label, .n = b->batch, .step = (uint64_t)b->done};
-    vox_team_batch next = batch; /* the same numbers, uploaded anew as a training would */
-    next.step++;
-    batch.next = &next;
-    b->done++;
-    const vox_team_update update = {update_on_device, update_on_host, b};
-    return vox_team_step(b->team, &batch, &update, b->loss, err);
 }
 
 static int by_value(const void *a, const void *b)
@@ -146,18 +68,18 @@ static int by_value(const void *a, const void *b)
 
 static vox_status time_steps(step_bench *b, vox_error *err)
 {
-    const vox_team_batch batch = {.voxel = b->voxel, .n = b->batch};
+    const vox_team_batch batch = {.voxel = b->made.voxel, .n = b->batch};
     vox_status s = VOX_OK;
     for (int i = 0; s == VOX_OK && i < WARM_UP; i++)
-        s = one_step(b, err);
+        s = vox_made_up_step(&b->made, err);
     for (int64_t i = 0; s == VOX_OK && i < b->steps; i++) {
         double start = vox_now();
-        s = one_step(b, err);
+        s = vox_made_up_step(&b->made, err);
         b->step_s[i] = vox_now() - start;
     }
     for (int64_t i = -1; s == VOX_OK && i < b->steps; i++) {
         double start = vox_now();
-        s = vox_team_eval(b->team, &batch, b->output, NULL, err);
+        s = vox_team_eval(b->made.team, &batch, b->output, NULL, err);
         if (i >= 0)
             b->forward_s[i] = vox_now() - start;
     }
@@ -224,7 +146,7 @@ static vox_status put_row(step_bench *b, vox_json *j, const layer_row *row, doub
 {
     double seconds = 0;
     int64_t launches = 0;
-    vox_status s = vox_device_profile_take(vox_replica_device(vox_team_replica(b->team, 0)),
+    vox_status s = vox_device_profile_take(vox_replica_device(vox_team_replica(b->made.team, 0)),
                                            row->label, &seconds, &launches, err);
     if (s != VOX_OK || launches == 0)
         return s;
@@ -236,8 +158,8 @@ static vox_status put_host(step_bench *b, vox_json *j, double *sum, vox_error *e
 {
     static const layer_row reduction = {"(reduction)", "sum", "reduction", "", 0, 0, 0, false},
                            update = {"(update)", "optimizer", "update", "", 0, 0, 0, false};
-    const vox_team_times times = vox_team_last_times(b->team);
-    if (vox_team_home(b->team))
+    const vox_team_times times = vox_team_last_times(b->made.team);
+    if (vox_team_home(b->made.team))
         return VOX_OK;
     vox_status s = put_seconds(b, j, &reduction, times.reduce_s, sum, err);
     return s == VOX_OK ? put_seconds(b, j, &update, times.update_s, sum, err) : s;
@@ -249,7 +171,7 @@ static vox_status put_layers(step_bench *b, vox_json *j, int64_t samples, vox_er
         {"(update)", "optimizer", "update", "", 0, 0, VOX_LABEL_UPDATE, false},
         {"(transfer)", "copy", "transfer", "", 0, 0, VOX_LABEL_TRANSFER, false},
     };
-    const vox_plan *plan = vox_replica_plan(vox_team_replica(b->team, 0));
+    const vox_plan *plan = vox_replica_plan(vox_team_replica(b->made.team, 0));
     double sum = 0;
     vox_status s = VOX_OK;
     vox_json_begin(j, "layers", '[');
@@ -278,17 +200,18 @@ static vox_status put_layers(step_bench *b, vox_json *j, int64_t samples, vox_er
 static vox_status measure_peak(step_bench *b, vox_error *err)
 {
     double peak = 0;
-    vox_status s = vox_peak_flops(vox_replica_device(vox_team_replica(b->team, 0)), &peak, err);
+    vox_status s =
+        vox_peak_flops(vox_replica_device(vox_team_replica(b->made.team, 0)), &peak, err);
     b->peak = peak > b->peak ? peak : b->peak;
     return s;
 }
 
 static vox_status profile(step_bench *b, vox_json *j, int64_t samples, vox_error *err)
 {
-    vox_device *dev = vox_replica_device(vox_team_replica(b->team, 0));
+    vox_device *dev = vox_replica_device(vox_team_replica(b->made.team, 0));
     vox_status s = vox_device_profile(dev, true, err);
     for (int i = 0; s == VOX_OK && i < PROFILED; i++)
-        s = one_step(b, err);
+        s = vox_made_up_step(&b->made, err);
     if (s == VOX_OK)
         s = put_layers(b, j, samples, err);
     vox_status off = vox_device_profile(dev, false, s == VOX_OK ? err : NULL);
@@ -346,7 +269,7 @@ static vox_status report(step_bench *b, vox_ctx *ctx, vox_json *j, vox_error *er
 
 static vox_status draw_roofline(step_bench *b, const char *path, vox_error *err)
 {
-    vox_device *dev = vox_replica_device(vox_team_replica(b->team, 0));
+    vox_device *dev = vox_replica_device(vox_team_replica(b->made.team, 0));
     vox_copy_rate copy;
     vox_status s = vox_peak_copy(dev, &copy, err);
     if (s != VOX_OK)
@@ -371,7 +294,7 @@ vox_status vox_bench_step(const vox_experiment *exp, vox_ctx *ctx, int64_t steps
     const double start = vox_now();
     vox_status s = bench_open(&b, ctx, methods ? methods : &defaults, err);
     if (s == VOX_OK)
-        s = one_step(&b, err);
+        s = vox_made_up_step(&b.made, err);
     b.first_step_s = vox_now() - start;
     if (s == VOX_OK)
         s = measure_peak(&b, err);

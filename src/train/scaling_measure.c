@@ -1,11 +1,8 @@
 /* scaling_measure.c - training steps on so many devices, timed on made-up data. */
-#include "base/philox.h"
-#include "parallel/team.h"
+#include "base/mem.h"
 #include "parallel/tree.h"
-#include "train/cases.h"
-#include "train/optimizer.h"
+#include "train/made_up.h"
 #include "train/scaling.h"
-#include "train/tuning.h"
 
 #include <stdlib.h>
 
@@ -13,17 +10,10 @@
  * has been touched. */
 #define WARM_UP 3
 
-/* Made-up data must not drive the weights to infinity. */
-#define TINY_RATE 1e-6
-
 typedef struct bench {
     const vox_scaling_job *job;
-    int64_t batch, done, classes;
+    vox_made_up made;
     size_t devices;
-    vox_team *team;
-    vox_optimizer *optimizer;
-    float *voxel, *loss;
-    int32_t *label;
     double *step_s, *compute_s, *reduce_s, *update_s, *send_s; /* [steps] */
     double *busy_s;                                            /* [devices][steps] */
 } bench;
@@ -40,73 +30,23 @@ static vox_status make_room(bench *b, vox_error *err)
     return b->busy_s ? VOX_OK : VOX_ERR_MEMORY;
 }
 
-static vox_status make_input(bench *b, vox_error *err)
+static vox_status bench_open(bench *b, vox_ctx *ctx, int64_t batch, vox_error *err)
 {
-    const char *what = "synthetic input";
-    const vox_graph *g = b->job->exp->graph;
-    const size_t n = (size_t)b->batch, labels = n * vox_graph_labels(g),
-                 sample = (size_t)vox_sample_floats(&g->input, VOX_LAYOUT_PLAIN);
-    b->voxel = vox_calloc(n, sample * sizeof(float), what, err);
-    b->label = vox_calloc(labels, sizeof *b->label, what, err);
-    b->loss = vox_calloc(n, sizeof *b->loss, what, err);
-    if (!b->voxel || !b->label || !b->loss)
-        return VOX_ERR_MEMORY;
-    vox_random r;
-    vox_random_init(&r, 1, VOX_RANDOM_SYNTH, 0, 0, 0);
-    for (size_t i = 0; i < n * sample; i++)
-        b->voxel[i] = 2 * vox_random_uniform(&r) - 1;
-    for (size_t i = 0; i < labels; i++)
-        b->label[i] = (int32_t)((int64_t)i % b->classes);
-    return VOX_OK;
-}
-
-static vox_status set_weights(bench *b, vox_error *err)
-{
-    const vox_graph *g = b->job->exp->graph;
-    float *flat = vox_calloc(g->flat_floats, sizeof *flat, "weights", err);
-    if (!flat)
-        return VOX_ERR_MEMORY;
-    vox_graph_init_params(g, b->job->exp->train.seed, flat);
-    vox_status s = vox_team_set_params(b->team, flat, err);
-    free(flat);
-    return s;
-}
-
-static vox_status bench_open(bench *b, vox_ctx *ctx, vox_error *err)
-{
-    const vox_experiment *exp = b->job->exp;
-    vox_team_options opt = {.graph = exp->graph,
-                            .batch = b->batch,
-                            .training = true,
-                            .seed = exp->train.seed,
-                            .algo = b->job->methods->algo,
-                            .workspace = b->job->methods->workspace_bytes,
-                            .on_host = b->job->on_host};
-    vox_finddb *times = NULL;
+    const int64_t most = batch / (int64_t)b->devices, asked = b->job->exp->train.accumulate;
+    const vox_team_options opt = {.shard = VOX_SHARD_EQUAL, /* or the figures would be of several */
+                                  .parts = most < 1       ? 1
+                                           : most < asked ? most
+                                                          : asked,
+                                  .on_host = b->job->on_host};
     vox_status s = make_room(b, err);
-    if (s == VOX_OK)
-        s = vox_cases_classes(exp->graph, &b->classes, err);
-    if (s == VOX_OK)
-        s = make_input(b, err);
-    if (s == VOX_OK)
-        s = vox_tuning_open(&times, exp, ctx, b->job->methods, err);
-    opt.times = times;
-    if (s == VOX_OK)
-        s = vox_team_open(&b->team, ctx, &opt, err);
-    vox_finddb_free(&times);
-    if (s == VOX_OK)
-        s = vox_optimizer_open(&b->optimizer, vox_team_home(b->team), exp->graph,
-                               &exp->train.optimizer, exp->train.clip_norm, err);
-    return s == VOX_OK ? set_weights(b, err) : s;
+    return s == VOX_OK
+               ? vox_made_up_open(&b->made, b->job->exp, ctx, batch, b->job->methods, opt, err)
+               : s;
 }
 
 static void bench_close(bench *b)
 {
-    vox_optimizer_free(&b->optimizer);
-    vox_team_free(&b->team);
-    free(b->voxel);
-    free(b->label);
-    free(b->loss);
+    vox_made_up_close(&b->made);
     free(b->step_s);
     free(b->compute_s);
     free(b->reduce_s);
@@ -117,54 +57,24 @@ static void bench_close(bench *b)
 
 /* ---- steps ---------------------------------------------------------------- */
 
-static vox_status update_on_device(vox_replica *r, void *arg, vox_error *err)
-{
-    bench *b = arg;
-    vox_plan *plan = vox_replica_plan(r);
-    const int64_t unseen = vox_team_looks(b->team, b->batch) ? 0 : b->batch;
-    return vox_optimizer_step(b->optimizer, vox_plan_params(plan), vox_plan_grads(plan),
-                              vox_plan_loss(plan)->buf, unseen, TINY_RATE, b->done, err);
-}
-
-static vox_status update_on_host(void *arg, float *params, float *grads, vox_pool *pool,
-                                 vox_error *err)
-{
-    (void)err;
-    bench *b = arg;
-    vox_optimizer_step_host(b->optimizer, params, grads, TINY_RATE, b->done, pool);
-    return VOX_OK;
-}
-
-static vox_status one_step(bench *b, vox_error *err)
-{
-    vox_team_batch batch = {
-        .voxel = b->voxel, .label = b->label, .n = b->batch, .step = (uint64_t)b->done};
-    vox_team_batch next = batch; /* the same numbers, uploaded anew as a training would */
-    next.step++;
-    batch.next = &next;
-    b->done++;
-    const vox_team_update update = {update_on_device, update_on_host, b};
-    return vox_team_step(b->team, &batch, &update, b->loss, err);
-}
-
 static vox_status time_steps(bench *b, vox_error *err)
 {
     vox_status s = VOX_OK;
     for (int i = 0; s == VOX_OK && i < WARM_UP; i++)
-        s = one_step(b, err);
+        s = vox_made_up_step(&b->made, err);
     for (int64_t i = 0; s == VOX_OK && i < b->job->steps; i++) {
         const double start = vox_now();
-        s = one_step(b, err);
+        s = vox_made_up_step(&b->made, err);
         b->step_s[i] = vox_now() - start;
-        const vox_team_times t = vox_team_last_times(b->team);
+        const vox_team_times t = vox_team_last_times(b->made.team);
         b->compute_s[i] = t.compute_s;
         b->reduce_s[i] = t.reduce_s;
         b->update_s[i] = t.update_s;
         b->send_s[i] = t.send_s;
         for (size_t d = 0; d < b->devices; d++)
             b->busy_s[d * (size_t)b->job->steps + (size_t)i] =
-                vox_team_home(b->team) ? 1 /* it does all of the step by itself */
-                                       : vox_team_busy(b->team, d) / b->step_s[i];
+                vox_team_home(b->made.team) ? 1 /* it does all of the step by itself */
+                                            : vox_team_busy(b->made.team, d) / b->step_s[i];
     }
     return s;
 }
@@ -205,9 +115,9 @@ static vox_status sum_up(vox_scaling_run *run, bench *b, vox_error *err)
 vox_status vox_scaling_measure(vox_scaling_run *run, const vox_scaling_job *job, vox_ctx *ctx,
                                int64_t batch, vox_error *err)
 {
-    bench b = {.job = job, .batch = batch, .devices = vox_ctx_device_count(ctx)};
+    bench b = {.job = job, .devices = vox_ctx_device_count(ctx)};
     *run = (vox_scaling_run){.devices = (int64_t)b.devices, .batch = batch};
-    vox_status s = bench_open(&b, ctx, err);
+    vox_status s = bench_open(&b, ctx, batch, err);
     if (s == VOX_OK)
         s = time_steps(&b, err);
     if (s == VOX_OK)
