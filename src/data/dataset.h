@@ -93,7 +93,8 @@ size_t vox_dataset_windows(const vox_dataset *set, size_t i); /* after load */
 
 /* ---- batches ahead of the devices ---- */
 
-/* One batch in host memory, valid until the next vox_loader_next. */
+/* One batch in host memory, valid until the next vox_loader_next.  A sample is always at the same
+ * place, whatever the share. */
 typedef struct vox_batch {
     const float *voxel;       /* [count, C, D, H, W] */
     const int32_t *label;     /* [count, vox_dataset_labels] */
@@ -116,8 +117,8 @@ typedef struct vox_loader_options {
     bool shuffle;
     bool windows; /* every window of every case once an epoch, in order; else one draw of each */
     uint64_t seed, epoch, first;
-    /* Reads of a batch of n samples only [*from, *from + *count), others work on the rest; a
-     * function of n alone.  NULL: all. */
+    /* Reads of a batch of n samples only [*from, *from + *count), others work on the rest; asked
+     * from any thread when a batch is begun, and by vox_loader_share_anew.  NULL: all. */
     void (*share)(void *user, size_t n, size_t *from, size_t *count);
     void *user;
 } vox_loader_options;
@@ -130,6 +131,11 @@ size_t vox_loader_count(const vox_loader *loader); /* samples of an epoch */
 /* *batch is borrowed.  Wraps to the next epoch by itself.  A case that cannot be read (it was not
  * cached and its file changed) fails the batch it is in, and every call after. */
 vox_status vox_loader_next(vox_loader *loader, const vox_batch **batch, vox_error *err);
+/* What options.share answers has changed: of the batches that come next, what was read already is
+ * kept as far as it is still wanted, and the rest is read now. */
+void vox_loader_share_anew(vox_loader *loader);
+/* The same, and of the batch that vox_loader_next gave last: it is filled in where it is. */
+vox_status vox_loader_again(vox_loader *loader, vox_error *err);
 /* The batch that vox_loader_next will give after `skip` others, 0 .. ahead - 1, if it is read
  * already, else NULL; never waits.  It stays valid until the call after that one. */
 const vox_batch *vox_loader_peek(vox_loader *loader, size_t skip);

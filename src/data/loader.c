@@ -2,7 +2,10 @@
  *
  * A ring of ahead + 1 batch buffers: the caller holds one, threads fill the others.  Work is handed
  * out sample by sample in the order of the batches, so that several threads share one batch and
- * the order is fixed by (seed, epoch) alone, whatever the threads do. */
+ * the order is fixed by (seed, epoch) alone, whatever the threads do.
+ *
+ * A sample is read to its place in the whole batch, also where only a share is wanted: so a share
+ * may change with the batch half read, and memory that no sample comes to is never touched. */
 #include "data/dataset.h"
 
 #include "base/mem.h"
@@ -14,15 +17,20 @@
 #include <stdlib.h>
 #include <string.h>
 
+typedef enum sample_state { UNREAD, READING, THERE, FAILED } sample_state;
+
 typedef struct slot {
-    vox_batch batch;    /* what the caller sees */
-    float *voxel;       /* [most, sample] */
-    int32_t *label;     /* [most, labels] */
-    size_t *case_index; /* [options.batch] */
-    size_t *window;     /* [options.batch] */
-    uint64_t number;    /* batches before this one since the first epoch's begin */
-    size_t done;        /* samples that are there, failed ones included */
-    size_t failed;      /* the lowest sample that failed; SIZE_MAX: none */
+    vox_batch batch;     /* what the caller sees */
+    float *voxel;        /* [options.batch, sample] */
+    int32_t *label;      /* [options.batch, labels] */
+    size_t *case_index;  /* [options.batch] */
+    size_t *window;      /* [options.batch] */
+    sample_state *state; /* [options.batch] */
+    uint64_t number;     /* batches before this one since the first epoch's begin */
+    size_t next;         /* of the share, those before this one were handed out */
+    size_t missing;      /* samples of the share that are neither there nor failed */
+    size_t reading;      /* threads at work on it */
+    size_t failed;       /* the lowest sample of the share that failed; SIZE_MAX: none */
     vox_error error;
 } slot;
 
@@ -30,7 +38,6 @@ struct vox_loader {
     vox_dataset *set;
     vox_loader_options opt;
     size_t count, sample, labels; /* samples of an epoch; voxels and labels of each */
-    size_t most;                  /* samples of a batch that are read */
     size_t *begin;                /* [cases]: the first sample of each; NULL: a sample a case */
     size_t *order;                /* [count], of the epoch being handed out */
     pthread_t *thread;            /* [threads] */
@@ -44,8 +51,7 @@ struct vox_loader {
     uint64_t epoch, first; /* where the next batch begins */
     uint64_t open;         /* batches begun, and */
     uint64_t taken;        /* given to the caller, since the loader opened */
-    size_t next_sample;    /* of batch open - 1, to be handed out */
-    size_t reading;        /* threads that have begun */
+    size_t readers;        /* threads that have begun */
     bool quit;
 };
 
@@ -81,12 +87,29 @@ static void find_case(const vox_loader *l, size_t sample, size_t *index, size_t 
     }
 }
 
-static void find_share(const vox_loader *l, size_t n, size_t *from, size_t *count)
+/* What the caller wants of a batch, as it is now.  Called with the lock held. */
+static void set_share(vox_loader *l, slot *s)
 {
-    *from = 0;
-    *count = n;
+    vox_batch *b = &s->batch;
+    size_t from = 0, count = b->n;
     if (l->opt.share)
-        l->opt.share(l->opt.user, n, from, count);
+        l->opt.share(l->opt.user, b->n, &from, &count);
+    if (b->voxel && from == b->from && count == b->count)
+        return;
+    b->from = from;
+    b->count = count;
+    b->voxel = s->voxel + from * l->sample;
+    b->label = s->label + from * l->labels;
+    s->next = from;
+    s->missing = 0;
+    s->failed = SIZE_MAX;
+    for (size_t i = from; i < from + count; i++) {
+        if (s->state[i] == FAILED)
+            s->state[i] = UNREAD; /* so that its error is found again */
+        s->missing += s->state[i] != THERE;
+    }
+    if (s->missing == 0)
+        pthread_cond_signal(&l->ready);
 }
 
 /* Sets up the next batch in its slot.  Called with the lock held. */
@@ -100,40 +123,50 @@ static void begin_batch(vox_loader *l)
     }
     size_t left = l->count - (size_t)l->first;
     size_t n = left < l->opt.batch ? left : l->opt.batch;
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         find_case(l, l->order[l->first + i], &s->case_index[i], &s->window[i]);
+        s->state[i] = UNREAD;
+    }
     s->number = l->epoch * ((l->count + l->opt.batch - 1) / l->opt.batch) + l->first / l->opt.batch;
-    s->batch = (vox_batch){.voxel = s->voxel,
-                           .label = s->label,
-                           .case_index = s->case_index,
-                           .n = n,
-                           .epoch = l->epoch,
-                           .first = l->first};
-    find_share(l, n, &s->batch.from, &s->batch.count);
-    s->done = 0;
-    s->failed = SIZE_MAX;
+    s->batch =
+        (vox_batch){.case_index = s->case_index, .n = n, .epoch = l->epoch, .first = l->first};
     l->first += n;
-    l->next_sample = 0;
     l->open++;
-    if (s->batch.count == 0)
-        pthread_cond_signal(&l->ready);
+    set_share(l, s);
 }
 
-/* The next sample to read: waits for a free buffer.  false: time to quit.  Called with the lock
- * held.  The caller holds batch taken - 1, so its slot is free only when it takes another. */
+/* The oldest batch that the caller may have in use.  Called with the lock held, as are these: */
+static uint64_t oldest(const vox_loader *l)
+{
+    return l->taken > 0 ? l->taken - 1 : 0;
+}
+
+/* The next sample that nobody has begun to read, of the batches that are open. */
+static bool find_item(vox_loader *l, slot **out, size_t *sample)
+{
+    for (uint64_t k = oldest(l); k < l->open; k++) {
+        slot *s = &l->ring[k % l->slots];
+        const size_t end = s->batch.from + s->batch.count;
+        while (s->next < end && s->state[s->next] != UNREAD)
+            s->next++;
+        if (s->next < end) {
+            *out = s;
+            *sample = s->next++;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The next sample to read: waits for a free buffer.  false: time to quit.  The caller holds batch
+ * taken - 1, so its slot is free only when it takes another; and only when nobody reads a sample to
+ * it any more that is no longer wanted. */
 static bool next_item(vox_loader *l, slot **out, size_t *sample)
 {
     while (!l->quit) {
-        if (l->open > 0) {
-            slot *s = &l->ring[(l->open - 1) % l->slots];
-            if (l->next_sample < s->batch.count) {
-                *out = s;
-                *sample = l->next_sample++;
-                return true;
-            }
-        }
-        uint64_t held = l->taken > 0 ? l->taken - 1 : 0; /* the oldest batch in use */
-        if (l->open - held < l->slots)
+        if (find_item(l, out, sample))
+            return true;
+        if (l->open - oldest(l) < l->slots && l->ring[l->open % l->slots].reading == 0)
             begin_batch(l);
         else
             pthread_cond_wait(&l->work, &l->lock);
@@ -141,36 +174,50 @@ static bool next_item(vox_loader *l, slot **out, size_t *sample)
     return false;
 }
 
+/* A sample was read, or could not be. */
+static void note_read(vox_loader *l, slot *s, size_t sample, vox_status status, const vox_error *e)
+{
+    const vox_batch *b = &s->batch;
+    s->reading--;
+    s->state[sample] = status == VOX_OK ? THERE : FAILED;
+    if (sample < b->from || sample >= b->from + b->count) {
+        pthread_cond_broadcast(&l->work); /* the slot may be free now */
+        return;
+    }
+    if (status != VOX_OK && sample < s->failed) { /* the first in order, whoever comes first */
+        s->failed = sample;
+        s->error = *e;
+    }
+    if (--s->missing == 0)
+        pthread_cond_signal(&l->ready);
+}
+
 static void *reader(void *arg)
 {
     vox_loader *l = arg;
     slot *s;
-    size_t i;
+    size_t sample;
     pthread_mutex_lock(&l->lock);
     vox_trace_thread(l->opener);
     vox_trace_thread(
-        vox_trace_sibling("%sreader %zu", l->opt.windows ? "validation's " : "", l->reading++));
-    while (next_item(l, &s, &i)) {
+        vox_trace_sibling("%sreader %zu", l->opt.windows ? "validation's " : "", l->readers++));
+    while (next_item(l, &s, &sample)) {
         vox_error error = {0};
-        const size_t sample = s->batch.from + i;
         const vox_pick pick = {.random = !l->opt.windows,
                                .seed = l->opt.seed,
                                .step = s->number,
                                .sample = sample,
                                .window = s->window[sample]};
+        s->state[sample] = READING;
+        s->reading++;
         pthread_mutex_unlock(&l->lock);
         const vox_span span = vox_span_begin("read a sample", "data");
         vox_status status =
-            vox_dataset_pick(l->set, s->case_index[sample], &pick, s->voxel + i * l->sample,
-                             s->label + i * l->labels, &error);
+            vox_dataset_pick(l->set, s->case_index[sample], &pick, s->voxel + sample * l->sample,
+                             s->label + sample * l->labels, &error);
         vox_span_end_with(&span, &(vox_trace_arg){.key = "batch", .number = (double)s->number}, 1);
         pthread_mutex_lock(&l->lock);
-        if (status != VOX_OK && i < s->failed) { /* the first in order, whoever comes first */
-            s->failed = i;
-            s->error = error;
-        }
-        if (++s->done == s->batch.count)
-            pthread_cond_signal(&l->ready);
+        note_read(l, s, sample, status, &error);
     }
     pthread_mutex_unlock(&l->lock);
     vox_trace_thread(NULL);
@@ -208,23 +255,18 @@ static vox_status count_samples(vox_loader *l, vox_error *err)
 static vox_status make_ring(vox_loader *l, vox_error *err)
 {
     size_t batch = l->opt.batch, bytes = SIZE_MAX;
-    l->most = 1;
-    for (size_t n = 1; n <= batch; n++) {
-        size_t from, count;
-        find_share(l, n, &from, &count);
-        l->most = count > l->most ? count : l->most;
-    }
-    bool fits = vox_mul(l->most, l->sample, &bytes) && vox_mul(bytes, sizeof(float), &bytes);
+    bool fits = vox_mul(batch, l->sample, &bytes) && vox_mul(bytes, sizeof(float), &bytes);
     l->ring = vox_calloc(l->slots, sizeof *l->ring, "batch buffers", err);
     if (!l->ring)
         return VOX_ERR_MEMORY;
     for (size_t i = 0; i < l->slots; i++) {
         slot *s = &l->ring[i];
         s->voxel = fits ? vox_aligned(64, bytes, "batch buffers", err) : NULL;
-        s->label = vox_calloc(l->most, l->labels * sizeof *s->label, "batch buffers", err);
+        s->label = vox_calloc(batch, l->labels * sizeof *s->label, "batch buffers", err);
         s->case_index = vox_calloc(batch, sizeof *s->case_index, "batch buffers", err);
         s->window = vox_calloc(batch, sizeof *s->window, "batch buffers", err);
-        if (!s->voxel || !s->label || !s->case_index || !s->window)
+        s->state = vox_calloc(batch, sizeof *s->state, "batch buffers", err);
+        if (!s->voxel || !s->label || !s->case_index || !s->window || !s->state)
             return vox_fail_memory(err, "batch buffers", bytes);
     }
     return VOX_OK;
@@ -286,24 +328,50 @@ size_t vox_loader_count(const vox_loader *l)
     return l->count;
 }
 
-vox_status vox_loader_next(vox_loader *l, const vox_batch **batch, vox_error *err)
+/* Waits until the batch is whole.  Called with the lock held. */
+static vox_status await(vox_loader *l, uint64_t k, vox_error *err)
 {
     const vox_span span = vox_span_begin("wait for data", "wait");
-    pthread_mutex_lock(&l->lock);
-    slot *s = &l->ring[l->taken % l->slots];
-    while (l->open <= l->taken || s->done < s->batch.count)
+    const slot *s = &l->ring[k % l->slots];
+    while (l->open <= k || s->missing > 0)
         pthread_cond_wait(&l->ready, &l->lock);
     vox_span_end(&span);
-    vox_status status = VOX_OK;
-    if (s->failed != SIZE_MAX) { /* not taken: the next call finds it again */
-        status = s->error.code;
-        if (err)
-            *err = s->error;
-    } else {
+    if (s->failed == SIZE_MAX)
+        return VOX_OK;
+    if (err)
+        *err = s->error;
+    return s->error.code;
+}
+
+vox_status vox_loader_next(vox_loader *l, const vox_batch **batch, vox_error *err)
+{
+    pthread_mutex_lock(&l->lock);
+    vox_status status = await(l, l->taken, err);
+    if (status == VOX_OK) { /* else it is not taken: the next call finds it again */
+        *batch = &l->ring[l->taken % l->slots].batch;
         l->taken++;
-        *batch = &s->batch;
         pthread_cond_broadcast(&l->work); /* the batch held before is free now */
     }
+    pthread_mutex_unlock(&l->lock);
+    return status;
+}
+
+void vox_loader_share_anew(vox_loader *l)
+{
+    pthread_mutex_lock(&l->lock);
+    for (uint64_t k = l->taken; k < l->open; k++)
+        set_share(l, &l->ring[k % l->slots]);
+    pthread_cond_broadcast(&l->work);
+    pthread_mutex_unlock(&l->lock);
+}
+
+vox_status vox_loader_again(vox_loader *l, vox_error *err)
+{
+    vox_loader_share_anew(l);
+    pthread_mutex_lock(&l->lock);
+    set_share(l, &l->ring[(l->taken - 1) % l->slots]);
+    pthread_cond_broadcast(&l->work);
+    vox_status status = await(l, l->taken - 1, err);
     pthread_mutex_unlock(&l->lock);
     return status;
 }
@@ -312,8 +380,7 @@ const vox_batch *vox_loader_peek(vox_loader *l, size_t skip)
 {
     pthread_mutex_lock(&l->lock);
     const slot *s = &l->ring[(l->taken + skip) % l->slots];
-    const bool there =
-        l->open > l->taken + skip && s->done == s->batch.count && s->failed == SIZE_MAX;
+    const bool there = l->open > l->taken + skip && s->missing == 0 && s->failed == SIZE_MAX;
     pthread_mutex_unlock(&l->lock);
     return there ? &s->batch : NULL;
 }
@@ -337,6 +404,7 @@ void vox_loader_free(vox_loader **loaderp)
         free(l->ring[i].label);
         free(l->ring[i].case_index);
         free(l->ring[i].window);
+        free(l->ring[i].state);
     }
     free(l->ring);
     free(l->order);

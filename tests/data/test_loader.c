@@ -4,6 +4,7 @@
 #include "base/thread.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #define CASES 23
 static vox_error err;
@@ -220,6 +221,92 @@ static void test_shares(void **state)
     vox_dataset_free(&set);
 }
 
+/* [begin, begin + size) of a batch, or what there is of it. */
+typedef struct range {
+    atomic_size_t begin, size;
+} range;
+
+static void the_range(void *user, size_t n, size_t *from, size_t *count)
+{
+    const range *r = user;
+    const size_t begin = r->begin, size = r->size;
+    *from = begin < n ? begin : n;
+    *count = n - *from < size ? n - *from : size;
+}
+
+/* Whether b is what `whole` has in that range. */
+static void check_range(const vox_batch *b, const vox_batch *whole, range *r)
+{
+    size_t from, count;
+    the_range(r, whole->n, &from, &count);
+    assert_true(b->n == whole->n && b->from == from && b->count == count);
+    assert_memory_equal(b->voxel, whole->voxel + from * 24, count * 24 * sizeof *b->voxel);
+    assert_memory_equal(b->label, whole->label + from, count * sizeof *b->label);
+}
+
+/* The share changes while batches are read ahead, and of the batch in hand: it is always what one
+ * who reads everything has there. */
+static void test_shares_change(void **state)
+{
+    (void)state;
+    vox_dataset *set = make_set(true);
+    for (size_t threads = 1; threads <= 3; threads += 2) {
+        vox_loader_options opt = {.batch = 5, .threads = threads, .ahead = 2, .shuffle = true};
+        vox_loader *all, *some;
+        range r = {0, 2};
+        uint32_t draw = 1;
+        assert_ok(vox_loader_open(&all, set, &opt, &err));
+        opt.share = the_range;
+        opt.user = &r;
+        assert_ok(vox_loader_open(&some, set, &opt, &err));
+        for (int k = 0; k < 300; k++) {
+            const vox_batch *whole, *b;
+            assert_ok(vox_loader_next(all, &whole, &err));
+            assert_ok(vox_loader_next(some, &b, &err));
+            check_range(b, whole, &r);
+            for (int again = 0; again < k % 3; again++) {
+                draw = draw * 1664525u + 1013904223u;
+                r.begin = (draw >> 24) % 6;
+                r.size = (draw >> 16) % 6;
+                if (k % 5) {
+                    assert_ok(vox_loader_again(some, &err));
+                    check_range(b, whole, &r);
+                }
+                vox_loader_share_anew(some);
+            }
+        }
+        vox_loader_free(&all);
+        vox_loader_free(&some);
+    }
+    vox_dataset_free(&set);
+}
+
+/* A sample that cannot be read is the error of those who want it alone. */
+static void test_shares_and_errors(void **state)
+{
+    (void)state;
+    vox_dataset *set = make_set(false);
+    vox_loader *loader;
+    const vox_batch *b;
+    range r = {0, 4};
+    vox_loader_options opt = {.batch = 4, .threads = 2, .share = the_range, .user = &r};
+    assert_int_equal(unlink(scratch_path("img/2.npy")), 0);
+    assert_ok(vox_loader_open(&loader, set, &opt, &err));
+    assert_error(vox_loader_next(loader, &b, &err), VOX_ERR_IO, "img/2.npy");
+    r.size = 2;
+    vox_loader_share_anew(loader);
+    assert_ok(vox_loader_next(loader, &b, &err));
+    assert_int_equal(b->count, 2);
+    r.size = 3;
+    assert_error(vox_loader_again(loader, &err), VOX_ERR_IO, "img/2.npy");
+    r.size = 1;
+    assert_ok(vox_loader_again(loader, &err));
+    assert_ok(vox_loader_next(loader, &b, &err));
+    assert_true(b->count == 1 && b->voxel[0] == 400);
+    vox_loader_free(&loader);
+    vox_dataset_free(&set);
+}
+
 /* A file that goes away fails its own batch, not those before, and stays failed. */
 static void test_error(void **state)
 {
@@ -291,7 +378,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_order),         cmocka_unit_test(test_resume),
         cmocka_unit_test(test_options),       cmocka_unit_test(test_batch_is_kept),
-        cmocka_unit_test(test_shares),        cmocka_unit_test(test_error),
+        cmocka_unit_test(test_shares),        cmocka_unit_test(test_shares_change),
+        cmocka_unit_test(test_error),         cmocka_unit_test(test_shares_and_errors),
         cmocka_unit_test(test_free_any_time), cmocka_unit_test(test_one_case),
     };
     return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
