@@ -18,12 +18,16 @@
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static char bar[512]; /* what is drawn; empty: no bar */
 
+/* A terminal without a width is none: Open MPI gives every process such a one, also when mpirun
+ * itself writes to a file. */
 static bool on_terminal(void)
 {
     static int known = -1;
     if (known < 0) {
         const char *term = getenv("TERM");
-        known = isatty(STDOUT_FILENO) && term && strcmp(term, "dumb") != 0;
+        struct winsize size;
+        known = isatty(STDOUT_FILENO) && term && strcmp(term, "dumb") != 0 &&
+                ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
     }
     return known == 1;
 }

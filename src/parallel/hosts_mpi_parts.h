@@ -42,8 +42,10 @@ struct vox_mpi {
     bool ours;            /* MPI was started here */
     vox_ask *active;
     vox_tree tree;
-    MPI_Request beat_in, beat_out;
-    int beat;
+    MPI_Request beat_in, beat_out, end_in;
+    int beat, end;        /* what comes: a sign of life; the rank that another one gave up */
+    int dead;             /* the rank that this one gives up */
+    MPI_Request *end_out; /* [size] */
     double beat_sent, seen, silence, silence_max; /* seconds */
 };
 
@@ -53,5 +55,17 @@ size_t vox_mpi_part_floats(const vox_mpi *m, const vox_ask *a, int rank);
 
 /* The thread; arg: the vox_mpi. */
 void *vox_mpi_main(void *arg);
+
+/* For the thread.  Every call is lost from here on, and those that wait are told. */
+void vox_mpi_break(vox_mpi *m, const vox_error *error);
+/* Whether an MPI call went well; if not, all is broken. */
+bool vox_mpi_check(vox_mpi *m, int code, const char *what);
+
+/* hosts_mpi_life.c, for the thread: signs of life of the other ranks. */
+vox_status vox_mpi_listen(vox_mpi *m, vox_error *err);
+/* To be called every half second or oftener.  Breaks m when a rank is given up, here or elsewhere.
+ */
+void vox_mpi_keep_alive(vox_mpi *m);
+void vox_mpi_listen_no_more(vox_mpi *m);
 
 #endif

@@ -29,8 +29,8 @@
 
 /* Parts of a sum begin at whole cache lines. */
 #define LINE_FLOATS 16
-/* A rank says that it is alive so often (seconds). */
-#define BEAT_S 1.0
+/* With nothing to do, the thread looks for signs of life so often (seconds). */
+#define LOOK_S 0.5
 
 /* ---- what MPI says ----------------------------------------------------------- */
 
@@ -44,7 +44,7 @@ static vox_status mpi_failed(int code, const char *what, vox_error *err)
 }
 
 /* Every call is lost from here on, and those that wait are told. */
-static void set_broken(vox_mpi *m, const vox_error *error)
+void vox_mpi_break(vox_mpi *m, const vox_error *error)
 {
     pthread_mutex_lock(&m->lock);
     if (!m->broken)
@@ -54,13 +54,13 @@ static void set_broken(vox_mpi *m, const vox_error *error)
     pthread_mutex_unlock(&m->lock);
 }
 
-static bool check(vox_mpi *m, int code, const char *what)
+bool vox_mpi_check(vox_mpi *m, int code, const char *what)
 {
     vox_error error = {0};
     if (code == MPI_SUCCESS)
         return true;
     mpi_failed(code, what, &error);
-    set_broken(m, &error);
+    vox_mpi_break(m, &error);
     return false;
 }
 
@@ -93,8 +93,9 @@ static bool exchange(vox_mpi *m, vox_ask *a, bool first)
             first ? a->others + (size_t)from * a->floats : data + vox_mpi_part_begin(m, a, from);
         const int n = (int)(first ? a->floats : vox_mpi_part_floats(m, a, from));
         if (n > 0 &&
-            !check(m, MPI_Irecv(to, n, MPI_FLOAT, from, tag, m->comm, &a->request[a->requests++]),
-                   "MPI_Irecv"))
+            !vox_mpi_check(
+                m, MPI_Irecv(to, n, MPI_FLOAT, from, tag, m->comm, &a->request[a->requests++]),
+                "MPI_Irecv"))
             return false;
     }
     for (int k = 1; k < m->size; k++) {
@@ -102,8 +103,9 @@ static bool exchange(vox_mpi *m, vox_ask *a, bool first)
         const float *from = data + (first ? vox_mpi_part_begin(m, a, to) : a->own);
         const int n = (int)(first ? vox_mpi_part_floats(m, a, to) : a->floats);
         if (n > 0 &&
-            !check(m, MPI_Isend(from, n, MPI_FLOAT, to, tag, m->comm, &a->request[a->requests++]),
-                   "MPI_Isend"))
+            !vox_mpi_check(
+                m, MPI_Isend(from, n, MPI_FLOAT, to, tag, m->comm, &a->request[a->requests++]),
+                "MPI_Isend"))
             return false;
     }
     return true;
@@ -131,24 +133,25 @@ static bool begin(vox_mpi *m, vox_ask *a)
     case ASK_SUM:
         return exchange(m, a, true);
     case ASK_GATHER:
-        return check(m,
-                     MPI_Iallgather(a->mine, (int)a->count, MPI_BYTE, a->data, (int)a->count,
-                                    MPI_BYTE, m->comm, a->request),
-                     "MPI_Iallgather");
+        return vox_mpi_check(m,
+                             MPI_Iallgather(a->mine, (int)a->count, MPI_BYTE, a->data,
+                                            (int)a->count, MPI_BYTE, m->comm, a->request),
+                             "MPI_Iallgather");
     case ASK_BROADCAST:
-        return check(m, MPI_Ibcast(a->data, (int)a->count, MPI_BYTE, 0, m->comm, a->request),
-                     "MPI_Ibcast");
+        return vox_mpi_check(
+            m, MPI_Ibcast(a->data, (int)a->count, MPI_BYTE, 0, m->comm, a->request), "MPI_Ibcast");
     case ASK_BARRIER:
         break;
     }
-    return check(m, MPI_Ibarrier(m->comm, a->request), "MPI_Ibarrier");
+    return vox_mpi_check(m, MPI_Ibarrier(m->comm, a->request), "MPI_Ibarrier");
 }
 
 /* Goes on with an ask; true: something moved.  A finished one has requests < 0. */
 static bool advance(vox_mpi *m, vox_ask *a)
 {
     int all = 0;
-    if (!check(m, MPI_Testall(a->requests, a->request, &all, MPI_STATUSES_IGNORE), "a message") ||
+    if (!vox_mpi_check(m, MPI_Testall(a->requests, a->request, &all, MPI_STATUSES_IGNORE),
+                       "a message") ||
         !all)
         return false;
     if (a->kind != ASK_SUM || a->round == 1) {
@@ -203,56 +206,6 @@ static bool advance_all(vox_mpi *m)
     return moved;
 }
 
-/* ---- signs of life ----------------------------------------------------------- */
-
-static int neighbour(const vox_mpi *m, int distance)
-{
-    return (m->rank + distance + m->size) % m->size;
-}
-
-static bool listen(vox_mpi *m)
-{
-    return check(m, MPI_Irecv(&m->beat, 1, MPI_INT, neighbour(m, -1), 0, m->beats, &m->beat_in),
-                 "MPI_Irecv");
-}
-
-static void give_up(vox_mpi *m)
-{
-    vox_error error = {0};
-    const int who = neighbour(m, -1);
-    vox_fail(&error, VOX_ERR_IO, "rank %d does not answer any more", who);
-    vox_detail(&error, "nothing was heard of it on %s for %.0f s", m->name[who], m->silence);
-    vox_hint(&error, "look at that host; then go on with --resume");
-    set_broken(m, &error);
-}
-
-/* Tells the next rank that this one is there, and listens to the one before.  Time in which this
- * thread itself did not run (the job was suspended) does not count against the other. */
-static void keep_alive(vox_mpi *m)
-{
-    const int word = 1;
-    const double now = vox_now(), since = now - m->seen;
-    int there = 0, sent = 0;
-    m->seen = now;
-    if (m->size == 1 || m->broken)
-        return;
-    m->silence += since < BEAT_S ? since : BEAT_S;
-    if (!check(m, MPI_Test(&m->beat_in, &there, MPI_STATUS_IGNORE), "a sign of life"))
-        return;
-    if (there) {
-        m->silence = 0;
-        if (!listen(m))
-            return;
-    }
-    if (m->silence > m->silence_max)
-        give_up(m);
-    if (now - m->beat_sent < BEAT_S || m->broken ||
-        !check(m, MPI_Test(&m->beat_out, &sent, MPI_STATUS_IGNORE), "a sign of life") || !sent)
-        return;
-    m->beat_sent = now;
-    check(m, MPI_Isend(&word, 1, MPI_INT, neighbour(m, 1), 0, m->beats, &m->beat_out), "MPI_Isend");
-}
-
 /* ---- the thread -------------------------------------------------------------- */
 
 /* After nothing moved: while others compute, a short sleep; while they wait, the processor is only
@@ -270,7 +223,7 @@ static void wait_for_work(vox_mpi *m)
 {
     struct timespec until;
     clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_nsec += (long)(BEAT_S * 0.5 * 1e9);
+    until.tv_nsec += (long)(LOOK_S * 1e9);
     until.tv_sec += until.tv_nsec / 1000000000;
     until.tv_nsec %= 1000000000;
     pthread_cond_timedwait(&m->work, &m->lock, &until);
@@ -290,7 +243,7 @@ static void serve(vox_mpi *m)
             return;
         start_all(m, fresh);
         idle = fresh || advance_all(m) ? 0 : idle + 1;
-        keep_alive(m);
+        vox_mpi_keep_alive(m);
         if (m->active && idle)
             pause_for(waited_for, idle);
     }
@@ -338,21 +291,14 @@ static bool join_job(vox_mpi *m, vox_error *err)
     int code = MPI_Allgather(name, sizeof name, MPI_CHAR, m->name, sizeof name, MPI_CHAR, m->comm);
     if (code != MPI_SUCCESS)
         return mpi_failed(code, "MPI_Allgather", err), false;
-    m->beat_in = m->beat_out = MPI_REQUEST_NULL;
-    m->seen = vox_now();
-    return m->size == 1 || listen(m);
+    return vox_mpi_listen(m, err) == VOX_OK;
 }
 
 static void leave(vox_mpi *m)
 {
     if (m->abort)
         MPI_Abort(MPI_COMM_WORLD, 1);
-    if (m->beat_in != MPI_REQUEST_NULL) {
-        MPI_Cancel(&m->beat_in);
-        MPI_Wait(&m->beat_in, MPI_STATUS_IGNORE);
-    }
-    if (m->beat_out != MPI_REQUEST_NULL)
-        MPI_Request_free(&m->beat_out);
+    vox_mpi_listen_no_more(m);
     MPI_Comm_free(&m->beats);
     MPI_Comm_free(&m->comm);
     if (m->ours)
@@ -367,7 +313,7 @@ void *vox_mpi_main(void *arg)
     if (!good && error.code == VOX_OK)
         vox_fail(&error, VOX_ERR_IO, "MPI could not be started");
     if (!good)
-        set_broken(m, &error);
+        vox_mpi_break(m, &error);
     pthread_mutex_lock(&m->lock);
     m->ready = true;
     pthread_cond_broadcast(&m->finished);

@@ -84,7 +84,8 @@ train() { echo train "${EXP:-exp.yaml}" --data "$data" --shard equal --run "$1";
 
 # ---- the same losses, however many ranks and devices; the same bits twice ----
 expect 0 'step 50/50' $(train one)
-ranks 2 0 'rank 1 on .*: 3 of 7 samples.*step 50/50' $(train two)
+TERM=xterm ranks 2 0 'rank 1 on .*: 3 of 7 samples.*step 50/50' $(train two)
+grep -q $'\r' out && fail "a progress bar in a log: mpirun's terminals are none"
 ranks 2 0 'step 50/50' $(train again)
 ranks 3 0 '3 ranks, 3 devices.*step 50/50' $(train three)
 same_losses one two
