@@ -43,6 +43,7 @@ __kernel void augment_gaussian_noise(__global float *x, float p, float std, ulon
         box_muller16(r[0], r[1], &z[0], &z[1]);
         box_muller16(r[2], r[3], &z[2], &z[3]);
         vox_element_order(z);
+#pragma unroll
         for (uint j = 0; j < 4; j++)
             vstore16(vload16(j, x + 4 * block) + std * z[j], j, x + 4 * block);
     }
@@ -72,13 +73,16 @@ __kernel void augment_gaussian_noise(__global float *x, float p, float std, ulon
 #error "WG must be a power of two"
 #endif
 
-/* range[n][C] = (low, high) where these are numbers, else the channel's least and greatest value. */
+/* range[n][C] = (low, high) where these are numbers, else the channel's least and greatest value; of
+ * samples that take part. */
 __kernel void augment_range(__global const float *restrict x, __global float2 *restrict range,
-                            float low, float high)
+                            float low, float high, float p, ulong seed, uint lane, uint step, uint sample)
 {
     __local float2 part[WG];
     const uint t = get_local_id(0);
     const size_t plane = get_group_id(0);
+    if (vox_uniform(decision(seed, lane, step, sample + (uint)(plane / C)).x) >= p)
+        return; /* the whole group */
     float least = INFINITY, most = -INFINITY;
     x += plane * VOXELS;
     if (isnan(low) || isnan(high)) {
@@ -124,6 +128,7 @@ __kernel void augment_salt_pepper(__global float *restrict x, __global const flo
             uint16 r[4];
             const float2 bounds = range[4 * block / VOXELS];
             vox_random_elements64(seed, PURPOSE, lane, step, sample + i, (uint)block, r);
+#pragma unroll
             for (uint j = 0; j < 4; j++) {
                 const float16 u = vox_uniform16(r[j]);
                 const float16 v = vload16(j, x + 4 * block);

@@ -39,10 +39,22 @@ static vox_status parse(vox_augment_step *step, const vox_yaml_node *node, vox_e
     return s;
 }
 
+/* The kernel's LINES and ACROSS. */
+static int64_t lines(const vox_augment_step *step)
+{
+    return vox_device_is_cpu(step->dev) ? 16 : 1;
+}
+
+static int64_t across(const vox_augment_step *step)
+{
+    return vox_device_is_cpu(step->dev) ? 1 : 32;
+}
+
 static vox_status build(vox_augment_step *step, vox_error *err)
 {
-    char more[32];
-    snprintf(more, sizeof more, "-DAXES=%d", (int)step->number[1]);
+    char more[64];
+    snprintf(more, sizeof more, "-DAXES=%d -DLINES=%d -DACROSS=%d", (int)step->number[1],
+             (int)lines(step), (int)across(step));
     return vox_augment_kernel(step, 0, "augment_mirror.cl", "augment_mirror", VOX_RANDOM_MIRROR,
                               more, err);
 }
@@ -50,8 +62,8 @@ static vox_status build(vox_augment_step *step, vox_error *err)
 static vox_status run(vox_augment_step *step, vox_buffer *x, int64_t channels, int64_t n,
                       const vox_step *at, vox_error *err)
 {
-    const int64_t *d = step->input.dim, voxels = d[2] * d[3] * d[4], row = vox_augment_row(step);
-    const vox_grid grid = {{(size_t)((voxels + row - 1) / row), (size_t)channels, (size_t)n}, {0}};
+    const int64_t *d = step->input.dim, items = (d[2] * d[3] + lines(step) - 1) / lines(step);
+    const vox_grid grid = {{(size_t)(items * across(step)), (size_t)channels, (size_t)n}, {0}};
     vox_arg args[6] = {vox_arg_buffer(x), vox_arg_f32((float)step->number[0])};
     vox_augment_key(step, at, args + 2);
     return vox_kernel_launch(step->kernel[0], &grid, args, 6, err);

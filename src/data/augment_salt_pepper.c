@@ -58,9 +58,11 @@ static vox_status run(vox_augment_step *step, vox_buffer *x, int64_t channels, i
     const double *number = step->number;
     const size_t wg = vox_device_is_cpu(step->dev) ? 1 : 64;
     const vox_grid planes = {{wg * (size_t)(n * channels), 1, 1}, {wg, 1, 1}};
-    const vox_arg find[] = {vox_arg_buffer(x), vox_arg_buffer(step->scratch),
-                            vox_arg_f32((float)number[LOW]), vox_arg_f32((float)number[HIGH])};
-    vox_status s = vox_kernel_launch(step->kernel[0], &planes, find, 4, err);
+    vox_arg find[9] = {vox_arg_buffer(x), vox_arg_buffer(step->scratch),
+                       vox_arg_f32((float)number[LOW]), vox_arg_f32((float)number[HIGH]),
+                       vox_arg_f32((float)number[P])};
+    vox_augment_key(step, at, find + 5);
+    vox_status s = vox_kernel_launch(step->kernel[0], &planes, find, 9, err);
     if (s != VOX_OK)
         return s;
     const int64_t blocks = (vox_shape_count(&step->input) + 3) / 4, row = vox_augment_row(step);

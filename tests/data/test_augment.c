@@ -352,6 +352,37 @@ static void planes_turn_and_labels_with_them(void **state)
         }
 }
 
+/* Lines longer than a vector, and not of whole ones; an odd number of slices: one stays in place.
+ */
+static void long_lines_are_mirrored(void **state)
+{
+    enum { DEPTH = 3, HIGH = 2, WIDE = 43, VOXELS = DEPTH * HIGH * WIDE };
+    static const int size[3] = {DEPTH, HIGH, WIDE};
+    static float x[N * C * VOXELS];
+    static int32_t label[N * VOXELS];
+    (void)state;
+    for (size_t device = 0; device < device_count(); device++) {
+        unsigned seen = 0;
+        moved(device, "[{mirror: {axes: [d, h, w], p: 0.6}}]", size, x, label);
+        for (int i = 0; i < N; i++) {
+            bool flip[3];
+            for (int k = 0; k < 3; k++)
+                flip[k] = once(VOX_RANDOM_MIRROR, 0, &step0, i, k) < 0.6f;
+            seen |= 1u << (flip[0] + 2 * flip[1] + 4 * flip[2]);
+            for (int v = 0; v < VOXELS; v++) {
+                int at[3] = {v / (HIGH * WIDE), v / WIDE % HIGH, v % WIDE};
+                for (int k = 0; k < 3; k++)
+                    at[k] = flip[k] ? size[k] - 1 - at[k] : at[k];
+                const int from = (at[0] * HIGH + at[1]) * WIDE + at[2];
+                assert_int_equal(label[i * VOXELS + v], from);
+                for (int c = 0; c < C; c++)
+                    assert_true(x[(i * C + c) * VOXELS + v] == (float)from);
+            }
+        }
+        assert_true(seen & 0xf0 && seen & 0x0f && (seen & (seen - 1)) != 0);
+    }
+}
+
 static void labels_are_mirrored_but_not_changed(void **state)
 {
     static const int size[3] = {4, 4, 5};
@@ -455,6 +486,7 @@ int main(void)
                                        cmocka_unit_test(salt_pepper_sets_extremes),
                                        cmocka_unit_test(intensities_change),
                                        cmocka_unit_test(planes_turn_and_labels_with_them),
+                                       cmocka_unit_test(long_lines_are_mirrored),
                                        cmocka_unit_test(labels_are_mirrored_but_not_changed),
                                        cmocka_unit_test(the_split_changes_nothing),
                                        cmocka_unit_test(bad_lists_are_refused)};
