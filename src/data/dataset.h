@@ -69,9 +69,9 @@ vox_status vox_dataset_load(vox_dataset *set, struct vox_pool *pool, vox_error *
 size_t vox_dataset_bad_count(const vox_dataset *set);
 const char *vox_dataset_bad(const vox_dataset *set, size_t i); /* "path: why" */
 
-/* Copies case i's prepared voxels into out [C*D*H*W] and its labels into label (NULL: not wanted);
- * from the cache, else read anew.  Of patches the first window.  Safe to call from several threads
- * at once. */
+/* Copies case i's prepared voxels into out [C*D*H*W] and its labels into label (NULL: not wanted,
+ * either); from the cache, else read anew.  Of patches the first window.  Safe to call from several
+ * threads at once. */
 vox_status vox_dataset_get(vox_dataset *set, size_t i, float *out, int32_t *label, vox_error *err);
 
 /* Case i as its files have it, not prepared: p->image, p->mask (classes, or VOX_MASK_IGNORED; NULL
@@ -90,17 +90,20 @@ typedef struct vox_pick {
 vox_status vox_dataset_pick(vox_dataset *set, size_t i, const vox_pick *pick, float *out,
                             int32_t *label, vox_error *err);
 size_t vox_dataset_windows(const vox_dataset *set, size_t i); /* after load */
+/* Case i's prepared voxels where they are kept, for as long as the set lives; NULL: it is not kept,
+ * or not as a sample (patches). */
+const float *vox_dataset_kept(const vox_dataset *set, size_t i);
 
 /* ---- batches ahead of the devices ---- */
 
 /* One batch in host memory, valid until the next vox_loader_next.  A sample is always at the same
  * place, whatever the share. */
 typedef struct vox_batch {
-    const float *voxel;       /* [count, C, D, H, W] */
-    const int32_t *label;     /* [count, vox_dataset_labels] */
-    const size_t *case_index; /* [n] */
-    size_t n;                 /* the last batch of an epoch may be smaller */
-    size_t from, count;       /* those of them that were read: all, unless there is a share */
+    const float *const *sample; /* [count], each [C, D, H, W]: where the set keeps it, or a copy */
+    const int32_t *label;       /* [count, vox_dataset_labels] */
+    const size_t *case_index;   /* [n] */
+    size_t n;                   /* the last batch of an epoch may be smaller */
+    size_t from, count;         /* those of them that were read: all, unless there is a share */
     uint64_t epoch;
     uint64_t first; /* position of sample 0 within the epoch */
 } vox_batch;

@@ -140,7 +140,8 @@ static void hand_out(const vox_dataset *set, const vox_case *c, const vox_ready 
     int64_t start[3] = {0, 0, 0};
     if (set->patches)
         vox_patch_place(r, set->class_name.count, size, set->foreground, pick, start);
-    if (memcmp(r->size, size, sizeof r->size) == 0) {
+    if (!out) {
+    } else if (memcmp(r->size, size, sizeof r->size) == 0) {
         memcpy(out, r->voxel, set->sample * sizeof *out);
     } else {
         memset(out, 0, set->sample * sizeof *out);
@@ -177,6 +178,11 @@ vox_status vox_dataset_get(vox_dataset *set, size_t i, float *out, int32_t *labe
 {
     const vox_pick first = {.random = false};
     return vox_dataset_pick(set, i, &first, out, label, err);
+}
+
+const float *vox_dataset_kept(const vox_dataset *set, size_t i)
+{
+    return set->cache && !set->patches && i < set->count ? set->cache[i].voxel : NULL;
 }
 
 size_t vox_dataset_windows(const vox_dataset *set, size_t i)

@@ -5,7 +5,9 @@
  * the order is fixed by (seed, epoch) alone, whatever the threads do.
  *
  * A sample is read to its place in the whole batch, also where only a share is wanted: so a share
- * may change with the batch half read, and memory that no sample comes to is never touched. */
+ * may change with the batch half read, and memory that no sample comes to is never touched.  One
+ * that the set keeps as it is stays there: copying it would cost the devices' threads a memory's
+ * width that on CPUs they share. */
 #include "data/dataset.h"
 
 #include "base/mem.h"
@@ -17,11 +19,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Smaller ones are copied next to each other all the same: each that is not costs a device a copy
+ * command, some microseconds. */
+#define IN_PLACE_BYTES 262144
+
 typedef enum sample_state { UNREAD, READING, THERE, FAILED } sample_state;
 
 typedef struct slot {
     vox_batch batch;     /* what the caller sees */
-    float *voxel;        /* [options.batch, sample] */
+    float *voxel;        /* [options.batch, sample]: room for copies */
+    const float **at;    /* [options.batch]: where each sample is, or will be */
     int32_t *label;      /* [options.batch, labels] */
     size_t *case_index;  /* [options.batch] */
     size_t *window;      /* [options.batch] */
@@ -94,11 +101,11 @@ static void set_share(vox_loader *l, slot *s)
     size_t from = 0, count = b->n;
     if (l->opt.share)
         l->opt.share(l->opt.user, b->n, &from, &count);
-    if (b->voxel && from == b->from && count == b->count)
+    if (b->sample && from == b->from && count == b->count)
         return;
     b->from = from;
     b->count = count;
-    b->voxel = s->voxel + from * l->sample;
+    b->sample = s->at + from;
     b->label = s->label + from * l->labels;
     s->next = from;
     s->missing = 0;
@@ -110,6 +117,13 @@ static void set_share(vox_loader *l, slot *s)
     }
     if (s->missing == 0)
         pthread_cond_signal(&l->ready);
+}
+
+static const float *place_of(const vox_loader *l, const slot *s, size_t i)
+{
+    const bool large = l->sample * sizeof(float) >= IN_PLACE_BYTES;
+    const float *kept = large ? vox_dataset_kept(l->set, s->case_index[i]) : NULL;
+    return kept ? kept : s->voxel + i * l->sample;
 }
 
 /* Sets up the next batch in its slot.  Called with the lock held. */
@@ -125,6 +139,7 @@ static void begin_batch(vox_loader *l)
     size_t n = left < l->opt.batch ? left : l->opt.batch;
     for (size_t i = 0; i < n; i++) {
         find_case(l, l->order[l->first + i], &s->case_index[i], &s->window[i]);
+        s->at[i] = place_of(l, s, i);
         s->state[i] = UNREAD;
     }
     s->number = l->epoch * ((l->count + l->opt.batch - 1) / l->opt.batch) + l->first / l->opt.batch;
@@ -192,6 +207,23 @@ static void note_read(vox_loader *l, slot *s, size_t sample, vox_status status, 
         pthread_cond_signal(&l->ready);
 }
 
+/* Reads what is not in its place yet.  Called without the lock. */
+static vox_status read_sample(vox_loader *l, const slot *s, size_t i, vox_error *err)
+{
+    const vox_pick pick = {.random = !l->opt.windows,
+                           .seed = l->opt.seed,
+                           .step = s->number,
+                           .sample = i,
+                           .window = s->window[i]};
+    float *room = s->voxel + i * l->sample;
+    const vox_span span = vox_span_begin("read a sample", "data");
+    vox_status status =
+        vox_dataset_pick(l->set, s->case_index[i], &pick, s->at[i] == room ? room : NULL,
+                         s->label + i * l->labels, err);
+    vox_span_end_with(&span, &(vox_trace_arg){.key = "batch", .number = (double)s->number}, 1);
+    return status;
+}
+
 static void *reader(void *arg)
 {
     vox_loader *l = arg;
@@ -203,19 +235,10 @@ static void *reader(void *arg)
         vox_trace_sibling("%sreader %zu", l->opt.windows ? "validation's " : "", l->readers++));
     while (next_item(l, &s, &sample)) {
         vox_error error = {0};
-        const vox_pick pick = {.random = !l->opt.windows,
-                               .seed = l->opt.seed,
-                               .step = s->number,
-                               .sample = sample,
-                               .window = s->window[sample]};
         s->state[sample] = READING;
         s->reading++;
         pthread_mutex_unlock(&l->lock);
-        const vox_span span = vox_span_begin("read a sample", "data");
-        vox_status status =
-            vox_dataset_pick(l->set, s->case_index[sample], &pick, s->voxel + sample * l->sample,
-                             s->label + sample * l->labels, &error);
-        vox_span_end_with(&span, &(vox_trace_arg){.key = "batch", .number = (double)s->number}, 1);
+        vox_status status = read_sample(l, s, sample, &error);
         pthread_mutex_lock(&l->lock);
         note_read(l, s, sample, status, &error);
     }
@@ -262,11 +285,12 @@ static vox_status make_ring(vox_loader *l, vox_error *err)
     for (size_t i = 0; i < l->slots; i++) {
         slot *s = &l->ring[i];
         s->voxel = fits ? vox_aligned(64, bytes, "batch buffers", err) : NULL;
+        s->at = vox_calloc(batch, sizeof *s->at, "batch buffers", err);
         s->label = vox_calloc(batch, l->labels * sizeof *s->label, "batch buffers", err);
         s->case_index = vox_calloc(batch, sizeof *s->case_index, "batch buffers", err);
         s->window = vox_calloc(batch, sizeof *s->window, "batch buffers", err);
         s->state = vox_calloc(batch, sizeof *s->state, "batch buffers", err);
-        if (!s->voxel || !s->label || !s->case_index || !s->window || !s->state)
+        if (!s->voxel || !s->at || !s->label || !s->case_index || !s->window || !s->state)
             return vox_fail_memory(err, "batch buffers", bytes);
     }
     return VOX_OK;
@@ -401,6 +425,7 @@ void vox_loader_free(vox_loader **loaderp)
     pthread_mutex_destroy(&l->lock);
     for (size_t i = 0; l->ring && i < l->slots; i++) {
         free(l->ring[i].voxel);
+        free(l->ring[i].at);
         free(l->ring[i].label);
         free(l->ring[i].case_index);
         free(l->ring[i].window);

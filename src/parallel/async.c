@@ -253,7 +253,9 @@ static slot *next_slot(const vox_async *a, uint64_t step)
 static vox_share share_of(const vox_team *team, const slot *s, size_t k)
 {
     const int64_t first = s->first[k];
-    return (vox_share){.voxel = s->batch.voxel + (size_t)first * team->sample_floats,
+    const vox_team_batch *b = &s->batch;
+    return (vox_share){.voxel = b->voxel ? b->voxel + (size_t)first * team->sample_floats : NULL,
+                       .sample = b->sample ? b->sample + first : NULL,
                        .label = s->batch.label + (size_t)first * team->sample_labels,
                        .n = s->count[k],
                        .first = first,

@@ -271,13 +271,34 @@ vox_meter *vox_replica_meter(vox_replica *r)
 
 /* ---- work ---------------------------------------------------------------- */
 
-/* The copies read the caller's memory directly: it stays as it is until the step is done. */
+static const float *voxels_of(const vox_replica *r, const vox_share *share, size_t i)
+{
+    return share->voxel ? share->voxel + i * r->sample_floats : share->sample[i];
+}
+
+/* Samples that lie next to each other go in one copy, which reads the caller's memory directly: it
+ * stays as it is until the step is done. */
+static vox_status write_voxels(vox_replica *r, vox_buffer *buf, const vox_share *share, bool beside,
+                               vox_error *err)
+{
+    const size_t n = (size_t)share->n, bytes = r->sample_floats * sizeof(float);
+    vox_status s = VOX_OK;
+    for (size_t i = 0, end; s == VOX_OK && i < n; i = end) {
+        const float *from = voxels_of(r, share, i);
+        for (end = i + 1;
+             end < n && voxels_of(r, share, end) == from + (end - i) * r->sample_floats;)
+            end++;
+        s = beside ? vox_buffer_write_beside(buf, i * bytes, from, (end - i) * bytes, err)
+                   : vox_buffer_write(buf, i * bytes, from, (end - i) * bytes, false, err);
+    }
+    return s;
+}
+
 static vox_status upload(vox_replica *r, const vox_share *share, vox_error *err)
 {
     size_t n = (size_t)share->n;
     vox_device_label(r->dev, VOX_LABEL_TRANSFER);
-    vox_status s = vox_buffer_write(vox_plan_input(r->plan)->buf, 0, share->voxel,
-                                    n * r->sample_floats * sizeof(float), false, err);
+    vox_status s = write_voxels(r, vox_plan_input(r->plan)->buf, share, false, err);
     if (s == VOX_OK && share->label)
         s = vox_buffer_write(vox_plan_labels(r->plan)->buf, 0, share->label,
                              n * r->sample_labels * sizeof(int32_t), false, err);
@@ -291,8 +312,7 @@ static vox_status upload_next(vox_replica *r, const vox_share *next, vox_error *
     if (n == 0)
         return VOX_OK;
     vox_device_label(r->dev, VOX_LABEL_TRANSFER);
-    vox_status s = vox_buffer_write_beside(vox_plan_next_input(r->plan), 0, next->voxel,
-                                           n * r->sample_floats * sizeof(float), err);
+    vox_status s = write_voxels(r, vox_plan_next_input(r->plan), next, true, err);
     if (s == VOX_OK)
         s = vox_buffer_write_beside(vox_plan_next_labels(r->plan), 0, next->label,
                                     n * r->sample_labels * sizeof(int32_t), err);
@@ -306,8 +326,8 @@ static vox_status provide(vox_replica *r, const vox_share *share, vox_error *err
 {
     const vox_share early = r->early;
     r->early.n = 0;
-    if (early.n != share->n || early.voxel != share->voxel || early.label != share->label ||
-        early.step != share->step)
+    if (early.n != share->n || early.voxel != share->voxel || early.sample != share->sample ||
+        early.label != share->label || early.step != share->step)
         return upload(r, share, err);
     vox_plan_swap_input(r->plan);
     return VOX_OK;

@@ -71,7 +71,8 @@ enum {
 
 /* One share of a batch; pointers stay valid until the work is done. */
 typedef struct vox_share {
-    const float *voxel;   /* [n, C, D, H, W] */
+    const float *voxel;         /* [n, C, D, H, W]; or */
+    const float *const *sample; /* [n]: each sample's voxels, where voxel is NULL */
     const int32_t *label; /* [n, vox_graph_labels]; NULL: no losses (only vox_replica_forward) */
     int64_t n, first;     /* samples, and the global index of the first */
     uint64_t step;

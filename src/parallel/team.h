@@ -94,9 +94,10 @@ vox_status vox_team_agree(vox_team *team, vox_status mine, vox_error *err);
 /* A batch in host memory, all of it borrowed for the call. */
 typedef struct vox_team_batch {
     /* Of this rank's samples (vox_team_slice): */
-    const float *voxel;   /* [count, C, D, H, W] */
-    const int32_t *label; /* [count, labels of a sample]; NULL in vox_team_eval: no losses */
-    int64_t n;            /* 1..batch */
+    const float *voxel;         /* [count, C, D, H, W]; or */
+    const float *const *sample; /* [count]: each sample's voxels, where voxel is NULL */
+    const int32_t *label;       /* [count, labels of a sample]; NULL in vox_team_eval: no losses */
+    int64_t n;                  /* 1..batch */
     uint64_t step;
     /* The batch that will come next, uploaded while this one is computed, or NULL; its memory must
      * stay as it is until it was computed.  Not for vox_team_eval. */

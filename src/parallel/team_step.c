@@ -194,7 +194,8 @@ static vox_share share_of(const vox_team *team, size_t i, const part *p)
     const int64_t first = p->from + team->first[i];
     const vox_team_batch *b = p->batch;
     return (vox_share){
-        .voxel = b->voxel + (size_t)first * team->sample_floats,
+        .voxel = b->voxel ? b->voxel + (size_t)first * team->sample_floats : NULL,
+        .sample = b->sample ? b->sample + first : NULL,
         .label = b->label ? b->label + (size_t)first * team->sample_labels : NULL,
         .n = team->count[i],
         .first = vox_team_slice(team, b->n).first + first,
@@ -242,7 +243,10 @@ static vox_share piece_of(const vox_member *m, const vox_share *share, int64_t f
 {
     const vox_team *team = m->team;
     vox_share piece = *share;
-    piece.voxel += (size_t)from * team->sample_floats;
+    if (share->voxel)
+        piece.voxel += (size_t)from * team->sample_floats;
+    else
+        piece.sample += from;
     if (share->label)
         piece.label += (size_t)from * team->sample_labels;
     if (share->loss)

@@ -27,7 +27,7 @@ static vox_team_batch take(vox_trainer *t, const vox_batch *batch, int64_t step)
         vox_cases_labels(&t->train, batch, label);
     t->labelled = step >= t->labelled ? step + 1 : t->labelled;
     return (vox_team_batch){
-        .voxel = batch->voxel, .label = label, .n = (int64_t)batch->n, .step = (uint64_t)step};
+        .sample = batch->sample, .label = label, .n = (int64_t)batch->n, .step = (uint64_t)step};
 }
 
 static bool ends_epoch(const vox_trainer *t, const vox_batch *batch)

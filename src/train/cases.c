@@ -277,7 +277,7 @@ static vox_status evaluate_batch(vox_cases *c, vox_team *team, const vox_graph *
                                  const vox_batch *batch, eval_room *r, vox_error *err)
 {
     vox_cases_labels(c, batch, r->label);
-    const vox_team_batch b = {.voxel = batch->voxel, .label = r->label, .n = (int64_t)batch->n};
+    const vox_team_batch b = {.sample = batch->sample, .label = r->label, .n = (int64_t)batch->n};
     vox_status s = vox_team_eval(team, &b, r->output, r->loss, err);
     s = vox_team_share(team, b.n, s, r->loss, sizeof *r->loss, err);
     if (s != VOX_OK)

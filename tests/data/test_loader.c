@@ -52,8 +52,8 @@ static void collect(vox_dataset *set, const vox_loader_options *opt, size_t batc
         assert_int_equal(b->first, first);
         for (size_t i = 0; i < b->n; i++) {
             size_t c = b->case_index[i];
-            assert_true(b->voxel[i * 24] == (float)(100 * c));
-            assert_true(b->voxel[i * 24 + 23] == (float)(100 * c + 23));
+            assert_true(b->sample[i][0] == (float)(100 * c));
+            assert_true(b->sample[i][23] == (float)(100 * c + 23));
             assert_int_equal(b->label[i], c % 3);
             *order++ = c;
         }
@@ -160,11 +160,13 @@ static void test_batch_is_kept(void **state)
     for (int k = 0; k < 50; k++) {
         float copy[48];
         assert_ok(vox_loader_next(loader, &b, &err));
-        memcpy(copy, b->voxel, b->n * 24 * sizeof *copy);
+        for (size_t i = 0; i < b->n; i++)
+            memcpy(copy + i * 24, b->sample[i], 24 * sizeof *copy);
         if (k % 10 == 0)
             usleep(2000); /* time enough to fill all buffers */
-        assert_memory_equal(copy, b->voxel, b->n * 24 * sizeof *copy);
-        assert_true(b->voxel[0] == (float)(100 * b->case_index[0]));
+        for (size_t i = 0; i < b->n; i++)
+            assert_memory_equal(copy + i * 24, b->sample[i], 24 * sizeof *copy);
+        assert_true(b->sample[0][0] == (float)(100 * b->case_index[0]));
     }
     vox_loader_free(&loader);
     vox_dataset_free(&set);
@@ -209,9 +211,9 @@ static void test_shares(void **state)
             assert_int_equal(b->count, a->n < few ? a->n : few);
             assert_int_equal(c->from, b->count);
             assert_memory_equal(b->case_index, a->case_index, a->n * sizeof *a->case_index);
-            assert_memory_equal(b->voxel, a->voxel, b->count * 24 * sizeof *a->voxel);
-            assert_memory_equal(c->voxel, a->voxel + c->from * 24,
-                                c->count * 24 * sizeof *a->voxel);
+            for (size_t i = 0; i < a->n; i++)
+                assert_memory_equal(i < b->count ? b->sample[i] : c->sample[i - c->from],
+                                    a->sample[i], 24 * sizeof(float));
             assert_memory_equal(c->label, a->label + c->from, c->count * sizeof *a->label);
         }
         vox_loader_free(&all);
@@ -240,7 +242,8 @@ static void check_range(const vox_batch *b, const vox_batch *whole, range *r)
     size_t from, count;
     the_range(r, whole->n, &from, &count);
     assert_true(b->n == whole->n && b->from == from && b->count == count);
-    assert_memory_equal(b->voxel, whole->voxel + from * 24, count * 24 * sizeof *b->voxel);
+    for (size_t i = 0; i < count; i++)
+        assert_memory_equal(b->sample[i], whole->sample[from + i], 24 * sizeof(float));
     assert_memory_equal(b->label, whole->label + from, count * sizeof *b->label);
 }
 
@@ -302,7 +305,7 @@ static void test_shares_and_errors(void **state)
     r.size = 1;
     assert_ok(vox_loader_again(loader, &err));
     assert_ok(vox_loader_next(loader, &b, &err));
-    assert_true(b->count == 1 && b->voxel[0] == 400);
+    assert_true(b->count == 1 && b->sample[0][0] == 400);
     vox_loader_free(&loader);
     vox_dataset_free(&set);
 }
@@ -367,8 +370,48 @@ static void test_one_case(void **state)
     assert_ok(vox_loader_open(&loader, set, &opt, &err));
     for (uint64_t e = 0; e < 40; e++) {
         assert_ok(vox_loader_next(loader, &b, &err));
-        assert_true(b->n == 1 && b->epoch == e && b->voxel[0] == 5 && b->label[0] == 1);
+        assert_true(b->n == 1 && b->epoch == e && b->sample[0][0] == 5 && b->label[0] == 1);
     }
+    vox_loader_free(&loader);
+    vox_dataset_free(&set);
+}
+
+/* Large samples are where the set keeps them; those that it has no room for are copied. */
+static void test_in_place(void **state)
+{
+    enum { D = 16, H = 64, W = 64, LARGE = D * H * W };
+    static const vox_dataset_options opt = {.base_dir = scratch,
+                                            .sample_shape = {1, D, H, W},
+                                            .cache_bytes = 2 * LARGE * sizeof(float)};
+    (void)state;
+    vox_yaml *doc;
+    vox_dataset *set;
+    vox_loader *loader;
+    const vox_batch *b;
+    const vox_loader_options o = {.batch = 3, .threads = 2, .ahead = 1};
+    size_t kept = 0;
+    put_text("large.csv", "image,label\nimg/a.npy,0\nimg/b.npy,1\nimg/c.npy,2\n");
+    put_npy("img/a.npy", 1, D, H, W, 100, -1);
+    put_npy("img/b.npy", 1, D, H, W, 200, -1);
+    put_npy("img/c.npy", 1, D, H, W, 300, -1);
+    assert_ok(vox_yaml_parse(&doc, "manifest: large.csv", "exp.yaml", &err));
+    assert_ok(vox_dataset_open(&set, vox_yaml_root(doc), NULL, &opt, &err));
+    vox_yaml_free(&doc);
+    assert_null(vox_dataset_kept(set, 0)); /* not loaded */
+    assert_ok(vox_dataset_load(set, NULL, &err));
+    assert_ok(vox_loader_open(&loader, set, &o, &err));
+    for (int k = 0; k < 5; k++) {
+        assert_ok(vox_loader_next(loader, &b, &err));
+        for (size_t i = 0; i < 3; i++) {
+            const float *at = vox_dataset_kept(set, i);
+            kept += at != NULL;
+            assert_true(at ? b->sample[i] == at : b->sample[i] != NULL);
+            assert_int_equal(b->label[i], i);
+            for (size_t v = 0; v < LARGE; v++)
+                assert_true(b->sample[i][v] == (float)(100 * (i + 1) + v));
+        }
+    }
+    assert_int_equal(kept, 5 * 2);
     vox_loader_free(&loader);
     vox_dataset_free(&set);
 }
@@ -381,6 +424,7 @@ int main(void)
         cmocka_unit_test(test_shares),        cmocka_unit_test(test_shares_change),
         cmocka_unit_test(test_error),         cmocka_unit_test(test_shares_and_errors),
         cmocka_unit_test(test_free_any_time), cmocka_unit_test(test_one_case),
+        cmocka_unit_test(test_in_place),
     };
     return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
 }

@@ -122,7 +122,7 @@ static void test_manifest(void **state)
     check_case(set, 1, 100, 1); /* from the cache */
     assert_ok(vox_loader_open(&loader, set, &batches, &err));
     assert_ok(vox_loader_next(loader, &batch, &err));
-    assert_true(batch->n == 2 && batch->voxel[24] == 100);
+    assert_true(batch->n == 2 && batch->sample[1][0] == 100);
     for (int k = 0; k < 24; k++)
         assert_int_equal(batch->label[24 + k], (1 + k) % 3);
     vox_loader_free(&loader);

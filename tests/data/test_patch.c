@@ -173,8 +173,9 @@ static void collect(vox_dataset *set, size_t threads, size_t first, float *out)
     for (size_t k = first; k < 9; k++) { /* 3 epochs of 2, 2, 1 */
         assert_ok(vox_loader_next(loader, &b, &err));
         for (size_t i = 0; i < b->n; i++)
-            check_sample(b->voxel + 64 * i, b->label + 64 * i, b->case_index[i]);
-        memcpy(out + k * 128, b->voxel, b->n * 64 * sizeof *out);
+            check_sample(b->sample[i], b->label + 64 * i, b->case_index[i]);
+        for (size_t i = 0; i < b->n; i++)
+            memcpy(out + k * 128 + i * 64, b->sample[i], 64 * sizeof *out);
     }
     vox_loader_free(&loader);
 }
@@ -203,7 +204,7 @@ static void test_loading(void **state)
         assert_ok(vox_loader_next(loader, &b, &err));
         for (size_t i = 0; i < b->n; i++, samples++) {
             assert_int_equal(b->case_index[i], samples < 8 ? samples / 4 : 2 + (samples - 8) / 8);
-            check_sample(b->voxel + 64 * i, b->label + 64 * i, b->case_index[i]);
+            check_sample(b->sample[i], b->label + 64 * i, b->case_index[i]);
         }
     }
     assert_int_equal(samples, 32);

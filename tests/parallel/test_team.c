@@ -218,23 +218,35 @@ static void little_memory_changes_no_gradient(void **state)
     vox_ctx_free(&one);
 }
 
-/* Steps over batches of 7, 5, 7 ... samples, each told what comes next: truly, falsely, or not at
- * all; losses[6][7]. */
+enum { NOT_TOLD, TOLD, TOLD_FALSELY, TOLD_APART, WAYS_TO_TELL };
+
+/* Steps over batches of 7, 5, 7 ... samples, each told what comes next, or not; apart: the samples
+ * do not lie next to each other.  losses[6][7]. */
 static void steps_ahead(const vox_ctx *on, int tell, float losses[6][7])
 {
     vox_error err = {0};
     vox_team *team = NULL;
-    float *grads = calloc(flat, sizeof *grads);
+    float *grads = calloc(flat, sizeof *grads), *copy = calloc(sample, sizeof *copy);
+    const float *at[7];
+    const bool apart = tell == TOLD_APART;
     const vox_team_options opt = {.graph = exp_->graph, .batch = 7, .training = true, .seed = 9};
+    memcpy(copy, voxel + 3 * sample, sample * sizeof *copy);
+    for (size_t i = 0; i < 7; i++)
+        at[i] = i == 3 ? copy : voxel + i * sample;
     assert_ok(vox_team_open(&team, on, &opt, &err));
     assert_ok(vox_team_set_params(team, weights, &err));
     for (int k = 0; k < 6; k++) {
         const int64_t n = k % 2 ? 5 : 7, other = k % 2 ? 7 : 5;
-        const vox_team_batch next = {.voxel = k % 2 ? voxel : voxel + 2 * sample,
+        const float *from = k % 2 ? voxel + 2 * sample : voxel;
+        const vox_team_batch next = {.voxel = apart   ? NULL
+                                              : k % 2 ? voxel
+                                                      : voxel + 2 * sample,
+                                     .sample = apart ? k % 2 ? at : at + 2 : NULL,
                                      .label = k % 2 ? label : label + 2 * labels,
-                                     .n = tell == 2 ? other - 1 : other,
+                                     .n = tell == TOLD_FALSELY ? other - 1 : other,
                                      .step = (uint64_t)k + 1};
-        const vox_team_batch batch = {.voxel = k % 2 ? voxel + 2 * sample : voxel,
+        const vox_team_batch batch = {.voxel = apart ? NULL : from,
+                                      .sample = apart ? k % 2 ? at + 2 : at : NULL,
                                       .label = k % 2 ? label + 2 * labels : label,
                                       .n = n,
                                       .step = (uint64_t)k,
@@ -243,21 +255,22 @@ static void steps_ahead(const vox_ctx *on, int tell, float losses[6][7])
     }
     free(grads);
     vox_team_free(&team);
+    free(copy);
 }
 
 static void the_next_batch_comes_early(void **state)
 {
     (void)state;
     vox_error err = {0};
-    float losses[3][6][7] = {0};
+    float losses[WAYS_TO_TELL][6][7] = {0};
     vox_ctx *one = NULL;
     assert_ok(vox_ctx_open(&one, "0", &err));
     for (int devices = 0; devices < 2; devices++) {
-        for (int tell = 0; tell < 3; tell++)
+        for (int tell = 0; tell < WAYS_TO_TELL; tell++)
             steps_ahead(devices ? ctx : one, tell, losses[tell]);
         assert_true(losses[0][0][0] != losses[0][1][0]);
-        assert_memory_equal(losses[1], losses[0], sizeof losses[0]);
-        assert_memory_equal(losses[2], losses[0], sizeof losses[0]);
+        for (int tell = 1; tell < WAYS_TO_TELL; tell++)
+            assert_memory_equal(losses[tell], losses[0], sizeof losses[0]);
     }
     vox_ctx_free(&one);
 }
