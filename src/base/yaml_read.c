@@ -358,9 +358,20 @@ static bool opens_before_its_mark(struct fy_event *e)
     return style == FYSS_SINGLE_QUOTED || style == FYSS_DOUBLE_QUOTED;
 }
 
+/* A value left out has no place of its own: libfyaml 0.7 gives it none, 0.8 the end of what is
+ * before it.  Complaints about it name what is before it. */
+static bool has_place(struct fy_event *e)
+{
+    if (e->type != FYET_SCALAR)
+        return true;
+    size_t bytes = 0;
+    return e->scalar.value && (fy_token_scalar_style(e->scalar.value) != FYSS_PLAIN ||
+                               (fy_token_get_text(e->scalar.value, &bytes) && bytes > 0));
+}
+
 static vox_status take_event(reader *r, struct fy_event *e, int *documents, vox_error *err)
 {
-    const struct fy_mark *mark = fy_event_start_mark(e);
+    const struct fy_mark *mark = has_place(e) ? fy_event_start_mark(e) : NULL;
     if (mark) {
         r->line = mark->line + 1;
         /* Marks lie after an opening quote and after the star of an alias. */
