@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
+#include <time.h>
 
 static const struct kind {
     const char *name;
@@ -21,7 +21,8 @@ static const struct kind {
     [VOX_FAULT_MEMORY] = {"memory", "CL_MEM_OBJECT_ALLOCATION_FAILURE (-4)", VOX_ERR_ROOM, 1, true,
                           false},
     [VOX_FAULT_DRIVER] = {"driver", "CL_OUT_OF_RESOURCES (-5)", VOX_ERR_DEVICE, 0, false, false},
-    [VOX_FAULT_HANG] = {"hang", NULL, VOX_OK, 0, false, false},
+    [VOX_FAULT_HANG] = {"hang", NULL, VOX_OK, 0, true, false},
+    [VOX_FAULT_WAIT] = {"wait", NULL, VOX_OK, 0, false, false},
     [VOX_FAULT_SLOW] = {"slow", NULL, VOX_OK, 1, true, true},
 };
 enum { KINDS = sizeof kinds / sizeof *kinds };
@@ -32,7 +33,7 @@ static vox_status refuse(const char *entry, const char *why, vox_error *err)
 {
     vox_fail(err, VOX_ERR_USAGE, "cannot read %s=\"%s\"", VOX_FAULT_VARIABLE, entry);
     vox_detail(err, "%s", why);
-    return vox_hint(err, "DEVICE:STEP:KIND, KIND being lost, memory, driver, hang or slow=3");
+    return vox_hint(err, "DEVICE:STEP:KIND, KIND being lost, memory, driver, hang, wait or slow=3");
 }
 
 static vox_status read_kind(vox_fault *f, char *word, const char *entry, vox_error *err)
@@ -49,9 +50,14 @@ static vox_status read_kind(vox_fault *f, char *word, const char *entry, vox_err
         if (!value && kinds[k].needs_value)
             return refuse(entry, "this kind needs a value", err);
         if (value && (!vox_parse_double(value, &f->value) || !(f->value >= kinds[k].least)))
-            return refuse(entry, "the value is no number from 1", err);
+            return refuse(entry,
+                          kinds[k].least > 0 ? "the value is no number from 1"
+                                             : "the value is no number from 0",
+                          err);
         if (value && f->kind == VOX_FAULT_MEMORY && f->step != 0)
             return refuse(entry, "memory takes a value at step 0 only", err);
+        if (f->kind == VOX_FAULT_HANG && f->step == 0)
+            return refuse(entry, "a device cannot hang before step 1", err);
         return VOX_OK;
     }
     return refuse(entry, "there is no such kind of fault", err);
@@ -120,20 +126,19 @@ static vox_status fail(const vox_fault *f, vox_error *err)
     return kind->status;
 }
 
-/* Until the process ends: the thread is left alone with it. */
-static void hang(void)
+/* Without a time, until the process ends: the thread is left alone with it. */
+static void hang(double seconds)
 {
-    for (;;)
-        pause();
+    const double end = vox_now() + seconds;
+    while (seconds == 0 || vox_now() < end)
+        nanosleep(&(struct timespec){0, 10000000}, NULL);
 }
 
 static vox_status strike(const vox_fault *f, vox_error *err)
 {
-    if (f->kind == VOX_FAULT_SLOW)
-        return VOX_OK;
     if (f->kind == VOX_FAULT_HANG)
-        hang();
-    return fail(f, err);
+        hang(f->value);
+    return kinds[f->kind].code ? fail(f, err) : VOX_OK;
 }
 
 vox_status vox_faults_at_start(const vox_faults *faults, size_t device, int64_t n, vox_error *err)
@@ -157,6 +162,16 @@ vox_status vox_faults_at_step(const vox_faults *faults, size_t device, int64_t s
             s = strike(f, err);
     }
     return s;
+}
+
+bool vox_faults_waits(const vox_faults *faults, size_t device, int64_t step)
+{
+    bool waits = false;
+    for (size_t i = 0; i < faults->count; i++) {
+        const vox_fault *f = &faults->fault[i];
+        waits = waits || (f->kind == VOX_FAULT_WAIT && f->device == device && step >= f->step);
+    }
+    return waits;
 }
 
 void vox_faults_dawdle(const vox_faults *faults, size_t device, int64_t step, double seconds)

@@ -8,7 +8,8 @@
  *   memory     it has no memory left            (CL_MEM_OBJECT_ALLOCATION_FAILURE)
  *   memory=N   at STEP 0: none for more than N samples at once
  *   driver     its driver fails                 (CL_OUT_OF_RESOURCES)
- *   hang       its work never ends
+ *   hang       its work never ends; hang=S: after S seconds it goes on where it was
+ *   wait       with --sync async: its work begins when the others can do no more without it
  *   slow=F     its work takes F times as long   (F >= 1)
  *
  * One invariant: without the variable nothing here does anything. */
@@ -24,6 +25,7 @@ typedef enum vox_fault_kind {
     VOX_FAULT_MEMORY,
     VOX_FAULT_DRIVER,
     VOX_FAULT_HANG,
+    VOX_FAULT_WAIT,
     VOX_FAULT_SLOW
 } vox_fault_kind;
 
@@ -31,7 +33,7 @@ typedef struct vox_fault {
     size_t device;
     int64_t step;
     vox_fault_kind kind;
-    double value; /* of memory (0: none was given) and slow */
+    double value; /* of memory, hang (0: none was given) and slow */
 } vox_fault;
 
 typedef struct vox_faults {
@@ -50,6 +52,8 @@ vox_status vox_faults_at_start(const vox_faults *faults, size_t device, int64_t 
  * would, or never returns. */
 vox_status vox_faults_at_step(const vox_faults *faults, size_t device, int64_t step,
                               vox_error *err);
+/* Whether it is to wait for the others. */
+bool vox_faults_waits(const vox_faults *faults, size_t device, int64_t step);
 /* After its work, which took `seconds`: keeps the thread's processor busy for what slow= adds. */
 void vox_faults_dawdle(const vox_faults *faults, size_t device, int64_t step, double seconds);
 

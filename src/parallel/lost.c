@@ -18,18 +18,23 @@ bool vox_team_is_failure(vox_status s)
 #define LEAST_S  60.0
 #define TIMES_AS 50.0
 
+double vox_team_limit_of(const vox_team *team, bool first, double each, int64_t n)
+{
+    if (first)
+        return fmax(team->hang_s, FIRST_S);
+    if (team->hang_s > 0)
+        return team->hang_s;
+    return isnan(each) ? FIRST_S : fmax(LEAST_S, TIMES_AS * each * (double)n);
+}
+
 double vox_team_limit(const vox_member *m)
 {
     const vox_team *team = m->team;
     const double each = vox_speed_of(team->speed, (size_t)(m - team->member));
-    if (team->fresh)
-        return fmax(team->hang_s, FIRST_S);
-    if (team->hang_s > 0)
-        return team->hang_s;
-    return isnan(each) ? FIRST_S : fmax(LEAST_S, TIMES_AS * each * (double)m->share.n);
+    return vox_team_limit_of(team, team->fresh, each, m->share.n);
 }
 
-static void abandon(vox_member *m, double seconds)
+void vox_team_abandon(vox_member *m, double seconds)
 {
     m->hung = true;
     m->status = VOX_ERR_DEVICE;
@@ -55,7 +60,7 @@ static bool waits_for_another(vox_member *m, double seconds)
             vox_meeting_waits(team->meeting, i) ||
             vox_replica_wait_for(other->replica, 0, &s, NULL))
             continue;
-        abandon(other, seconds);
+        vox_team_abandon(other, seconds);
         found = true;
     }
     return found;
@@ -66,19 +71,19 @@ vox_status vox_team_wait_for(vox_member *m, vox_error *err)
     const double limit = vox_team_limit(m);
     while (!m->hung && !vox_replica_wait_for(m->replica, limit, &m->status, &m->why))
         if (!waits_for_another(m, limit))
-            abandon(m, limit);
+            vox_team_abandon(m, limit);
     m->failed = vox_team_is_failure(m->status);
     if (m->status != VOX_OK && err)
         *err = m->why;
     return m->status;
 }
 
-bool vox_team_hangs(const vox_team *team)
+size_t vox_team_hangs(const vox_team *team)
 {
-    bool hangs = false;
-    for (size_t i = 0; team && i < team->size; i++)
-        hangs = hangs || team->member[i].hung;
-    return hangs;
+    size_t hung = 0;
+    for (size_t i = 0; team && team->member && i < team->size; i++)
+        hung += team->member[i].hung;
+    return hung;
 }
 
 /* ---- going on without them -------------------------------------------------- */
@@ -114,7 +119,7 @@ vox_status vox_team_drop_failed(vox_team *team, int64_t step, vox_status s, vox_
             continue;
         note_why(&team->member[i], step);
         vox_speed_lose(team->speed, i, &change);
-        if (step > 0)
+        if (step > 0 && !team->async) /* there, devices have no shares of their own */
             vox_team_tell_shares(team, (uint64_t)step - 1, &change);
     }
     if (err)

@@ -195,9 +195,10 @@ void vox_team_free(vox_team **teamp)
     vox_team *team = teamp ? *teamp : NULL;
     if (!team)
         return;
-    const bool hangs = team->member && vox_team_hangs(team);
+    const bool hangs = vox_team_hangs(team) > 0;
     for (size_t i = 0; team->member && i < team->size; i++) {
-        vox_replica_free(&team->member[i].replica);
+        if (!team->member[i].hung)
+            vox_replica_free(&team->member[i].replica);
         if (hangs)
             continue;
         free(team->member[i].loss);
@@ -206,11 +207,11 @@ void vox_team_free(vox_team **teamp)
             free(team->member[i].ran[k]);
     }
     vox_team_leave_hosts(team);
-    vox_async_free(&team->async);
     if (hangs) { /* the thread that does may come to life again */
         *teamp = NULL;
         return;
     }
+    vox_async_free(&team->async);
     vox_meeting_free(&team->meeting);
     vox_pool_free(&team->pool);
     vox_tree_release(&team->tree);

@@ -131,9 +131,9 @@ vox_status vox_team_step(vox_team *team, const vox_team_batch *batch, const vox_
  * on; only when none is left it fails.  Whether device i was lost so; step: from 1 (0: before the
  * first), reason: borrowed. */
 bool vox_team_lost(const vox_team *team, size_t i, int64_t *step, const char **reason);
-/* Whether one of the lost still has a thread that is at work, or rather is not: what was given to
+/* How many of the lost still have a thread that is at work, or rather is not: what was given to
  * vox_team_step and vox_team_eval, ctx and opt's graph must then stay for good. */
-bool vox_team_hangs(const vox_team *team);
+size_t vox_team_hangs(const vox_team *team);
 /* After a step that failed: whether the model is as it was before. */
 bool vox_team_intact(const vox_team *team);
 

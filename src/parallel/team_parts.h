@@ -9,6 +9,8 @@
 #include "parallel/team.h"
 #include "parallel/tree.h"
 
+#include <stdatomic.h>
+
 typedef enum vox_work_kind { VOX_WORK_GRADIENTS, VOX_WORK_EVAL, VOX_WORK_KINDS } vox_work_kind;
 
 /* One replica's part in the work under way. */
@@ -26,10 +28,11 @@ typedef struct vox_member {
     vox_status status; /* of its last work ... */
     vox_error why;     /* ... and why it was not well */
     bool failed;       /* in that work, as devices fail: it gets none until the team has decided */
-    bool hung;         /* its thread still is at it: see vox_replica_abandon */
+    atomic_bool hung;  /* its thread still is at it: see vox_replica_abandon */
     bool lost;         /* and so never again: since step (0: before the first), for a reason */
     int64_t lost_step;
     char reason[sizeof(vox_error)];
+    const char *layer;         /* the first whose output was not finite */
     double done_at;            /* when that was, on vox_now's clock */
     double busy_s;             /* what its work on the last part of a batch took */
     bool *ran[VOX_WORK_KINDS]; /* [batch + 1]: it has had so many samples before */
@@ -150,8 +153,12 @@ void vox_team_tell_shares(const vox_team *team, uint64_t step, const vox_speed_c
 bool vox_team_is_failure(vox_status s);
 /* Waits for one member's work; that it failed as devices do is noted. */
 vox_status vox_team_wait_for(vox_member *m, vox_error *err);
-/* Seconds after which it counts as hanging. */
+/* Seconds after which it counts as hanging; of one that takes `each` a sample (NAN: not known) with
+ * n of them.  first: kernels may be built. */
 double vox_team_limit(const vox_member *m);
+double vox_team_limit_of(const vox_team *team, bool first, double each, int64_t n);
+/* It has hung for so long. */
+void vox_team_abandon(vox_member *m, double seconds);
 /* After s, which is not VOX_OK: VOX_OK if members failed and others are left, so that the work can
  * be done once more without them; else s.  step: from 1, 0: before the first. */
 vox_status vox_team_drop_failed(vox_team *team, int64_t step, vox_status s, vox_error *err);

@@ -258,17 +258,18 @@ static vox_share piece_of(const vox_member *m, const vox_share *share, int64_t f
 }
 
 /* The whole share, piece by piece. */
-static vox_status run_pieces(vox_replica *r, vox_member *m, vox_error *err)
+static vox_status run_pieces(vox_replica *r, const vox_member *m, const vox_share *share,
+                             vox_error *err)
 {
     vox_status s = VOX_OK;
-    for (int64_t from = 0; s == VOX_OK && !m->hung && from < m->share.n; from += m->limit) {
-        vox_share piece = piece_of(m, &m->share, from), next;
-        const bool more = from + piece.n < m->share.n;
-        piece.last = m->share.last && !more;
+    for (int64_t from = 0; s == VOX_OK && !m->hung && from < share->n; from += m->limit) {
+        vox_share piece = piece_of(m, share, from), next;
+        const bool more = from + piece.n < share->n;
+        piece.last = share->last && !more;
         if (more)
-            piece.next = &next, next = piece_of(m, &m->share, from + piece.n);
-        else if (m->share.next)
-            piece.next = &next, next = piece_of(m, m->share.next, 0);
+            piece.next = &next, next = piece_of(m, share, from + piece.n);
+        else if (share->next)
+            piece.next = &next, next = piece_of(m, share->next, 0);
         s = finish(r, vox_replica_gradients(r, &piece, err), err);
     }
     return s;
@@ -279,17 +280,20 @@ vox_status vox_team_gradients_job(vox_replica *r, void *arg, vox_error *err)
     vox_member *m = arg;
     vox_buckets *buckets = vox_replica_buckets(r);
     const size_t i = (size_t)(m - m->team->member);
-    const int64_t step = (int64_t)m->share.step + 1;
     const double start = vox_now();
+    vox_share share = m->share, after; /* m's will be others if this hangs */
+    if (share.next)
+        after = *share.next, share.next = &after;
+    const int64_t step = (int64_t)share.step + 1;
     vox_status s = vox_faults_at_step(&m->team->faults, i, step, err);
     if (s == VOX_OK)
-        s = run_pieces(r, m, err);
+        s = run_pieces(r, m, &share, err);
     vox_faults_dawdle(&m->team->faults, i, step, vox_now() - start);
     m->done_at = vox_now();
     m->busy_s = m->done_at - start;
-    if (s == VOX_OK && m->share.last && buckets) /* those of one without samples in this part */
+    if (s == VOX_OK && share.last && buckets) /* those of one without samples in this part */
         s = vox_buckets_tell_all(buckets, err);
-    if (m->share.last && buckets)
+    if (share.last && buckets)
         vox_buckets_end(buckets, s != VOX_OK);
     return s;
 }
@@ -311,13 +315,19 @@ static vox_status last_job(vox_replica *r, void *arg, vox_error *err)
 static vox_status whole_step_job(vox_replica *r, void *arg, vox_error *err)
 {
     vox_team *team = arg;
-    vox_status s = vox_faults_at_step(&team->faults, 0, team->step, err);
-    if (s == VOX_OK)
-        s = vox_replica_gradients(r, &team->member[0].share, err);
-    team->changed = s == VOX_OK;
-    if (s == VOX_OK)
+    const vox_member *m = &team->member[0];
+    const int64_t step = team->step;
+    const double start = vox_now();
+    vox_status s = vox_faults_at_step(&team->faults, 0, step, err);
+    if (s == VOX_OK && !m->hung) /* else the caller has gone */
+        s = vox_replica_gradients(r, &m->share, err);
+    if (s == VOX_OK && !m->hung) {
+        team->changed = true;
         s = call_update(team, r, err);
-    return finish(r, s, err);
+    }
+    s = finish(r, s, err);
+    vox_faults_dawdle(&team->faults, 0, step, vox_now() - start);
+    return s;
 }
 
 static bool all_finite(const float *loss, int64_t n)
@@ -471,12 +481,17 @@ static vox_status eval_job(vox_replica *r, void *arg, vox_error *err)
 {
     vox_member *m = arg;
     vox_team *team = m->team;
-    vox_status s = vox_faults_at_step(&team->faults, (size_t)(m - team->member), team->step, err);
-    for (int64_t from = 0; s == VOX_OK && from < m->share.n; from += m->limit) {
-        const vox_share piece = piece_of(m, &m->share, from);
-        s = vox_replica_forward(r, &piece, m->output + (size_t)from * vox_team_output(m->team),
-                                err);
+    const size_t i = (size_t)(m - team->member);
+    const vox_share share = m->share; /* m's will be another if this hangs */
+    float *output = m->output;
+    const int64_t step = team->step;
+    const double start = vox_now();
+    vox_status s = vox_faults_at_step(&team->faults, i, step, err);
+    for (int64_t from = 0; s == VOX_OK && !m->hung && from < share.n; from += m->limit) {
+        const vox_share piece = piece_of(m, &share, from);
+        s = vox_replica_forward(r, &piece, output + (size_t)from * vox_team_output(team), err);
     }
+    vox_faults_dawdle(&team->faults, i, step, vox_now() - start);
     return s;
 }
 
@@ -514,23 +529,18 @@ vox_status vox_team_eval(vox_team *team, const vox_team_batch *batch, float *out
     return s;
 }
 
-typedef struct find_arg {
-    vox_member *member;
-    const char *layer;
-} find_arg;
-
 /* The plan remembers its last run only: one that had more gets the others once more. */
 static vox_status find_job(vox_replica *r, void *arg, vox_error *err)
 {
-    find_arg *find = arg;
-    vox_member *m = find->member;
+    vox_member *m = arg;
     vox_status s = VOX_OK;
-    for (int64_t from = 0; s == VOX_OK && !find->layer && from < m->share.n; from += m->limit) {
+    m->layer = NULL;
+    for (int64_t from = 0; s == VOX_OK && !m->layer && from < m->share.n; from += m->limit) {
         const vox_share piece = piece_of(m, &m->share, from);
         if (m->share.n > m->limit)
             s = finish(r, vox_replica_gradients(r, &piece, err), err);
         if (s == VOX_OK)
-            s = vox_plan_find_nonfinite(vox_replica_plan(r), piece.n, &find->layer, err);
+            s = vox_plan_find_nonfinite(vox_replica_plan(r), piece.n, &m->layer, err);
     }
     return s;
 }
@@ -539,17 +549,16 @@ vox_status vox_team_find_nonfinite(vox_team *team, char layer[64], vox_error *er
 {
     layer[0] = '\0';
     for (size_t i = 0; i < team->size && !layer[0]; i++) {
-        find_arg arg = {&team->member[i], NULL};
-        const vox_share *share = &arg.member->share;
-        if (share->n == 0 || all_finite(share->loss, share->n))
+        vox_member *m = &team->member[i];
+        if (m->lost || m->hung || m->share.n == 0 || all_finite(m->share.loss, m->share.n))
             continue;
-        arg.member->share.next = NULL;
-        vox_replica_post(arg.member->replica, find_job, &arg);
-        vox_status s = vox_replica_wait(arg.member->replica, err);
+        m->share.next = NULL;
+        vox_replica_post(m->replica, find_job, m);
+        vox_status s = vox_team_wait_for(m, err);
         if (s != VOX_OK)
             return s;
-        if (arg.layer)
-            snprintf(layer, 64, "%s", arg.layer);
+        if (m->layer)
+            snprintf(layer, 64, "%s", m->layer);
     }
     return vox_team_share_text(team, layer, err);
 }

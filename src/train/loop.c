@@ -415,7 +415,8 @@ static vox_status ask_all(const vox_trainer *t, unsigned *flags, vox_error *err)
     return vox_hosts_vote(t->opt->hosts, VOX_OK, flags, err);
 }
 
-/* No device is left to train on: what is known of the last whole step is saved. */
+/* No device is left to train on: what is known of the last whole step is saved.  (With --sync async
+ * also updates by shares of the step under way, whose samples will come once more.) */
 static vox_status give_up(vox_trainer *t, vox_status s, vox_error *err)
 {
     char detail[sizeof err->detail];
@@ -424,14 +425,20 @@ static vox_status give_up(vox_trainer *t, vox_status s, vox_error *err)
     if (!err || (s != VOX_ERR_DEVICE && s != VOX_ERR_ROOM))
         return s;
     snprintf(detail, sizeof detail, "%s", err->detail);
-    if (vox_hosts_agreed(t->opt->hosts) && vox_team_intact(t->team) && step > 0 &&
+    if (vox_hosts_agreed(t->opt->hosts) && vox_team_intact(t->team) &&
         save_last(t, &unsaved) == VOX_OK) {
-        vox_detail(err, "%s; everything up to step %lld is in %s", detail, step, t->run.last);
+        if (step > 0)
+            vox_detail(err, "%s; everything up to step %lld is in %s", detail, step, t->run.last);
+        else
+            vox_detail(err, "%s; no step was done, what it began with is in %s", detail,
+                       t->run.last);
         vox_hint(err, "go on with --resume --run %s, on other devices perhaps", t->run.path);
     } else if (t->saved_step >= 0) {
         vox_detail(err, "%s; the last checkpoint, of step %lld, is %s", detail,
                    (long long)t->saved_step, t->run.last);
         vox_hint(err, "go on with --resume --run %s", t->run.path);
+    } else {
+        vox_detail(err, "%s; no checkpoint was made yet", detail);
     }
     return s;
 }

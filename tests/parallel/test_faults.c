@@ -62,6 +62,21 @@ static void dawdling_takes_its_time(void **state)
     vox_faults_release(&f);
 }
 
+static void waiting_and_hanging_for_a_time_are_no_failures(void **state)
+{
+    (void)state;
+    vox_error err = {0};
+    vox_faults f;
+    assert_ok(vox_faults_parse(&f, "0:2:wait,1:3:hang=0.02", 2, &err));
+    assert_false(vox_faults_waits(&f, 0, 1) || vox_faults_waits(&f, 1, 3));
+    assert_true(vox_faults_waits(&f, 0, 2) && vox_faults_waits(&f, 0, 3));
+    assert_ok(vox_faults_at_step(&f, 0, 2, &err));
+    const double start = vox_now();
+    assert_ok(vox_faults_at_step(&f, 1, 3, &err));
+    assert_true(vox_now() - start >= 0.02);
+    vox_faults_release(&f);
+}
+
 static void what_is_no_fault_is_refused(void **state)
 {
     (void)state;
@@ -78,6 +93,9 @@ static void what_is_no_fault_is_refused(void **state)
         {"0:1:burnt", "kind"},
         {"0:1:", "kind"},
         {"0:1:slow", "needs a value"},
+        {"0:1:wait=2", "takes no value"},
+        {"0:1:hang=-1", "number"},
+        {"0:0:hang", "before step 1"},
         {"0:1:slow=0.5", "number"},
         {"0:1:slow=nan", "number"},
         {"0:1:lost=1", "takes no value"},
@@ -100,6 +118,7 @@ int main(void)
         cmocka_unit_test(each_strikes_its_device_from_its_step),
         cmocka_unit_test(memory_at_start_is_for_so_many_samples),
         cmocka_unit_test(dawdling_takes_its_time),
+        cmocka_unit_test(waiting_and_hanging_for_a_time_are_no_failures),
         cmocka_unit_test(what_is_no_fault_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
