@@ -364,8 +364,8 @@ typedef struct vox_train_options {
     bool staleness_set;
     int64_t staleness;
     /* The ranks that train together, each with the devices of its own ctx, all with the same
-     * experiment and options (but shard); borrowed, NULL: this process alone.  A rank's share of
-     * the batch is that of its number of devices.  Rank 0 alone reads and writes the run's folder
+     * experiment and options; borrowed, NULL: this process alone.  `shard` is about the devices of
+     * all, in the order of the ranks.  Rank 0 alone reads and writes the run's folder
      * and init, traces, and calls on_event; a stop that one is asked for stops all. */
     vox_hosts *hosts;
     void (*on_event)(void *user, const vox_event *event); /* may be NULL */

@@ -24,6 +24,7 @@ static const struct kind {
     [VOX_FAULT_HANG] = {"hang", NULL, VOX_OK, 0, true, false},
     [VOX_FAULT_WAIT] = {"wait", NULL, VOX_OK, 0, false, false},
     [VOX_FAULT_SLOW] = {"slow", NULL, VOX_OK, 1, true, true},
+    [VOX_FAULT_PACE] = {"pace", NULL, VOX_OK, 1e-9, true, true},
 };
 enum { KINDS = sizeof kinds / sizeof *kinds };
 
@@ -33,7 +34,8 @@ static vox_status refuse(const char *entry, const char *why, vox_error *err)
 {
     vox_fail(err, VOX_ERR_USAGE, "cannot read %s=\"%s\"", VOX_FAULT_VARIABLE, entry);
     vox_detail(err, "%s", why);
-    return vox_hint(err, "DEVICE:STEP:KIND, KIND being lost, memory, driver, hang, wait or slow=3");
+    return vox_hint(
+        err, "DEVICE:STEP:KIND, KIND being lost, memory, driver, hang, wait, slow=3 or pace=0.1");
 }
 
 static vox_status read_kind(vox_fault *f, char *word, const char *entry, vox_error *err)
@@ -51,8 +53,9 @@ static vox_status read_kind(vox_fault *f, char *word, const char *entry, vox_err
             return refuse(entry, "this kind needs a value", err);
         if (value && (!vox_parse_double(value, &f->value) || !(f->value >= kinds[k].least)))
             return refuse(entry,
-                          kinds[k].least > 0 ? "the value is no number from 1"
-                                             : "the value is no number from 0",
+                          kinds[k].least >= 1   ? "the value is no number from 1"
+                          : kinds[k].least == 0 ? "the value is no number from 0"
+                                                : "the value is no number above 0",
                           err);
         if (value && f->kind == VOX_FAULT_MEMORY && f->step != 0)
             return refuse(entry, "memory takes a value at step 0 only", err);
@@ -185,4 +188,15 @@ void vox_faults_dawdle(const vox_faults *faults, size_t device, int64_t step, do
     const double end = vox_now() + (factor - 1) * seconds;
     while (factor > 1 && vox_now() < end)
         ;
+}
+
+double vox_faults_told(const vox_faults *faults, size_t device, int64_t step, int64_t n,
+                       double seconds)
+{
+    for (size_t i = 0; i < faults->count; i++) {
+        const vox_fault *f = &faults->fault[i];
+        if (f->kind == VOX_FAULT_PACE && f->device == device && step >= f->step)
+            seconds = f->value * (double)n;
+    }
+    return seconds;
 }

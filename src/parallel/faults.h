@@ -11,6 +11,7 @@
  *   hang       its work never ends; hang=S: after S seconds it goes on where it was
  *   wait       with --sync async: its work begins when the others can do no more without it
  *   slow=F     its work takes F times as long   (F >= 1)
+ *   pace=S     its work is said to take S seconds a sample, whatever it took   (S > 0)
  *
  * One invariant: without the variable nothing here does anything. */
 #ifndef VOX_PARALLEL_FAULTS_H
@@ -26,14 +27,15 @@ typedef enum vox_fault_kind {
     VOX_FAULT_DRIVER,
     VOX_FAULT_HANG,
     VOX_FAULT_WAIT,
-    VOX_FAULT_SLOW
+    VOX_FAULT_SLOW,
+    VOX_FAULT_PACE
 } vox_fault_kind;
 
 typedef struct vox_fault {
     size_t device;
     int64_t step;
     vox_fault_kind kind;
-    double value; /* of memory, hang (0: none was given) and slow */
+    double value; /* of memory, hang (0: none was given), slow and pace */
 } vox_fault;
 
 typedef struct vox_faults {
@@ -56,5 +58,8 @@ vox_status vox_faults_at_step(const vox_faults *faults, size_t device, int64_t s
 bool vox_faults_waits(const vox_faults *faults, size_t device, int64_t step);
 /* After its work, which took `seconds`: keeps the thread's processor busy for what slow= adds. */
 void vox_faults_dawdle(const vox_faults *faults, size_t device, int64_t step, double seconds);
+/* The seconds that its work on n samples is to be said to have taken. */
+double vox_faults_told(const vox_faults *faults, size_t device, int64_t step, int64_t n,
+                       double seconds);
 
 #endif

@@ -4,6 +4,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 bool vox_team_is_failure(vox_status s)
@@ -30,7 +31,7 @@ double vox_team_limit_of(const vox_team *team, bool first, double each, int64_t 
 double vox_team_limit(const vox_member *m)
 {
     const vox_team *team = m->team;
-    const double each = vox_speed_of(team->speed, (size_t)(m - team->member));
+    const double each = vox_speed_of(team->speed, team->fleet.own + (size_t)(m - team->member));
     return vox_team_limit_of(team, team->fresh, each, m->share.n);
 }
 
@@ -88,65 +89,166 @@ size_t vox_team_hangs(const vox_team *team)
 
 /* ---- going on without them -------------------------------------------------- */
 
-static void note_why(vox_member *m, int64_t step)
+static void note_why(vox_team *team, vox_member *m, int64_t step)
 {
-    const char *title = vox_replica_title(m->replica);
+    vox_gone *gone = &team->gone[team->fleet.own + (size_t)(m - team->member)];
     m->lost = true;
     m->failed = false;
-    m->lost_step = step;
-    snprintf(m->reason, sizeof m->reason, "%s%s%s", m->why.message, m->why.detail[0] ? ": " : "",
-             m->why.detail);
-    if (step > 0)
+    gone->lost = true;
+    gone->step = step;
+    snprintf(gone->reason, sizeof gone->reason, "%s%s%s", m->why.message,
+             m->why.detail[0] ? ": " : "", m->why.detail);
+}
+
+static void say_why(const vox_team *team, size_t i)
+{
+    const vox_gone *gone = &team->gone[i];
+    const char *title = team->fleet.title[i].text;
+    if (gone->step > 0)
         vox_log(VOX_LOG_WARN, "step %lld: device %s is lost, the job goes on without it",
-                (long long)step, title);
+                (long long)gone->step, title);
     else
         vox_log(VOX_LOG_WARN, "device %s is left out", title);
-    vox_log(VOX_LOG_WARN, "  %s", m->reason);
+    vox_log(VOX_LOG_WARN, "  %s", gone->reason);
+}
+
+/* Of all ranks' devices: the shares go by it from now on. */
+static void lose(vox_team *team, size_t i)
+{
+    vox_speed_change change;
+    team->gone[i].told = true;
+    say_why(team, i);
+    pthread_mutex_lock(team->lock);
+    vox_speed_lose(team->speed, i, &change);
+    pthread_mutex_unlock(team->lock);
+    if (team->gone[i].step > 0 && !team->async) /* there, devices have no shares of their own */
+        vox_team_tell_shares(team, (uint64_t)team->gone[i].step - 1, &change);
+}
+
+static void count_left(const vox_team *team, size_t *failed, size_t *left)
+{
+    *failed = *left = 0;
+    for (size_t i = 0; i < team->size; i++) {
+        *failed += team->member[i].failed;
+        *left += !team->member[i].failed && !team->member[i].lost;
+    }
+}
+
+/* Where there are several ranks the shares stay until all of them know. */
+static void drop(vox_team *team, int64_t step)
+{
+    for (size_t i = 0; i < team->size; i++) {
+        if (!team->member[i].failed)
+            continue;
+        note_why(team, &team->member[i], step);
+        if (!team->before)
+            lose(team, i);
+    }
 }
 
 vox_status vox_team_drop_failed(vox_team *team, int64_t step, vox_status s, vox_error *err)
 {
-    size_t failed = 0, left = 0;
-    for (size_t i = 0; i < team->size; i++) {
-        failed += team->member[i].failed;
-        left += !team->member[i].failed && !team->member[i].lost;
-    }
+    size_t failed, left;
+    count_left(team, &failed, &left);
     if (failed == 0 || left == 0)
         return s;
-    for (size_t i = 0; i < team->size; i++) {
-        vox_speed_change change;
-        if (!team->member[i].failed)
-            continue;
-        note_why(&team->member[i], step);
-        vox_speed_lose(team->speed, i, &change);
-        if (step > 0 && !team->async) /* there, devices have no shares of their own */
-            vox_team_tell_shares(team, (uint64_t)step - 1, &change);
-    }
+    drop(team, step);
     if (err)
         *err = (vox_error){0};
     return VOX_OK;
 }
 
-/* Every rank keeps its samples, so each that has lost a device must have another. */
-vox_status vox_team_drop_over_hosts(vox_team *team, vox_status s, vox_error *err)
+/* ---- between ranks ----------------------------------------------------------- */
+
+static size_t left_of_all(const vox_team *team)
 {
-    unsigned stuck = !vox_team_is_failure(s);
-    size_t failed = 0, left = 0;
+    size_t left = 0;
+    for (size_t i = 0; i < team->fleet.count; i++)
+        left += !team->gone[i].lost;
+    return left;
+}
+
+/* Everybody's vox_gone; what is new of it becomes the shares.  *any: something was.  If nobody is
+ * left, the shares stay. */
+static vox_status tell_all(vox_team *team, bool *any, vox_error *err)
+{
+    const vox_fleet *f = &team->fleet;
+    vox_gone *own = vox_calloc(f->most, sizeof *own, "the devices lost", err);
+    vox_gone *all = vox_calloc(f->ranks * f->most, sizeof *all, "the devices lost", err);
+    vox_status s = vox_hosts_agree(team->hosts, own && all ? VOX_OK : VOX_ERR_MEMORY, err);
+    *any = false;
+    if (s == VOX_OK) {
+        memcpy(own, team->gone + f->own, team->size * sizeof *own);
+        s = vox_hosts_gather(team->hosts, own, f->most * sizeof *own, all, err);
+    }
+    for (size_t i = 0; s == VOX_OK && i < f->count; i++) {
+        const size_t rank = vox_fleet_rank(f, i);
+        const bool told = team->gone[i].told;
+        team->gone[i] = all[rank * f->most + i - (size_t)f->before[rank]];
+        team->gone[i].told = told;
+    }
+    for (size_t i = 0; s == VOX_OK && i < f->count && left_of_all(team) > 0; i++)
+        if (team->gone[i].lost && !team->gone[i].told) {
+            lose(team, i);
+            *any = true;
+        }
+    free(own);
+    free(all);
+    return s;
+}
+
+vox_status vox_team_learn_lost(vox_team *team, bool *any, vox_error *err)
+{
+    *any = false;
+    for (size_t i = 0; i < team->fleet.count; i++)
+        if (team->seconds[i] == VOX_TEAM_LOST_S && !team->gone[i].told)
+            return tell_all(team, any, err);
+    return VOX_OK;
+}
+
+vox_status vox_team_tell_left_out(vox_team *team, vox_error *err)
+{
+    bool any;
+    vox_status s = tell_all(team, &any, err);
+    vox_speed_shares(team->speed, team->used);
+    if (s != VOX_OK || left_of_all(team) > 0)
+        return s;
+    vox_fail(err, VOX_ERR_ROOM, "no device has room for a sample");
+    vox_detail(err, "%s: %.300s", team->fleet.title[0].text, team->gone[0].reason);
+    return vox_hosts_agree(team->hosts, VOX_ERR_ROOM, err);
+}
+
+/* The others that exchange numbers in mid-step need one of every rank. */
+static bool is_stuck(const vox_team *team, vox_status s)
+{
+    size_t failed, left;
+    count_left(team, &failed, &left);
+    return !vox_team_is_failure(s) || (team->meeting && left == 0);
+}
+
+vox_status vox_team_drop_over_hosts(vox_team *team, vox_status s, vox_team_batch *batch,
+                                    vox_error *err)
+{
+    unsigned stuck = is_stuck(team, s) || !team->update->fetch;
+    const vox_error why = err ? *err : (vox_error){0};
+    bool any;
     if (!vox_hosts_agreed(team->hosts))
         return s; /* the others do not know of it */
-    for (size_t i = 0; i < team->size; i++) {
-        failed += team->member[i].failed;
-        left += !team->member[i].failed && !team->member[i].lost;
+    vox_status told = vox_hosts_vote(team->hosts, VOX_OK, &stuck, err);
+    if (told != VOX_OK || stuck)
+        return told != VOX_OK ? told : s;
+    drop(team, team->step);
+    told = tell_all(team, &any, err);
+    if (told == VOX_OK && !any) { /* none is left, or none failed */
+        if (err)
+            *err = why;
+        return s;
     }
-    stuck |= failed > 0 && left == 0;
-    vox_status voted = vox_hosts_vote(team->hosts, VOX_OK, &stuck, err);
-    if (voted != VOX_OK || stuck)
-        return voted != VOX_OK ? voted : s;
-    if (failed > 0)
-        return vox_team_drop_failed(team, team->step, s, err);
-    if (err)
+    if (told == VOX_OK && err)
         *err = (vox_error){0};
-    return VOX_OK;
+    if (told == VOX_OK)
+        told = team->update->fetch(team->update->arg, batch, err);
+    return vox_hosts_agree(team->hosts, told, err);
 }
 
 vox_status vox_team_drop_late(vox_team *team, vox_error *err)
@@ -157,17 +259,21 @@ vox_status vox_team_drop_late(vox_team *team, vox_error *err)
             continue;
         if (err)
             *err = m->why;
-        return vox_team_drop_failed(team, team->step, m->status, err);
+        vox_status s = vox_team_drop_failed(team, team->step, m->status, err);
+        if (s == VOX_OK || !team->before || team->meeting)
+            return s;
+        drop(team, team->step); /* other ranks may have some left */
+        return VOX_OK;
     }
     return VOX_OK;
 }
 
 bool vox_team_lost(const vox_team *team, size_t i, int64_t *step, const char **reason)
 {
-    const vox_member *m = &team->member[i];
-    *step = m->lost_step;
-    *reason = m->reason;
-    return m->lost;
+    const vox_gone *gone = &team->gone[i];
+    *step = gone->step;
+    *reason = gone->reason;
+    return gone->lost;
 }
 
 bool vox_team_intact(const vox_team *team)

@@ -31,7 +31,7 @@ static vox_status finish_member(vox_team *team, size_t i, vox_error *err)
     vox_member *m = &team->member[i];
     vox_status s = vox_replica_wait(m->replica, err);
     if (s == VOX_OK)
-        s = vox_faults_at_start(&team->faults, i, m->limit, err);
+        s = vox_faults_at_start(&team->faults, team->fleet.own + i, m->limit, err);
     return s == VOX_OK && team->meeting
                ? vox_plan_set_exchange(vox_replica_plan(m->replica), exchange, m, err)
                : s;
@@ -68,7 +68,7 @@ static vox_status settle_member(vox_team *team, size_t i, vox_error *err)
 vox_status vox_team_open_members(vox_team *team, vox_error *err)
 {
     vox_status first = VOX_OK;
-    vox_speed_split(team->speed, team->part, team->count, team->first);
+    vox_team_split(team, team->part);
     for (size_t i = 0; first == VOX_OK && i < team->size; i++)
         first = start_member(team, i,
                              team->sync == VOX_SYNC_ASYNC ? team->count[0] : team->count[i], err);
@@ -105,7 +105,6 @@ static vox_status reopen(vox_team *team, size_t i, int64_t n, vox_error *err)
     vox_replica_free(&m->replica);
     for (int k = 0; k < VOX_WORK_KINDS; k++)
         memset(m->ran[k], 0, (size_t)(team->batch + 1) * sizeof *m->ran[k]);
-    vox_speed_forget(team->speed, i);
     vox_status s = start_member(team, i, n, err);
     if (s == VOX_OK)
         s = finish_member(team, i, err);

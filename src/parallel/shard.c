@@ -109,24 +109,31 @@ double vox_cost_of(const vox_cost *cost, int64_t n)
  * split: let t(i,k) be the time at which device i is done with its k-th sample.  A split that takes
  * T in all uses `batch` of these times, none above T, so T is at least the batch-th smallest of
  * them.  t(i,k) grows with k, so the loop below takes the batch smallest, in their order, and the
- * last one it takes is just that bound. */
-double vox_shards_fastest(int64_t batch, size_t devices, const vox_cost *cost, int64_t *count)
+ * last one it takes is just that bound.  (Of what must be given, likewise: the smallest of the
+ * rest.)
+ */
+double vox_shards_fastest(int64_t batch, size_t devices, const vox_cost *cost, const int64_t *least,
+                          int64_t *count)
 {
     double end = 0;
-    for (size_t i = 0; i < devices; i++)
-        count[i] = 0;
-    for (int64_t given = 0; given < batch; given++) {
+    int64_t given = 0;
+    for (size_t i = 0; i < devices; i++) {
+        count[i] = least ? least[i] : 0;
+        given += count[i];
+        end = fmax(end, vox_cost_of(&cost[i], count[i]));
+    }
+    for (; given < batch; given++) {
         size_t soonest = 0;
-        double least = INFINITY;
+        double first = INFINITY;
         for (size_t i = 0; i < devices; i++) {
             const double done = vox_cost_of(&cost[i], count[i] + 1);
-            if (done < least) {
-                least = done;
+            if (done < first) {
+                first = done;
                 soonest = i;
             }
         }
         count[soonest]++;
-        end = least;
+        end = fmax(end, first);
     }
     return end;
 }

@@ -38,7 +38,9 @@ double vox_cost_of(const vox_cost *cost, int64_t n);
 /* The shares whose slowest device is done soonest, in count[devices]; returns its seconds.  Among
  * equally good ones each sample goes to the device done with it first, the earlier one of those, so
  * that equal costs give the shares of vox_shards_make.  A device sits out (gets none) if even one
- * sample would make the step longer.  At least one device has a finite cost. */
-double vox_shards_fastest(int64_t batch, size_t devices, const vox_cost *cost, int64_t *count);
+ * sample would make the step longer.  At least one device has a finite cost.  least[devices], of
+ * sum <= batch: what each has to get anyway; NULL: nothing. */
+double vox_shards_fastest(int64_t batch, size_t devices, const vox_cost *cost, const int64_t *least,
+                          int64_t *count);
 
 #endif

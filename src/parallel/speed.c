@@ -55,7 +55,9 @@ struct vox_speed {
     recent rest;                 /* the step's seconds beyond those of the slowest device */
     int64_t votes, patience;     /* steps running for a new split; how many are needed */
     int64_t since;               /* full steps since the last change */
-    bool differ;                 /* the split was changed before */
+    int64_t *group, *least;      /* [groups + 1]; [devices]: what it has to get */
+    size_t groups;
+    bool differ; /* the split was changed before */
 };
 
 /* ---- medians --------------------------------------------------------------- */
@@ -82,9 +84,79 @@ static double median(const recent *r)
 
 /* ---- open and free --------------------------------------------------------- */
 
-static void split_by_weight(const vox_speed *s, int64_t n, int64_t *count)
+static int64_t sum_of(const vox_speed *s, size_t group, const int64_t *count)
 {
-    vox_shards_make(n, s->devices, s->weight, count, s->best); /* best: room for the firsts */
+    int64_t sum = 0;
+    for (int64_t i = s->group[group]; i < s->group[group + 1]; i++)
+        sum += count[i];
+    return sum;
+}
+
+static size_t group_of(const vox_speed *s, size_t i)
+{
+    size_t g = 0;
+    while (s->group[g + 1] <= (int64_t)i)
+        g++;
+    return g;
+}
+
+/* Who can best give a sample up: the one with the most whose group has others; devices: none. */
+static size_t richest(const vox_speed *s, const int64_t *count)
+{
+    size_t rich = s->devices;
+    for (size_t i = 0; i < s->devices; i++)
+        if (count[i] > 0 && (rich == s->devices || count[i] > count[rich]) &&
+            sum_of(s, group_of(s, i), count) > 1)
+            rich = i;
+    return rich;
+}
+
+/* The group's device that is to have its only sample. */
+static size_t speaker(const vox_speed *s, size_t group)
+{
+    size_t best = s->devices;
+    for (size_t i = (size_t)s->group[group]; i < (size_t)s->group[group + 1]; i++) {
+        const bool better = best == s->devices || s->weight[i] > s->weight[best];
+        if (!s->device[i].lost && better)
+            best = i;
+    }
+    return best;
+}
+
+static void leave_no_group_out(const vox_speed *s, int64_t *count)
+{
+    for (size_t g = 0; g < s->groups; g++) {
+        const size_t from = richest(s, count), to = speaker(s, g);
+        if (sum_of(s, g, count) > 0 || from == s->devices || to == s->devices)
+            continue;
+        count[from]--;
+        count[to]++;
+    }
+}
+
+static void split_by_weight(const vox_speed *s, int64_t n, int64_t *count, int64_t *first)
+{
+    int64_t at = 0;
+    vox_shards_make(n, s->devices, s->weight, count, first);
+    leave_no_group_out(s, count);
+    for (size_t i = 0; i < s->devices; at += count[i++])
+        first[i] = at;
+}
+
+/* The best split by the costs, in best. */
+static double split_by_cost(vox_speed *s)
+{
+    memset(s->least, 0, s->devices * sizeof *s->least);
+    for (size_t g = 0; g < s->groups; g++) {
+        size_t best = s->devices;
+        for (size_t i = (size_t)s->group[g]; i < (size_t)s->group[g + 1]; i++)
+            if (!s->device[i].lost && (best == s->devices || vox_cost_of(&s->cost[i], 1) <
+                                                                 vox_cost_of(&s->cost[best], 1)))
+                best = i;
+        if (best < s->devices)
+            s->least[best] = 1;
+    }
+    return vox_shards_fastest(s->batch, s->devices, s->cost, s->least, s->best);
 }
 
 static vox_status make_lists(vox_speed *s, vox_error *err)
@@ -100,8 +172,10 @@ static vox_status make_lists(vox_speed *s, vox_error *err)
     s->best = vox_calloc(s->devices, sizeof *s->best, "the devices' speeds", err);
     s->trial = vox_calloc(s->devices, sizeof *s->trial, "the devices' speeds", err);
     s->ran = vox_calloc(cells, sizeof *s->ran, "the devices' speeds", err);
-    const bool all =
-        s->device && s->cost && s->weight && s->share && s->was && s->best && s->trial && s->ran;
+    s->least = vox_calloc(s->devices, sizeof *s->least, "the devices' speeds", err);
+    s->group = vox_calloc(s->groups + 1, sizeof *s->group, "the devices' speeds", err);
+    const bool all = s->least && s->group && s->device && s->cost && s->weight && s->share &&
+                     s->was && s->best && s->trial && s->ran;
     return all ? VOX_OK : VOX_ERR_MEMORY;
 }
 
@@ -114,6 +188,7 @@ vox_status vox_speed_open(vox_speed **out, const vox_speed_options *opt, vox_err
     s->devices = opt->devices;
     s->batch = opt->batch;
     s->fixed = opt->fixed;
+    s->groups = opt->groups;
     s->patience = PATIENCE;
     vox_status status = make_lists(s, err);
     if (status != VOX_OK) {
@@ -124,7 +199,9 @@ vox_status vox_speed_open(vox_speed **out, const vox_speed_options *opt, vox_err
         s->device[i].pace = s->device[i].trial_s = (double)NAN;
         s->weight[i] = opt->weight ? opt->weight[i] : 1;
     }
-    split_by_weight(s, s->batch, s->share);
+    if (s->groups)
+        memcpy(s->group, opt->group, (s->groups + 1) * sizeof *s->group);
+    split_by_weight(s, s->batch, s->share, s->best);
     *out = s;
     return VOX_OK;
 }
@@ -142,6 +219,8 @@ void vox_speed_free(vox_speed **sp)
     free(s->best);
     free(s->trial);
     free(s->ran);
+    free(s->least);
+    free(s->group);
     free(s);
     *sp = NULL;
 }
@@ -152,7 +231,7 @@ void vox_speed_split(const vox_speed *s, int64_t n, int64_t *count, int64_t *fir
 {
     int64_t at = 0;
     if (n < s->batch || s->trial_steps == 0) {
-        vox_shards_make(n, s->devices, s->weight, count, first);
+        split_by_weight(s, n, count, first);
         return;
     }
     for (size_t i = 0; i < s->devices; i++) {
@@ -261,11 +340,6 @@ static bool counts(vox_speed *s, size_t i, int64_t n, double seconds)
     return before && isfinite(seconds) && seconds > 0;
 }
 
-void vox_speed_forget(vox_speed *s, size_t i)
-{
-    memset(&s->ran[i * (size_t)(s->batch + 1)], 0, (size_t)(s->batch + 1) * sizeof *s->ran);
-}
-
 /* ---- devices that sit out -------------------------------------------------- */
 
 static bool sits_out(const vox_speed *s, size_t i)
@@ -353,7 +427,7 @@ static void decide(vox_speed *s, vox_speed_change *change)
 {
     set_costs(s);
     const double rest = rest_of(s), now = predict(s, s->share);
-    const double best = vox_shards_fastest(s->batch, s->devices, s->cost, s->best);
+    const double best = split_by_cost(s);
     const double wanted = fmax((s->differ ? REFINING : SAVING) * (now + rest), LEAST_S);
     s->votes = now - best >= wanted ? s->votes + 1 : 0;
     if (s->votes < s->patience)
@@ -412,11 +486,11 @@ void vox_speed_lose(vox_speed *s, size_t lost, vox_speed_change *change)
     const double rest = rest_of(s);
     double predicted = (double)NAN;
     if (measured) {
-        predicted = vox_shards_fastest(s->batch, s->devices, s->cost, s->best) + rest;
+        predicted = split_by_cost(s) + rest;
         for (size_t i = 0; i < s->devices; i++)
             s->weight[i] = (double)s->best[i];
     }
-    split_by_weight(s, s->batch, s->trial);
+    split_by_weight(s, s->batch, s->trial, s->best);
     adopt(s, s->trial, change);
     change->predicted_s = predicted;
 }

@@ -25,6 +25,10 @@ typedef struct vox_speed_options {
     /* [devices], as for vox_shards_make; NULL: equal.  Copied. */
     const double *weight;
     bool fixed; /* the split stays as the weights have it */
+    /* Groups of neighbours of which each has a sample of every batch that has as many: those from
+     * group[i] on, before group[i + 1].  [groups + 1]; copied; groups 0: none. */
+    const int64_t *group;
+    size_t groups;
 } vox_speed_options;
 
 vox_status vox_speed_open(vox_speed **out, const vox_speed_options *opt, vox_error *err);
@@ -55,8 +59,6 @@ void vox_speed_step(vox_speed *speed, const double *seconds, double step_s,
 /* The device gets nothing from now on; its share goes to the others, of which one at least is left.
  */
 void vox_speed_lose(vox_speed *speed, size_t device, vox_speed_change *change);
-/* The device may have had its kernels built anew: its next step is not counted. */
-void vox_speed_forget(vox_speed *speed, size_t device);
 
 /* Seconds a sample, the fixed cost left out; NAN: not known. */
 double vox_speed_of(const vox_speed *speed, size_t device);

@@ -28,10 +28,8 @@ static vox_status make_lists(vox_team *team, const vox_ctx *ctx, vox_error *err)
     team->member = vox_calloc(team->size, sizeof *team->member, "the replicas", err);
     team->count = vox_calloc(team->size, sizeof *team->count, "the replicas", err);
     team->first = vox_calloc(team->size, sizeof *team->first, "the replicas", err);
-    team->used = vox_calloc(team->size, sizeof *team->used, "the replicas", err);
-    team->seconds = vox_calloc(team->size, sizeof *team->seconds, "the replicas", err);
     team->in = vox_calloc(team->size, sizeof *team->in, "the replicas", err);
-    if (!team->member || !team->count || !team->first || !team->used || !team->seconds || !team->in)
+    if (!team->member || !team->count || !team->first || !team->in)
         return VOX_ERR_MEMORY;
     for (size_t i = 0; i < team->size; i++) {
         vox_member *m = &team->member[i];
@@ -90,27 +88,55 @@ static vox_status open_model(vox_team *team, size_t bucket_bytes, vox_error *err
                : s;
 }
 
+static vox_status make_lists_of_all(vox_team *team, vox_error *err)
+{
+    const size_t all = team->fleet.count;
+    team->used = vox_calloc(all, sizeof *team->used, "the devices", err);
+    team->seconds = vox_calloc(all, sizeof *team->seconds, "the devices", err);
+    team->gone = vox_calloc(all, sizeof *team->gone, "the devices", err);
+    team->every = vox_calloc(all, sizeof *team->every, "the devices", err);
+    team->begin = vox_calloc(all, 2 * sizeof *team->begin, "the devices", err);
+    team->lock = vox_calloc(1, sizeof *team->lock, "the devices", err);
+    if (team->lock)
+        pthread_mutex_init(team->lock, NULL);
+    return team->used && team->seconds && team->gone && team->every && team->begin && team->lock
+               ? VOX_OK
+               : VOX_ERR_MEMORY;
+}
+
+/* Layers that take statistics over the whole batch exchange numbers in mid-step. */
+static bool meets(const vox_team *team, bool training)
+{
+    return vox_graph_exchanges(team->graph, false) ||
+           (training && vox_graph_exchanges(team->graph, true));
+}
+
 static vox_status open_speed(vox_team *team, const vox_team_options *opt, vox_error *err)
 {
-    const vox_speed_options speed = {.devices = team->size,
+    const bool all_speak = team->before && meets(team, opt->training);
+    const vox_speed_options speed = {.devices = team->fleet.count,
                                      .batch = team->part,
                                      .weight = opt->sync == VOX_SYNC_ASYNC ? NULL : opt->weight,
                                      .fixed = opt->shard != VOX_SHARD_AUTO ||
-                                              opt->sync == VOX_SYNC_ASYNC};
-    vox_status s = vox_speed_open(&team->speed, &speed, err);
+                                              opt->sync == VOX_SYNC_ASYNC,
+                                     .group = team->before,
+                                     .groups = all_speak ? team->fleet.ranks : 0};
+    vox_status s = make_lists_of_all(team, err);
+    if (s == VOX_OK)
+        s = vox_speed_open(&team->speed, &speed, err);
     if (s == VOX_OK)
         vox_speed_shares(team->speed, team->used);
     return s;
 }
 
 /* A loss of the batch as one volume would be one of each part. */
-static vox_status check_loss(const vox_team *team, int64_t most, vox_error *err)
+static vox_status check_loss(const vox_team *team, vox_error *err)
 {
-    if (team->part == most || !vox_loss_per_batch(&team->graph->loss.node))
+    if (team->part == team->batch || !vox_loss_per_batch(&team->graph->loss.node))
         return VOX_OK;
     vox_fail(err, VOX_ERR_UNSUPPORTED, "a loss \"per: batch\" needs the batch at once");
     vox_detail(err, "loss %s, %lld of %lld samples at once", team->graph->loss.node.op->name,
-               (long long)team->part, (long long)most);
+               (long long)team->part, (long long)team->batch);
     vox_hint(err, "use \"per: sample\", or leave train.accumulate away");
     return VOX_ERR_UNSUPPORTED;
 }
@@ -118,18 +144,17 @@ static vox_status check_loss(const vox_team *team, int64_t most, vox_error *err)
 /* What the devices have of a batch at once. */
 static vox_status set_part(vox_team *team, int64_t parts, vox_error *err)
 {
-    const int64_t most = vox_team_most(team);
-    team->part = parts > 1 ? (most + parts - 1) / parts : most;
-    return check_loss(team, most, err);
+    team->part = parts > 1 ? (team->batch + parts - 1) / parts : team->batch;
+    return check_loss(team, err);
 }
 
 /* The replicas of networks with layers that take statistics over the whole batch meet. */
 static vox_status open_meeting(vox_team *team, bool training, vox_error *err)
 {
-    const bool meets = vox_graph_exchanges(team->graph, false) ||
-                       (training && vox_graph_exchanges(team->graph, true));
     const bool several = team->size > 1 || team->before;
-    vox_status s = several && meets ? vox_meeting_open(&team->meeting, team->size, err) : VOX_OK;
+    vox_status s = several && meets(team, training)
+                       ? vox_meeting_open(&team->meeting, team->size, err)
+                       : VOX_OK;
     return s == VOX_OK && team->meeting && team->before ? vox_team_meet_hosts(team, err) : s;
 }
 
@@ -149,9 +174,9 @@ vox_status vox_team_open(vox_team **out, const vox_ctx *ctx, const vox_team_opti
     team->hang_s = opt->hang_s;
     team->sample_floats = (size_t)vox_sample_floats(&opt->graph->input, VOX_LAYOUT_PLAIN);
     team->sample_labels = vox_graph_labels(opt->graph);
-    vox_status s = vox_faults_parse(&team->faults, getenv(VOX_FAULT_VARIABLE), team->size, err);
+    vox_status s = vox_team_join_hosts(team, err);
     if (s == VOX_OK)
-        s = vox_team_join_hosts(team, err);
+        s = vox_faults_parse(&team->faults, getenv(VOX_FAULT_VARIABLE), team->fleet.count, err);
     if (s == VOX_OK)
         s = set_part(team, opt->parts, err);
     if (s == VOX_OK)
@@ -180,6 +205,10 @@ vox_status vox_team_open(vox_team **out, const vox_ctx *ctx, const vox_team_opti
         s = open_meeting(team, opt->training, err);
     if (s == VOX_OK)
         s = vox_team_open_members(team, err);
+    if (team->before)
+        s = vox_hosts_agree(team->hosts, s, err);
+    if (s == VOX_OK && team->before)
+        s = vox_team_tell_left_out(team, err);
     if (s == VOX_OK && opt->training && opt->sync == VOX_SYNC_ASYNC)
         s = vox_async_open(
             &team->async, team,
@@ -188,6 +217,20 @@ vox_status vox_team_open(vox_team **out, const vox_ctx *ctx, const vox_team_opti
         vox_team_free(&team);
     *out = team;
     return s;
+}
+
+static void free_lists_of_all(vox_team *team)
+{
+    vox_speed_free(&team->speed);
+    vox_fleet_release(&team->fleet);
+    if (team->lock)
+        pthread_mutex_destroy(team->lock);
+    free(team->lock);
+    free(team->used);
+    free(team->seconds);
+    free(team->gone);
+    free(team->every);
+    free(team->begin);
 }
 
 void vox_team_free(vox_team **teamp)
@@ -218,9 +261,7 @@ void vox_team_free(vox_team **teamp)
     free(team->member);
     free(team->count);
     free(team->first);
-    free(team->used);
-    free(team->seconds);
-    vox_speed_free(&team->speed);
+    free_lists_of_all(team);
     vox_faults_release(&team->faults);
     free(team->in);
     vox_host_memory_free(&team->model);
@@ -234,6 +275,11 @@ void vox_team_free(vox_team **teamp)
 size_t vox_team_size(const vox_team *team)
 {
     return team->size;
+}
+
+const vox_fleet *vox_team_fleet(const vox_team *team)
+{
+    return &team->fleet;
 }
 
 size_t vox_team_output(const vox_team *team)
@@ -286,22 +332,22 @@ void vox_team_describe(const vox_team *team, vox_str *text)
 {
     char(*line)[200] = vox_calloc(team->size, sizeof *line, "a drawing", NULL);
     const char **label = vox_calloc(team->size, sizeof *label, "a drawing", NULL);
-    int64_t *count = vox_calloc(team->size, sizeof *count, "a drawing", NULL);
-    const int64_t most = vox_team_most(team);
+    int64_t *count = vox_calloc(team->fleet.count, sizeof *count, "a drawing", NULL);
     if (team->before)
         vox_team_describe_hosts(team, text);
     if (line && label && count) {
         vox_team_shares(team, count);
         for (size_t i = 0; i < team->size; i++) {
             snprintf(line[i], sizeof line[i], "%s: %lld of %lld samples%s",
-                     vox_replica_title(team->member[i].replica), (long long)count[i],
-                     (long long)team->part, team->async ? " or another share" : "");
+                     vox_replica_title(team->member[i].replica),
+                     (long long)count[team->fleet.own + i], (long long)team->part,
+                     team->async ? " or another share" : "");
             label[i] = line[i];
         }
-        if (team->part < most)
+        if (team->part < team->batch)
             vox_str_add(text,
                         "batches of %lld samples in parts of %lld, their gradients added up\n",
-                        (long long)most, (long long)team->part);
+                        (long long)team->batch, (long long)team->part);
         describe_scheme(team, label, text);
     } else {
         text->failed = true;

@@ -18,7 +18,7 @@
 #define VOX_PARALLEL_TEAM_H
 
 #include "base/thread.h"
-#include "parallel/hosts.h"
+#include "parallel/fleet.h"
 #include "parallel/replica.h"
 #include "parallel/shard.h"
 
@@ -46,8 +46,10 @@ typedef struct vox_team_options {
     size_t bucket_bytes;     /* see vox_buckets_cut; 0: VOX_BUCKET_BYTES */
     /* How the samples of training steps are shared out; otherwise equally. */
     vox_shard_mode shard;
-    double hang_s;        /* after which a device counts as hanging; 0: by the steps before */
-    const double *weight; /* [devices]; with AUTO those to begin with, or NULL: equal */
+    double hang_s; /* after which a device counts as hanging; 0: by the steps before */
+    /* Of all ranks' devices (vox_fleet), the same on every rank; with AUTO those to begin with, or
+     * NULL: equal. */
+    const double *weight;
     vox_hosts *hosts; /* ranks that share the batches, all with these options; borrowed, or NULL */
     bool on_host;     /* the model lives in host memory even with one device; training only */
 } vox_team_options;
@@ -59,14 +61,15 @@ vox_status vox_team_open(vox_team **out, const vox_ctx *ctx, const vox_team_opti
                          vox_error *err);
 void vox_team_free(vox_team **team);
 
-size_t vox_team_size(const vox_team *team);
+size_t vox_team_size(const vox_team *team); /* devices of this rank */
+const vox_fleet *vox_team_fleet(const vox_team *team);
 /* Floats of one sample's output. */
 size_t vox_team_output(const vox_team *team);
 vox_replica *vox_team_replica(vox_team *team, size_t i); /* borrowed */
 /* Where the model lives, and so the optimiser's state has to: a device, or NULL for host memory. */
 vox_device *vox_team_home(const vox_team *team);
-/* The samples of a full part of a batch that each had in the last step (before the first: will
- * have); count[devices].  The weights they go by: vox_team_options.weight of another team that is
+/* The samples of a full part of a batch that each device of all ranks had in the last step (before
+ * the first: will have).  The weights they go by: vox_team_options.weight of another team that is
  * to go on like this one. */
 void vox_team_shares(const vox_team *team, int64_t *count);
 const double *vox_team_weights(const vox_team *team);
@@ -79,7 +82,7 @@ vox_status vox_team_set_params(vox_team *team, const float *flat, vox_error *err
 vox_status vox_team_get_params(vox_team *team, float *flat, vox_error *err);
 
 /* The samples of a batch of n that this rank's devices compute: all, unless there are several
- * ranks.  A function of n alone; from any thread. */
+ * ranks.  Changes within vox_team_step alone; from any thread. */
 vox_slice vox_team_slice(const vox_team *team, int64_t n);
 /* rows[n][bytes], of which every rank has computed those of its samples, become everybody's; and an
  * error of one (mine) all ranks'.  Collective. */
@@ -117,6 +120,10 @@ typedef struct vox_team_update {
      * whole. */
     vox_status (*host)(void *arg, float *params, float *grads, vox_pool *pool, vox_error *err);
     void *arg;
+    /* Several ranks: since devices failed in the step, this rank's samples are others
+     * (vox_team_slice), also of the batches to come; fills all of the batch in anew.  NULL: such a
+     * step fails. */
+    vox_status (*fetch)(void *arg, vox_team_batch *batch, vox_error *err);
 } vox_team_update;
 
 /* Whether a step on a batch of n calls its update with the losses known. */
@@ -128,8 +135,8 @@ vox_status vox_team_step(vox_team *team, const vox_team_batch *batch, const vox_
                          float *loss, vox_error *err);
 
 /* A step on which devices fail is computed again by the others, who have their samples from then
- * on; only when none is left it fails.  Whether device i was lost so; step: from 1 (0: before the
- * first), reason: borrowed. */
+ * on; only when none is left it fails.  Whether device i of all ranks' was lost so, as far as this
+ * rank was told; step: from 1 (0: before the first), reason: borrowed. */
 bool vox_team_lost(const vox_team *team, size_t i, int64_t *step, const char **reason);
 /* How many of the lost still have a thread that is at work, or rather is not: what was given to
  * vox_team_step and vox_team_eval, ctx and opt's graph must then stay for good. */

@@ -1,9 +1,10 @@
 /* team_hosts.c - the teams of several ranks as one: who computes what, and what they tell each
  * other.
  *
- * A rank's samples of a batch are contiguous, and follow from the batch's size alone; its own
- * devices share them out among themselves.  The gradients are summed over the ranks after they were
- * summed over each one's devices, and every rank changes its copy of the model in the same way.
+ * A rank's samples of a batch are contiguous, and as many as the shares of its devices say, which
+ * every rank computes from the same numbers (shares.c).  The gradients are summed over the ranks
+ * after they were summed over each one's devices, and every rank changes its copy of the model in
+ * the same way.
  *
  * One invariant: outside of a step all ranks hold the same model, to the bit. */
 #include "parallel/team_parts.h"
@@ -19,18 +20,31 @@ static size_t ranks_of(const vox_team *team)
 
 /* ---- who computes what ------------------------------------------------------ */
 
-/* Where a rank's samples begin: at its share of the devices before it, rounded up, so that the
- * first rank has a sample of every batch. */
-static int64_t begin_of(const vox_team *team, size_t rank, int64_t n)
+/* The samples of all devices in a batch of n, over its parts; the lock is held. */
+static void count_all(const vox_team *team, int64_t n, int64_t *count)
 {
-    const int64_t all = team->before[ranks_of(team)];
-    return (n / all) * team->before[rank] + (n % all * team->before[rank] + all - 1) / all;
+    const size_t all = team->fleet.count;
+    const int64_t full = n / team->part, rest = n % team->part;
+    vox_speed_split(team->speed, full ? team->part : rest, count, team->begin);
+    for (size_t i = 0; full && i < all; i++)
+        count[i] *= full;
+    if (!full || !rest)
+        return;
+    int64_t *last = team->begin + all;
+    vox_speed_split(team->speed, rest, last, team->begin);
+    for (size_t i = 0; i < all; i++)
+        count[i] += last[i];
 }
 
 static vox_slice slice_of(const vox_team *team, size_t rank, int64_t n)
 {
-    const int64_t first = begin_of(team, rank, n);
-    return (vox_slice){first, begin_of(team, rank + 1, n) - first};
+    vox_slice slice = {0};
+    pthread_mutex_lock(team->lock);
+    count_all(team, n, team->every);
+    for (int64_t i = 0; i < team->before[rank + 1]; i++)
+        *(i < team->before[rank] ? &slice.first : &slice.count) += team->every[i];
+    pthread_mutex_unlock(team->lock);
+    return slice;
 }
 
 vox_slice vox_team_slice(const vox_team *team, int64_t n)
@@ -38,39 +52,46 @@ vox_slice vox_team_slice(const vox_team *team, int64_t n)
     return team->before ? slice_of(team, vox_hosts_rank(team->hosts), n) : (vox_slice){0, n};
 }
 
-int64_t vox_team_most(const vox_team *team)
+/* Everybody's, in team->slice. */
+static void slice_all(vox_team *team, int64_t n)
 {
-    int64_t most = 0;
-    for (int64_t n = team->before ? 1 : team->batch; n <= team->batch; n++) {
-        const int64_t own = vox_team_slice(team, n).count;
-        most = own > most ? own : most;
+    int64_t at = 0;
+    pthread_mutex_lock(team->lock);
+    count_all(team, n, team->every);
+    for (size_t r = 0; r < ranks_of(team); r++) {
+        team->slice[r] = (vox_slice){.first = at};
+        for (int64_t i = team->before[r]; i < team->before[r + 1]; i++)
+            team->slice[r].count += team->every[i];
+        at += team->slice[r].count;
     }
-    return most;
+    pthread_mutex_unlock(team->lock);
 }
 
 /* ---- open and free ---------------------------------------------------------- */
 
-static vox_status count_devices(vox_team *team, vox_error *err)
+/* What a rank says beside its losses: rest_s, and the seconds of its devices, [fleet.most]. */
+static size_t told_floats(const vox_team *team)
 {
-    const size_t ranks = ranks_of(team);
-    const int64_t own = (int64_t)team->size;
-    team->before = vox_calloc(ranks + 1, sizeof *team->before, "the ranks", err);
-    team->slice = vox_calloc(ranks, sizeof *team->slice, "the ranks", err);
-    if (!team->before || !team->slice)
-        return VOX_ERR_MEMORY;
-    vox_status s = vox_hosts_gather(team->hosts, &own, sizeof own, team->before + 1, err);
-    for (size_t i = 0; s == VOX_OK && i < ranks; i++)
-        team->before[i + 1] += team->before[i];
-    if (s != VOX_OK || team->batch >= (int64_t)ranks)
-        return s;
-    vox_fail(err, VOX_ERR_USAGE, "there are more ranks than samples in a batch");
-    vox_detail(err, "%zu ranks, train.batch %lld", ranks, (long long)team->batch);
-    return vox_hint(err, "start fewer ranks, or set train.batch to %zu or more", ranks);
+    return (1 + team->fleet.most) * sizeof(double) / sizeof(float);
 }
 
 vox_status vox_team_join_hosts(vox_team *team, vox_error *err)
 {
-    return ranks_of(team) > 1 ? count_devices(team, err) : VOX_OK;
+    const size_t ranks = ranks_of(team);
+    vox_status s = vox_fleet_init(&team->fleet, team->hosts, team->ctx, err);
+    if (s != VOX_OK || ranks == 1)
+        return s;
+    team->before = team->fleet.before;
+    team->slice = vox_calloc(ranks, sizeof *team->slice, "the ranks", err);
+    team->told = vox_calloc((size_t)team->batch + ranks * told_floats(team), sizeof *team->told,
+                            "the ranks", err);
+    if (!team->slice || !team->told)
+        return VOX_ERR_MEMORY;
+    if (team->batch >= (int64_t)ranks)
+        return VOX_OK;
+    vox_fail(err, VOX_ERR_USAGE, "there are more ranks than samples in a batch");
+    vox_detail(err, "%zu ranks, train.batch %lld", ranks, (long long)team->batch);
+    return vox_hint(err, "start fewer ranks, or set train.batch to %zu or more", ranks);
 }
 
 vox_status vox_team_open_sums(vox_team *team, vox_error *err)
@@ -94,7 +115,7 @@ void vox_team_leave_hosts(vox_team *team)
     free(team->summing);
     free(team->none);
     free(team->slice);
-    free(team->before);
+    free(team->told);
 }
 
 /* ---- a step ------------------------------------------------------------------ */
@@ -104,8 +125,7 @@ vox_status vox_team_share(vox_team *team, int64_t n, vox_status mine, void *rows
 {
     if (!team->before)
         return mine;
-    for (size_t i = 0; i < ranks_of(team); i++)
-        team->slice[i] = slice_of(team, i, n);
+    slice_all(team, n);
     return vox_hosts_share(team->hosts, mine, rows, bytes, team->slice, err);
 }
 
@@ -151,13 +171,57 @@ static void start_rest(vox_team *team)
     }
 }
 
+/* This rank's losses, and after them what it says beside them: in its place of team->told. */
+static void pack(const vox_team *team, const vox_slice *own, size_t rank, const float *loss)
+{
+    const size_t extra = told_floats(team), count = (size_t)own->count;
+    float *to = team->told + (size_t)own->first + rank * extra;
+    memcpy(to, loss + own->first, count * sizeof *to);
+    memset(to + count, 0, extra * sizeof *to);
+    memcpy(to + count, &team->rest_s, sizeof(double));
+    memcpy(to + count + sizeof(double) / sizeof *to, team->seconds + team->fleet.own,
+           team->size * sizeof(double));
+}
+
+static void unpack(vox_team *team, const vox_slice *slice, size_t rank, float *loss)
+{
+    const size_t extra = told_floats(team), count = (size_t)slice->count;
+    const size_t devices = (size_t)(team->before[rank + 1] - team->before[rank]);
+    const float *from = team->told + (size_t)slice->first + rank * extra;
+    double rest;
+    memcpy(loss + slice->first, from, count * sizeof *from);
+    memcpy(&rest, from + count, sizeof rest);
+    memcpy(team->seconds + team->before[rank], from + count + sizeof rest / sizeof *from,
+           devices * sizeof(double));
+    team->rest_told_s = rank == 0 || rest < team->rest_told_s ? rest : team->rest_told_s;
+}
+
+/* The losses of all, and how long their devices took, which costs no exchange of its own. */
+static vox_status share_losses(vox_team *team, int64_t n, vox_status mine, float *loss,
+                               vox_error *err)
+{
+    const size_t ranks = ranks_of(team), rank = vox_hosts_rank(team->hosts);
+    const int64_t extra = (int64_t)told_floats(team);
+    slice_all(team, n);
+    pack(team, &team->slice[rank], rank, loss);
+    for (size_t r = 0; r < ranks; r++)
+        team->slice[r] =
+            (vox_slice){team->slice[r].first + (int64_t)r * extra, team->slice[r].count + extra};
+    vox_status s =
+        vox_hosts_share(team->hosts, mine, team->told, sizeof *team->told, team->slice, err);
+    slice_all(team, n);
+    for (size_t r = 0; s == VOX_OK && r < ranks; r++)
+        unpack(team, &team->slice[r], r, loss);
+    return s;
+}
+
 vox_status vox_team_finish_hosts(vox_team *team, int64_t n, vox_status mine, float *loss,
                                  vox_error *err)
 {
     if (mine != VOX_OK && team->meeting)
         return mine; /* the other ranks wait for what this one was to bring */
     start_rest(team);
-    vox_status first = vox_team_share(team, n, mine, loss, sizeof *loss, err);
+    vox_status first = share_losses(team, n, mine, loss, err);
     const vox_span span = vox_span_begin("sum over hosts", "reduce");
     for (size_t i = 0; i < team->buckets; i++) {
         vox_status s = vox_host_sum_wait(team->sum[i], first == VOX_OK ? err : NULL);
@@ -168,8 +232,19 @@ vox_status vox_team_finish_hosts(vox_team *team, int64_t n, vox_status mine, flo
     return first;
 }
 
-/* Running statistics are rank 0's, which has a sample of every batch.  kept_before is room: the
- * step has come to something. */
+/* Of rank 0, mostly; else through what serves for losses, as rows of which one rank has the only
+ * one. */
+static vox_status spread(vox_team *team, size_t from, void *data, size_t bytes, vox_error *err)
+{
+    if (from == 0)
+        return vox_hosts_broadcast(team->hosts, data, bytes, err);
+    for (size_t r = 0; r < ranks_of(team); r++)
+        team->slice[r] = (vox_slice){.count = r == from};
+    return vox_hosts_share(team->hosts, VOX_OK, data, bytes, team->slice, err);
+}
+
+/* Running statistics are those of the first rank that has samples of the batch.  kept_before is
+ * room: the step has come to something. */
 vox_status vox_team_share_kept(vox_team *team, vox_error *err)
 {
     size_t floats = 0;
@@ -178,7 +253,11 @@ vox_status vox_team_share_kept(vox_team *team, vox_error *err)
     vox_team_save_kept(team);
     for (size_t i = 0; i < team->kepts; i++)
         floats += team->kept[i].count;
-    vox_status s = vox_hosts_broadcast(team->hosts, team->kept_before, floats * sizeof(float), err);
+    size_t leads = 0;
+    slice_all(team, team->now);
+    while (team->slice[leads].count == 0)
+        leads++;
+    vox_status s = spread(team, leads, team->kept_before, floats * sizeof(float), err);
     const float *from = team->kept_before;
     for (size_t i = 0; s == VOX_OK && i < team->kepts; from += team->kept[i++].count)
         memcpy(team->params + team->kept[i].offset, from, team->kept[i].count * sizeof *from);
@@ -189,13 +268,8 @@ vox_status vox_team_share_kept(vox_team *team, vox_error *err)
 
 vox_status vox_team_meet_hosts(vox_team *team, vox_error *err)
 {
-    size_t most = 0;
-    for (size_t i = 0; i < ranks_of(team); i++) {
-        const size_t own = (size_t)(team->before[i + 1] - team->before[i]);
-        most = own > most ? own : most;
-    }
-    vox_meeting_set_hosts(team->meeting, team->hosts, most);
-    if (team->part == vox_team_most(team))
+    vox_meeting_set_hosts(team->meeting, team->hosts, team->fleet.most);
+    if (team->part == team->batch)
         return VOX_OK;
     vox_fail(err, VOX_ERR_UNSUPPORTED,
              "statistics over several ranks need each rank's samples at once");

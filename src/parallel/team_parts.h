@@ -9,6 +9,7 @@
 #include "parallel/team.h"
 #include "parallel/tree.h"
 
+#include <pthread.h>
 #include <stdatomic.h>
 
 typedef enum vox_work_kind { VOX_WORK_GRADIENTS, VOX_WORK_EVAL, VOX_WORK_KINDS } vox_work_kind;
@@ -29,31 +30,42 @@ typedef struct vox_member {
     vox_error why;     /* ... and why it was not well */
     bool failed;       /* in that work, as devices fail: it gets none until the team has decided */
     atomic_bool hung;  /* its thread still is at it: see vox_replica_abandon */
-    bool lost;         /* and so never again: since step (0: before the first), for a reason */
-    int64_t lost_step;
-    char reason[sizeof(vox_error)];
-    const char *layer;         /* the first whose output was not finite */
-    double done_at;            /* when that was, on vox_now's clock */
-    double busy_s;             /* what its work on the last part of a batch took */
+    bool lost;         /* and so never again */
+    const char *layer; /* the first whose output was not finite */
+    double done_at;    /* when that was, on vox_now's clock */
+    double busy_s;     /* what its work on the last part of a batch took */
     bool *ran[VOX_WORK_KINDS]; /* [batch + 1]: it has had so many samples before */
 } vox_member;
+
+/* A device of any rank that was lost: since step (0: before the first), for a reason. */
+typedef struct vox_gone {
+    bool lost;
+    bool told; /* all ranks know, and the shares go by it */
+    int64_t step;
+    char reason[sizeof(vox_error)];
+} vox_gone;
 
 struct vox_team {
     const vox_ctx *ctx;
     vox_replica_options options; /* of all replicas, but for n_max */
     const vox_graph *graph;
     int64_t batch;
-    int64_t part; /* most samples of it at once */
+    int64_t part; /* most samples of it that all devices of all ranks have at once */
     vox_sync sync;
     struct vox_async *async; /* NULL: another scheme */
     vox_team_taking taking;
     size_t size;
     vox_member *member;     /* [size] */
     int64_t *count, *first; /* [size]: the shares of the part under way */
-    vox_speed *speed;       /* what the shares go by */
-    int64_t *used;          /* [size]: of a full part, in the last step */
-    double *seconds;        /* [size]: what the members took for the full parts of this step */
-    int64_t full;           /* how many of those there were */
+    vox_fleet fleet;        /* the devices of all ranks, which these lists are of: */
+    vox_speed *speed;       /* what the shares go by; on every rank the same */
+    int64_t *used;          /* [fleet.count]: of a full part, in the last step */
+    double *seconds;        /* [fleet.count]: what they took for the full parts of this step */
+    vox_gone *gone;         /* [fleet.count] */
+    int64_t full;           /* how many full parts there were */
+    pthread_mutex_t *lock;  /* guards the speeds' changes against vox_team_slice */
+    int64_t *every;         /* [fleet.count], and ... */
+    int64_t *begin;         /* ... [2][fleet.count]: room, guarded too */
     bool fresh;             /* the part under way is the first one of its sizes */
     double hang_s;          /* vox_team_options */
     bool built;             /* kernels were built in one of them: its times say nothing */
@@ -66,6 +78,7 @@ struct vox_team {
     vox_replica_fn work;           /* what they do when they meet */
     const vox_team_update *update; /* the caller's, during a step */
     bool changed;                  /* the step under way has begun to change the model */
+    int64_t now;                   /* samples of its batch */
     int64_t step;                  /* the step under way, or after it the next one; from 1 */
     vox_faults faults;
     vox_team_times times; /* of the last step */
@@ -80,9 +93,12 @@ struct vox_team {
     float *kept_before; /* what these were before the step */
 
     /* Several ranks share the batches; before NULL: one. */
-    vox_hosts *hosts;   /* borrowed */
-    int64_t *before;    /* [ranks + 1]: devices of the ranks before each */
-    vox_slice *slice;   /* [ranks]: room */
+    vox_hosts *hosts;      /* borrowed */
+    const int64_t *before; /* fleet.before */
+    vox_slice *slice;      /* [ranks]: room */
+    float *told;           /* [batch + ranks * what each says beside its losses]: room */
+    double rest_s;      /* what this rank's last step took beyond the slowest device's work, ... */
+    double rest_told_s; /* ... and the least of that of all ranks, of the step before */
     vox_host_sum **sum; /* [buckets]: the gradients */
     bool *summing;      /* [buckets]: under way */
     float *none;        /* [flat_floats]: the gradients where no device had a sample */
@@ -95,14 +111,13 @@ vox_status vox_team_join_hosts(vox_team *team, vox_error *err);
 /* Once the buckets are known. */
 vox_status vox_team_open_sums(vox_team *team, vox_error *err);
 void vox_team_leave_hosts(vox_team *team);
-/* Most samples of any batch that are this rank's. */
-int64_t vox_team_most(const vox_team *team);
 /* data, a bucket's sum over this rank's devices, begins to become the sum over all ranks. */
 void vox_team_start_hosts(vox_team *team, size_t bucket, float *data);
-/* All buckets' sums are there, and the losses of all n samples; or an error, everybody's. */
+/* All buckets' sums are there, the losses of all n samples and the seconds of all devices; or an
+ * error, everybody's. */
 vox_status vox_team_finish_hosts(vox_team *team, int64_t n, vox_status mine, float *loss,
                                  vox_error *err);
-/* The running statistics in the model become those of rank 0. */
+/* The running statistics in the model become those of the first rank at work. */
 vox_status vox_team_share_kept(vox_team *team, vox_error *err);
 /* The members of all ranks meet. */
 vox_status vox_team_meet_hosts(vox_team *team, vox_error *err);
@@ -140,11 +155,17 @@ vox_status vox_team_fit(vox_team *team, vox_error *err);
 
 /* ---- shares.c: the members' speeds ---- */
 
-/* Before a step, after each part of it (n samples), and after a step that went well and took so
- * long: the shares follow. */
+/* This rank's devices' shares of n samples that all have at once, n <= part, go to count and first;
+ * returns their sum.  What members lost since the ranks agreed on the shares would have, this
+ * rank's others do; -1: there are none. */
+int64_t vox_team_split(vox_team *team, int64_t n);
+
+/* Before a step, after each part of it (n samples of all ranks), when all parts are done, and after
+ * a step that went well and took so long: the shares follow.  The last is collective. */
 void vox_team_times_begin(vox_team *team);
 void vox_team_times_add(vox_team *team, int64_t n);
-void vox_team_times_end(vox_team *team, uint64_t step, double seconds);
+void vox_team_times_close(vox_team *team);
+vox_status vox_team_times_end(vox_team *team, uint64_t step, double seconds, vox_error *err);
 void vox_team_tell_shares(const vox_team *team, uint64_t step, const vox_speed_change *change);
 
 /* ---- lost.c: devices that fail ---- */
@@ -162,8 +183,17 @@ void vox_team_abandon(vox_member *m, double seconds);
 /* After s, which is not VOX_OK: VOX_OK if members failed and others are left, so that the work can
  * be done once more without them; else s.  step: from 1, 0: before the first. */
 vox_status vox_team_drop_failed(vox_team *team, int64_t step, vox_status s, vox_error *err);
-/* The same on all ranks after a step that came to nothing, if every rank has devices left. */
-vox_status vox_team_drop_over_hosts(vox_team *team, vox_status s, vox_error *err);
+/* The same on all ranks after a step on *batch that came to nothing, if any has devices left;
+ * *batch becomes this rank's new samples. */
+vox_status vox_team_drop_over_hosts(vox_team *team, vox_status s, vox_team_batch *batch,
+                                    vox_error *err);
+/* Of seconds that a device cannot have taken: it is lost. */
+#define VOX_TEAM_LOST_S (-1.0)
+/* If that was said of some of which the others do not know: they learn of them, and the shares go
+ * by it; *any then.  Collective. */
+vox_status vox_team_learn_lost(vox_team *team, bool *any, vox_error *err);
+/* The same of those that are left out from the start. */
+vox_status vox_team_tell_left_out(vox_team *team, vox_error *err);
 /* The same of those that failed when it no longer mattered. */
 vox_status vox_team_drop_late(vox_team *team, vox_error *err);
 

@@ -166,23 +166,30 @@ static vox_status check_batch(const vox_team *team, const vox_team_batch *batch,
     return vox_detail(err, "the devices were set up for 1 to %lld", (long long)team->batch);
 }
 
-/* Samples [from, from + n) of a batch, which the devices have at once; n 0: none. */
+/* What the devices of all ranks have at once of a batch: `all` samples (0: none) after `at` others.
+ * This rank has [from, from + n) of its own in it. */
 typedef struct part {
     const vox_team_batch *batch;
+    int64_t at, all;
     int64_t from, n;
 } part;
 
-static part part_at(const vox_team *team, const vox_team_batch *batch, int64_t from)
+/* Sets team->count and first for it. */
+static part part_at(vox_team *team, const vox_team_batch *batch, int64_t at)
 {
-    const int64_t left = vox_team_slice(team, batch->n).count - from;
-    return (part){batch, from, left < team->part ? left : team->part};
+    const int64_t left = batch->n - at;
+    part p = {.batch = batch, .at = at, .all = left < team->part ? left : team->part};
+    if (at > 0) /* the parts before were full */
+        p.from = at / team->part * vox_team_split(team, team->part);
+    p.n = vox_team_split(team, p.all);
+    return p;
 }
 
 /* The next one of the batch, or the first one of the next batch if that is known. */
-static part part_after(const vox_team *team, const part *p)
+static part part_after(vox_team *team, const part *p)
 {
-    const int64_t end = p->from + p->n;
-    if (end < vox_team_slice(team, p->batch->n).count)
+    const int64_t end = p->at + p->all;
+    if (end < p->batch->n)
         return part_at(team, p->batch, end);
     return p->batch->next ? part_at(team, p->batch->next, 0) : (part){0};
 }
@@ -201,9 +208,7 @@ static vox_share share_of(const vox_team *team, size_t i, const part *p)
         .first = vox_team_slice(team, b->n).first + first,
         .step = b->step,
         .scale = 1.0f / (float)b->n,
-        .all = !team->meeting ? 0
-               : team->before ? b->n
-                              : p->n,
+        .all = !team->meeting ? 0 : p->all,
     };
 }
 
@@ -211,20 +216,17 @@ static vox_share share_of(const vox_team *team, size_t i, const part *p)
 static void share_out(vox_team *team, const part *p, float *loss)
 {
     const part after = part_after(team, p);
-    if (after.n) {
-        vox_speed_split(team->speed, after.n, team->count, team->first);
-        for (size_t i = 0; i < team->size; i++)
-            team->member[i].next = share_of(team, i, &after);
-    }
+    for (size_t i = 0; after.n > 0 && i < team->size; i++)
+        team->member[i].next = share_of(team, i, &after);
     bool led = false;
-    vox_speed_split(team->speed, p->n, team->count, team->first);
+    vox_team_split(team, p->all);
     for (size_t i = 0; i < team->size; i++) {
         vox_member *m = &team->member[i];
         m->share = share_of(team, i, p);
         m->share.loss = loss ? m->loss : NULL;
         m->loss_to = loss ? loss + m->share.first : NULL;
-        m->share.next = after.n ? &m->next : NULL;
-        m->share.accumulate = p->from > 0 && m->started;
+        m->share.next = after.n > 0 ? &m->next : NULL;
+        m->share.accumulate = p->at > 0 && m->started;
         m->started = m->share.n > 0 || m->share.accumulate;
         m->share.bystander = led; /* the first at work leads */
         led = led || m->started;
@@ -279,7 +281,7 @@ vox_status vox_team_gradients_job(vox_replica *r, void *arg, vox_error *err)
 {
     vox_member *m = arg;
     vox_buckets *buckets = vox_replica_buckets(r);
-    const size_t i = (size_t)(m - m->team->member);
+    const size_t i = m->team->fleet.own + (size_t)(m - m->team->member);
     const double start = vox_now();
     vox_share share = m->share, after; /* m's will be others if this hangs */
     if (share.next)
@@ -359,6 +361,13 @@ static void begin(vox_member *m, bool last)
         vox_buckets_begin(vox_replica_buckets(m->replica));
 }
 
+/* A rank whose devices are all lost has no say until the others know; they have not failed it yet.
+ */
+static vox_status check_left(const part *p, vox_error *err)
+{
+    return p->n >= 0 ? VOX_OK : vox_fail(err, VOX_ERR_DEVICE, "this rank has no device left");
+}
+
 /* The gradients of all parts of the batch; with the model on the host, summed there. */
 static vox_status compute(vox_team *team, const vox_team_batch *batch, float *loss, bool *finite,
                           vox_error *err)
@@ -366,20 +375,21 @@ static vox_status compute(vox_team *team, const vox_team_batch *batch, float *lo
     const vox_slice own = vox_team_slice(team, batch->n);
     vox_status s = VOX_OK;
     *finite = true;
-    for (size_t i = 0; own.count == 0 && i < team->size; i++)
-        team->member[i].share.n = 0, team->member[i].started = false;
     vox_team_times_begin(team);
-    for (int64_t from = 0; s == VOX_OK && *finite && from < own.count; from += team->part) {
-        const part p = part_at(team, batch, from);
-        const bool last = from + p.n == own.count;
+    for (int64_t at = 0; s == VOX_OK && *finite && at < batch->n; at += team->part) {
+        const part p = part_at(team, batch, at);
+        const bool last = at + p.all == batch->n;
+        if ((s = check_left(&p, err)) != VOX_OK)
+            break;
         share_out(team, &p, loss);
         for (size_t i = 0; i < team->size; i++)
             begin(&team->member[i], last);
         s = run_part(team, VOX_WORK_GRADIENTS, vox_team_gradients_job, last && team->params, err);
         if (s == VOX_OK)
-            vox_team_times_add(team, p.n);
-        *finite = s == VOX_OK && all_finite(loss + own.first + from, p.n);
+            vox_team_times_add(team, p.all);
+        *finite = s == VOX_OK && all_finite(loss + own.first + p.from, p.n);
     }
+    vox_team_times_close(team);
     if (team->before && team->params)
         s = vox_team_finish_hosts(team, batch->n, s, loss, err);
     *finite = *finite && s == VOX_OK && (!team->before || all_finite(loss, batch->n));
@@ -421,9 +431,10 @@ static vox_status try_step(vox_team *team, const vox_team_batch *batch, float *l
     if (!team->params)
         return s == VOX_OK && finite ? vox_team_run_first(team, last_job, team, err) : s;
     s = after_gradients(team, start, s, finite, err);
-    if (s == VOX_OK && finite)
-        vox_team_times_end(team, batch->step, vox_now() - start);
-    return s;
+    if (vox_team_is_failure(s) && team->changed && team->before)
+        s = vox_team_drop_late(team, err); /* the others need not know yet */
+    return s == VOX_OK && finite ? vox_team_times_end(team, batch->step, vox_now() - start, err)
+                                 : s;
 }
 
 /* As often as devices fail and others are left.  Only when all gradients are summed the model
@@ -433,12 +444,13 @@ static vox_status step_on_all(vox_team *team, const vox_team_batch *batch, float
                               vox_error *err)
 {
     vox_status s = VOX_OK;
+    vox_team_batch now = *batch;
     do {
         vox_hosts_clear(team->hosts);
-        s = try_step(team, batch, loss, err);
+        s = try_step(team, &now, loss, err);
         if (s == VOX_OK)
             return s;
-        s = team->before ? vox_team_drop_over_hosts(team, s, err)
+        s = team->before ? vox_team_drop_over_hosts(team, s, &now, err)
                          : vox_team_drop_failed(team, team->step, s, err);
     } while (s == VOX_OK && !team->changed);
     return s;
@@ -454,6 +466,7 @@ vox_status vox_team_step(vox_team *team, const vox_team_batch *batch, const vox_
         return s;
     team->update = update;
     team->changed = false;
+    team->now = batch->n;
     team->step = (int64_t)batch->step + 1;
     team->taking = (vox_team_taking){.part = 1, .number = (int64_t)batch->step, .whole = true};
     if (team->async) {
@@ -481,7 +494,7 @@ static vox_status eval_job(vox_replica *r, void *arg, vox_error *err)
 {
     vox_member *m = arg;
     vox_team *team = m->team;
-    const size_t i = (size_t)(m - team->member);
+    const size_t i = team->fleet.own + (size_t)(m - team->member);
     const vox_share share = m->share; /* m's will be another if this hangs */
     float *output = m->output;
     const int64_t step = team->step;
@@ -512,17 +525,17 @@ static vox_status eval_part(vox_team *team, const part *p, float *output, float 
 vox_status vox_team_eval(vox_team *team, const vox_team_batch *batch, float *output, float *loss,
                          vox_error *err)
 {
-    const int64_t own = vox_team_slice(team, batch->n).count;
     vox_status s = check_batches(team, batch, err);
     if (s == VOX_OK && team->async)
         s = vox_async_settle(team->async, err);
     if (s == VOX_OK)
         s = vox_team_drop_late(team, err);
-    for (int64_t from = 0; s == VOX_OK && from < own;) {
-        const part p = part_at(team, batch, from);
-        s = eval_part(team, &p, output, loss, err);
+    for (int64_t at = 0; s == VOX_OK && at < batch->n;) {
+        const part p = part_at(team, batch, at);
+        if ((s = check_left(&p, err)) == VOX_OK)
+            s = eval_part(team, &p, output, loss, err);
         if (s == VOX_OK)
-            from += team->part;
+            at += team->part;
         else
             s = vox_team_drop_failed(team, team->step, s, err);
     }

@@ -16,16 +16,22 @@ vox_status vox_ahead_open(vox_trainer *t, vox_error *err)
     t->next = vox_calloc((size_t)t->ahead, sizeof *t->next, "batches", err);
     t->label =
         vox_calloc((size_t)t->ahead + 1, labels_of_batch(t) * sizeof *t->label, "labels", err);
-    return t->next && t->label ? VOX_OK : VOX_ERR_MEMORY;
+    t->labelled = vox_calloc((size_t)t->ahead + 1, sizeof *t->labelled, "labels", err);
+    return t->next && t->label && t->labelled ? VOX_OK : VOX_ERR_MEMORY;
 }
 
-/* A batch's labels stay where they are until it is whole, as they may be uploaded from there. */
+/* A batch's labels stay where they are until it is whole, as they may be uploaded from there; each
+ * sample's are at its place in the batch, whatever this rank's share is. */
 static vox_team_batch take(vox_trainer *t, const vox_batch *batch, int64_t step)
 {
-    int32_t *label = t->label + (size_t)(step % (t->ahead + 1)) * labels_of_batch(t);
-    if (step >= t->labelled)
+    const size_t slot = (size_t)(step % (t->ahead + 1));
+    const vox_labelled now = {step + 1, batch->from, batch->count};
+    vox_labelled *was = &t->labelled[slot];
+    int32_t *label =
+        t->label + slot * labels_of_batch(t) + batch->from * vox_graph_labels(t->exp->graph);
+    if (was->step != now.step || was->from != now.from || was->count != now.count)
         vox_cases_labels(&t->train, batch, label);
-    t->labelled = step >= t->labelled ? step + 1 : t->labelled;
+    *was = now;
     return (vox_team_batch){
         .sample = batch->sample, .label = label, .n = (int64_t)batch->n, .step = (uint64_t)step};
 }

@@ -41,6 +41,7 @@ static vox_status nonfinite(vox_trainer *t, double loss, vox_error *err)
 
 typedef struct update_arg {
     vox_trainer *t;
+    const vox_batch *batch;
     int64_t unseen; /* losses on the device that the host has not seen yet */
     double lr;
 } update_arg;
@@ -69,6 +70,16 @@ static vox_status update_on_host(void *arg, float *params, float *grads, vox_poo
     return VOX_OK;
 }
 
+/* The samples that are this rank's since devices failed. */
+static vox_status fetch(void *arg, vox_team_batch *batch, vox_error *err)
+{
+    const update_arg *u = arg;
+    vox_status s = vox_loader_again(u->t->loader, err);
+    if (s == VOX_OK)
+        *batch = vox_ahead_take(u->t, u->batch);
+    return s;
+}
+
 static double mean_loss(const float *loss, int64_t n)
 {
     double sum = 0;
@@ -94,7 +105,7 @@ static void advance(vox_trainer *t, const vox_batch *batch, double loss)
 /* The shares of a full batch, where they are not those of the step before. */
 static void log_shares(vox_trainer *t, vox_json *j)
 {
-    const size_t devices = vox_team_size(t->team);
+    const size_t devices = vox_team_fleet(t->team)->count;
     int64_t *now = vox_calloc(devices, sizeof *now, "shares", NULL);
     if (!now)
         return;
@@ -112,19 +123,20 @@ static void log_shares(vox_trainer *t, vox_json *j)
 /* Devices lost since the last step's line. */
 static void log_lost(vox_trainer *t, vox_json *j)
 {
+    const vox_fleet *fleet = vox_team_fleet(t->team);
     size_t lost = 0;
     int64_t step;
     const char *reason;
-    for (size_t i = 0; i < vox_team_size(t->team); i++)
+    for (size_t i = 0; i < fleet->count; i++)
         lost += vox_team_lost(t->team, i, &step, &reason);
     if (lost == t->lost_said)
         return;
     t->lost_said = lost;
     vox_json_begin(j, "lost", '[');
-    for (size_t i = 0; i < vox_team_size(t->team); i++)
+    for (size_t i = 0; i < fleet->count; i++)
         if (vox_team_lost(t->team, i, &step, &reason)) {
             vox_json_begin(j, NULL, '{');
-            vox_json_string(j, "device", vox_replica_title(vox_team_replica(t->team, i)));
+            vox_json_string(j, "device", fleet->title[i].text);
             vox_json_int(j, "step", step);
             vox_json_string(j, "reason", reason);
             vox_json_end(j, '}');
@@ -159,14 +171,16 @@ static vox_status step(vox_trainer *t, vox_error *err)
     const vox_batch *batch;
     const double start = vox_now();
     vox_usage_begin(t);
+    if (vox_hosts_size(t->opt->hosts) > 1) /* what a rank has to read follows its devices' shares */
+        vox_loader_share_anew(t->loader);
     vox_status s = vox_hosts_agree(t->opt->hosts, vox_loader_next(t->loader, &batch, err), err);
     const double data_s = vox_now() - start;
     if (s != VOX_OK)
         return s;
     const vox_team_batch b = vox_ahead_take(t, batch);
-    update_arg u = {t, vox_team_looks(t->team, b.n) ? 0 : b.n,
+    update_arg u = {t, batch, vox_team_looks(t->team, b.n) ? 0 : b.n,
                     vox_rate_at(&t->rate, spec, p->step, t->steps)};
-    const vox_team_update update = {update_on_device, update_on_host, &u};
+    const vox_team_update update = {update_on_device, update_on_host, &u, fetch};
     if ((s = vox_team_step(t->team, &b, &update, t->loss, err)) != VOX_OK)
         return s;
     double loss = mean_loss(t->loss, b.n);
@@ -195,7 +209,7 @@ static vox_status fetch_state(vox_trainer *t, vox_error *err)
     vox_status s = vox_team_get_params(t->team, t->state.params, err);
     free(t->state.shares);
     t->state.shares = NULL;
-    if (s == VOX_OK && vox_team_size(t->team) > 1) {
+    if (s == VOX_OK && vox_team_fleet(t->team)->count > 1) {
         t->state.shares = vox_sharing_text(t->team, err);
         s = t->state.shares ? VOX_OK : VOX_ERR_MEMORY;
     }
@@ -470,7 +484,8 @@ static vox_status train(vox_trainer *t, vox_error *err)
 
 static void fill_lost(vox_team *team, vox_train_result *r)
 {
-    r->all_devices = vox_team_size(team);
+    const vox_fleet *fleet = vox_team_fleet(team);
+    r->all_devices = fleet->count;
     r->hangs = vox_team_hangs(team);
     for (size_t i = 0; i < r->all_devices; i++) {
         int64_t step;
@@ -479,8 +494,7 @@ static void fill_lost(vox_team *team, vox_train_result *r)
             continue;
         if (r->lost < sizeof r->gone / sizeof *r->gone) {
             vox_lost_device *gone = &r->gone[r->lost];
-            snprintf(gone->device, sizeof gone->device, "%s",
-                     vox_replica_title(vox_team_replica(team, i)));
+            snprintf(gone->device, sizeof gone->device, "%s", fleet->title[i].text);
             snprintf(gone->reason, sizeof gone->reason, "%s", reason);
             gone->step = step;
         }

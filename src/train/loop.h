@@ -11,6 +11,12 @@
 
 typedef struct vox_usage_sum vox_usage_sum; /* usage.c */
 
+/* The samples [from, from + count) of a step's batch. */
+typedef struct vox_labelled {
+    int64_t step; /* from 1; 0: of none */
+    size_t from, count;
+} vox_labelled;
+
 typedef struct vox_trainer {
     const vox_experiment *exp;
     const vox_train_options *opt;
@@ -19,8 +25,8 @@ typedef struct vox_trainer {
     vox_finddb *times;      /* measured ones it goes by; NULL: the rule */
     vox_sharing sharing;
     vox_team *team;
-    size_t lost_said;         /* devices lost, as last said in metrics.jsonl */
-    int64_t *shares;          /* [devices], as last said in metrics.jsonl; -1: not yet */
+    size_t lost_said; /* devices lost, as last said in metrics.jsonl */
+    int64_t *shares;  /* [devices of all ranks], as last said in metrics.jsonl; -1: not yet */
     vox_optimizer *optimizer; /* where the model lives (vox_team_home), like: */
     vox_ema *ema;             /* NULL: none */
     vox_loader *loader;
@@ -35,14 +41,14 @@ typedef struct vox_trainer {
     int64_t saved_step; /* of the last checkpoint written or read; -1: none */
     int64_t valid_step; /* of the last validation; -1: none */
     vox_metrics_result valid_last;
-    float *loss;          /* [batch] */
-    int64_t ahead;        /* batches after the one under way that the devices take note of */
-    vox_team_batch *next; /* [ahead] */
-    int32_t *label;       /* [ahead + 1][batch, vox_graph_labels]: step s in s modulo ahead + 1 */
-    int64_t labelled;     /* steps before this one have theirs there */
-    bool closing;         /* it is to end as soon as the model is between two steps */
-    double began;         /* vox_now() - seconds trained before */
-    double started;       /* vox_now() of this call */
+    float *loss;            /* [batch] */
+    int64_t ahead;          /* batches after the one under way that the devices take note of */
+    vox_team_batch *next;   /* [ahead] */
+    int32_t *label;         /* [ahead + 1][batch, vox_graph_labels]: step s in s modulo ahead + 1 */
+    vox_labelled *labelled; /* [ahead + 1]: what is there */
+    bool closing;           /* it is to end as soon as the model is between two steps */
+    double began;           /* vox_now() - seconds trained before */
+    double started;         /* vox_now() of this call */
 } vox_trainer;
 
 /* Fills a zeroed trainer, ready for its next step; on failure vox_trainer_close cleans up. */

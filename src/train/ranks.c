@@ -21,7 +21,9 @@ static uint64_t options_mark(const vox_train_options *opt)
                                 opt->methods.workspace_bytes,
                                 opt->bucket_bytes,
                                 (uint64_t)opt->sync};
-    return hash_text(vox_hash(VOX_HASH_START, numbers, sizeof numbers), opt->methods.algo);
+    const uint64_t mark =
+        hash_text(vox_hash(VOX_HASH_START, numbers, sizeof numbers), opt->methods.algo);
+    return hash_text(mark, opt->shard);
 }
 
 /* Each rank would choose methods by times of its own, which only rank 0 could keep. */

@@ -35,20 +35,24 @@ static vox_status check_samples(const vox_sharing *s, const vox_train_spec *trai
 vox_status vox_sharing_init(vox_sharing *s, const vox_train_options *opt,
                             const vox_train_spec *train, const vox_ctx *ctx, vox_error *err)
 {
-    const size_t devices = vox_ctx_device_count(ctx);
     *s = (vox_sharing){0};
+    vox_status status = vox_fleet_init(&s->fleet, opt->hosts, ctx, err);
+    if (status != VOX_OK)
+        return status;
+    const size_t devices = s->fleet.count;
     s->weight = vox_calloc(devices, sizeof *s->weight, "the devices' shares", err);
     if (!s->weight)
         return VOX_ERR_MEMORY;
     for (size_t i = 0; i < devices; i++)
         s->weight[i] = 1;
-    vox_status status = vox_shard_parse(&s->mode, s->weight, opt->shard, devices, err);
+    status = vox_shard_parse(&s->mode, s->weight, opt->shard, devices, err);
     return status == VOX_OK ? check_samples(s, train, devices, err) : status;
 }
 
 void vox_sharing_release(vox_sharing *s)
 {
     free(s->weight);
+    vox_fleet_release(&s->fleet);
     *s = (vox_sharing){0};
 }
 
@@ -64,25 +68,24 @@ static const char *read_line(const char *line, const char *title, double *weight
     return end + length + 2;
 }
 
-/* Whether text is of the devices of ctx: then their weights are in weight[devices]. */
-static bool read_lines(const char *text, const vox_ctx *ctx, double *weight)
+/* Whether text is of these devices: then their weights are in weight[devices]. */
+static bool read_lines(const char *text, const vox_fleet *fleet, double *weight)
 {
-    const size_t devices = vox_ctx_device_count(ctx);
     double sum = 0;
-    for (size_t i = 0; text && i < devices; i++) {
-        text = read_line(text, vox_device_title(vox_ctx_get(ctx, i)), &weight[i]);
+    for (size_t i = 0; text && i < fleet->count; i++) {
+        text = read_line(text, fleet->title[i].text, &weight[i]);
         sum += weight[i];
     }
     return text && *text == '\0' && sum > 0;
 }
 
-vox_status vox_sharing_recall(vox_sharing *s, const char *text, const vox_ctx *ctx, vox_error *err)
+vox_status vox_sharing_recall(vox_sharing *s, const char *text, vox_error *err)
 {
-    const size_t bytes = vox_ctx_device_count(ctx) * sizeof(double);
+    const size_t bytes = s->fleet.count * sizeof(double);
     double *weight = vox_calloc(1, bytes, "the devices' shares", err);
     if (!weight)
         return VOX_ERR_MEMORY;
-    const bool same = read_lines(text, ctx, weight);
+    const bool same = read_lines(text, &s->fleet, weight);
     if (same && s->mode == VOX_SHARD_AUTO)
         memcpy(s->weight, weight, bytes);
     else if (text && s->mode == VOX_SHARD_AUTO)
@@ -92,12 +95,21 @@ vox_status vox_sharing_recall(vox_sharing *s, const char *text, const vox_ctx *c
     return VOX_OK;
 }
 
-char *vox_sharing_text(vox_team *team, vox_error *err)
+vox_status vox_sharing_spread(vox_sharing *s, vox_hosts *hosts, vox_error *err)
+{
+    vox_status status =
+        vox_hosts_broadcast(hosts, s->weight, s->fleet.count * sizeof *s->weight, err);
+    return status == VOX_OK ? vox_hosts_broadcast(hosts, &s->recalled, sizeof s->recalled, err)
+                            : status;
+}
+
+char *vox_sharing_text(const vox_team *team, vox_error *err)
 {
     vox_str text = {0};
     const double *weight = vox_team_weights(team);
-    for (size_t i = 0; i < vox_team_size(team); i++)
-        vox_str_add(&text, "%.9g %s\n", weight[i], vox_replica_title(vox_team_replica(team, i)));
+    const vox_fleet *fleet = vox_team_fleet(team);
+    for (size_t i = 0; i < fleet->count; i++)
+        vox_str_add(&text, "%.9g %s\n", weight[i], fleet->title[i].text);
     if (text.failed) {
         vox_str_release(&text);
         vox_fail_memory(err, "the devices' shares", text.length);

@@ -78,7 +78,7 @@ static vox_status open_times(vox_trainer *t, vox_ctx *ctx, vox_error *err)
 /* A run that goes on with the shares it had need not say them again. */
 static vox_status make_shares(vox_trainer *t, vox_error *err)
 {
-    const size_t devices = vox_team_size(t->team);
+    const size_t devices = vox_team_fleet(t->team)->count;
     t->shares = vox_calloc(devices, sizeof *t->shares, "the devices' shares", err);
     if (!t->shares)
         return VOX_ERR_MEMORY;
@@ -254,7 +254,7 @@ static vox_status begin(vox_trainer *t, vox_error *err)
 
 /* That the weights to begin with are this network's, before data are read and kernels built: that
  * may take minutes.  The shares to begin with are in the same file. */
-static vox_status check_weights(vox_trainer *t, const vox_ctx *ctx, vox_error *err)
+static vox_status check_weights(vox_trainer *t, vox_error *err)
 {
     const vox_graph *graph = t->exp->graph;
     const char *path = t->opt->resume ? t->run.last : t->opt->init;
@@ -267,7 +267,7 @@ static vox_status check_weights(vox_trainer *t, const vox_ctx *ctx, vox_error *e
         s = flat ? vox_checkpoint_read_flat(file, "", graph, t->opt->resume, flat, err)
                  : VOX_ERR_MEMORY;
     if (s == VOX_OK && t->opt->resume)
-        s = vox_sharing_recall(&t->sharing, vox_safetensors_meta(file, "shares"), ctx, err);
+        s = vox_sharing_recall(&t->sharing, vox_safetensors_meta(file, "shares"), err);
     free(flat);
     vox_safetensors_free(&file);
     return s;
@@ -363,8 +363,9 @@ static vox_status check_start(vox_trainer *t, const vox_ctx *ctx, vox_error *err
     if (s == VOX_OK && t->leads)
         s = vox_tracing_begin(t, err);
     if (s == VOX_OK && t->leads)
-        s = check_weights(t, ctx, err);
-    return vox_hosts_agree(t->opt->hosts, s, err);
+        s = check_weights(t, err);
+    s = vox_hosts_agree(t->opt->hosts, s, err);
+    return s == VOX_OK ? vox_sharing_spread(&t->sharing, t->opt->hosts, err) : s;
 }
 
 static vox_status start_run(vox_trainer *t, vox_error *err)
@@ -440,5 +441,6 @@ void vox_trainer_close(vox_trainer *t)
     free(t->used);
     free(t->loss);
     free(t->label);
+    free(t->labelled);
     free(t->next);
 }

@@ -43,7 +43,7 @@ cat > rank.sh << 'SH'
 rank=${OMPI_COMM_WORLD_RANK:-$PMI_RANK}
 if [ "$rank" = 0 ]; then export POCL_DEVICES=${DEVICES_0:-}; else export POCL_DEVICES=${DEVICES_1:-}; fi
 [ -n "$POCL_DEVICES" ] || unset POCL_DEVICES
-[ "$rank" = 0 ] && export VOXCL_FAULT=${FAULT_0:-}
+export VOXCL_FAULT=${FAULT:-}
 [ "$rank" = 1 ] && set -- "$@" ${RANK_1:-}
 # Rank 1 gets signal $SIGNAL after $AFTER steps of the run in $IN.
 if [ "$rank" = 1 ] && [ -n "${SIGNAL:-}" ]; then
@@ -80,7 +80,7 @@ same_losses() {
 # The tensors of a checkpoint: what follows the header, whose length comes first.
 tensors() { tail -c +$(($(od -An -tu8 -N8 "$1/last.safetensors") + 9)) "$1/last.safetensors"; }
 
-train() { echo train "${EXP:-exp.yaml}" --data "$data" --shard equal --run "$1"; }
+train() { echo train "${EXP:-exp.yaml}" --data "$data" --shard "${SHARD:-equal}" --run "$1"; }
 
 # ---- the same losses, however many ranks and devices; the same bits twice ----
 expect 0 'step 50/50' $(train one)
@@ -102,16 +102,39 @@ same_losses one unequal
 [ "$(grep -c '"name": "sum over hosts"' t.json)" = 50 ] && [ "$(tail -c 3 t.json)" = '}}' ] ||
     fail "no whole trace of a job by two ranks"
 
-# ---- a device fails: its rank's others do its share; a rank that has none left ends the job ----
+# ---- shares by speed, and by weights; the times are told, not taken, so that they surely change ----
+shares() { # shares RUN WANT: those in its metrics.jsonl, each as often as they changed
+    local got
+    got=$(grep -o '"shares": [^]]*' "$1/metrics.jsonl" | tr -cd '0-9\n' | tr '\n' ' ')
+    checks=$((checks + 1))
+    [ "$got" = "$2 " ] || fail "the shares of $1 are $got, not $2"
+}
 sed '/batch_norm/d' exp.yaml > plain.yaml
+SHARD=auto
+paces=0:1:pace=0.1,1:1:pace=0.3,0:25:pace=0.5
+FAULT=$paces ranks 2 0 'step 7: shares 5 2 .was 4 3.*step 34: shares 2 5 .*step 50/50' $(train speeds)
+same_losses one speeds
+shares speeds '43 52 25'
 EXP=plain.yaml
 expect 0 'step 50/50' $(train plain)
-FAULT_0=1:20:lost DEVICES_0="$driver $driver" ranks 2 0 'step 20: device 1 .*is lost.*step 50/50' $(train lost) --devices all
+FAULT=$paces ranks 2 0 'step 50/50' $(train parts) --set train.accumulate=2
+same_losses plain parts
+shares parts '22 31 13'
+EXP=exp.yaml SHARD=1,5,0
+ranks 3 0 'rank 1 on .*: 5 of 7 .*rank 2 on .*: 1 of 7 .*step 50/50' $(train weights)
+same_losses one weights
+
+# ---- a device fails: its rank's others do its share, and then all ranks'; also if it was a rank's last ----
+EXP=plain.yaml SHARD=auto
+FAULT=1:20:lost DEVICES_0="$driver $driver" ranks 2 0 'step 20: device rank 0: 1 .*is lost.*step 50/50' $(train lost) --devices all
 same_losses plain lost
-FAULT_0=0:7:lost ranks 2 1 'rank 0 on .*everything up to step 6 is in' $(train gone)
+FAULT=$paces,2:1:pace=0.2,0:30:lost,1:21:memory DEVICES_0="$driver $driver" ranks 2 0 'rank 0: 1 .*lost at step 21.*1 of 3 were left' $(train left) --devices all
+same_losses plain left
+[ "$(grep -c '"step": 2[01],.*"lost": .*"rank 0: 1 \|"step": 30,.*"lost": .*"rank 0: 0 ' left/metrics.jsonl)" = 2 ] || fail "lost devices are not in metrics.jsonl"
+FAULT=0:7:lost,1:7:driver ranks 2 1 'everything up to step 6 is in' $(train gone)
 expect 0 'step 50/50' $(train gone) --resume
 same_losses plain gone
-EXP=exp.yaml
+EXP=exp.yaml SHARD=equal
 
 # ---- what is refused, by all and said once ----
 refused() { # refused PATTERN WHAT-RANK-1-HAS...
@@ -128,13 +151,17 @@ refused 'ranks have different training data.*rank 1' --data other
 refused 'ranks have different options.*rank 1' --bucket 65536
 refused 'there is no device 99.*rank 1 on ' --devices 99
 ranks 4 '' 'batch of 3 samples leaves rank 3 without one' $(train refused)
-ranks 3 '' 'more ranks than samples' $(train refused) --set train.batch=2
+refused 'ranks have different options.*rank 1' --shard auto
+ranks 2 '' '3 weights and 2 devices' train exp.yaml --data "$data" --run refused --shard 3,2,1
+ranks 3 '' '3 devices cannot share 2 samples' $(train refused) --set train.batch=2
 ranks 2 '' 'cannot go by measured times' $(train refused) --tune quick
 
-# ---- interrupted: the step is finished and saved; resumed by one process ----
-SIGNAL=INT AFTER=8 IN=stopped ranks 2 130 'interrupted after step' $(train stopped)
-expect 0 'step 50/50' $(train stopped) --resume
+# ---- interrupted: the step is finished and saved; resumed with the shares it had ----
+SHARD=auto
+FAULT=$paces SIGNAL=INT AFTER=8 IN=stopped ranks 2 130 'interrupted after step' $(train stopped)
+FAULT=$paces ranks 2 0 'rank 0 on .*: (5|2) of 7 samples.*step 50/50' $(train stopped) --resume
 same_losses one stopped
+SHARD=equal
 
 # ---- a rank that dies: the others end, the last checkpoint is whole ----
 start=$SECONDS

@@ -98,6 +98,8 @@ static void what_is_no_fault_is_refused(void **state)
         {"0:0:hang", "before step 1"},
         {"0:1:slow=0.5", "number"},
         {"0:1:slow=nan", "number"},
+        {"0:1:pace", "needs a value"},
+        {"0:1:pace=0", "above 0"},
         {"0:1:lost=1", "takes no value"},
         {"0:1:memory=2", "step 0"},
         {"0:1:lost,", "three parts"},

@@ -47,7 +47,7 @@ static void no_split_is_faster(void **state)
                                  .each = vox_random_range(&r, 0.1, 4)};
         if (devices > 1 && round % 5 == 0) /* one gets none */
             cost[(size_t)round % devices].each = INFINITY;
-        const double seconds = vox_shards_fastest(batch, devices, cost, count);
+        const double seconds = vox_shards_fastest(batch, devices, cost, NULL, count);
         for (size_t i = 0; i < devices; i++)
             sum += count[i];
         assert_int_equal(sum, batch);
@@ -59,9 +59,24 @@ static void no_split_is_faster(void **state)
 static void check(int64_t batch, size_t devices, const vox_cost *cost, const int64_t *want)
 {
     int64_t count[MOST];
-    vox_shards_fastest(batch, devices, cost, count);
+    vox_shards_fastest(batch, devices, cost, NULL, count);
     for (size_t i = 0; i < devices; i++)
         assert_int_equal(count[i], want[i]);
+}
+
+/* What must be given is, and the rest as well as can be. */
+static void some_have_to_get_a_sample(void **state)
+{
+    (void)state;
+    const vox_cost cost[] = {{0, 1}, {0, 10}, {0, 30}};
+    const int64_t least[] = {0, 0, 1};
+    int64_t count[MOST];
+    assert_true(vox_shards_fastest(8, 3, cost, least, count) == 30);
+    assert_int_equal(count[0], 7);
+    assert_int_equal(count[1], 0);
+    assert_int_equal(count[2], 1);
+    assert_true(vox_shards_fastest(60, 3, cost, least, count) > 30);
+    assert_int_equal(count[2], 1);
 }
 
 static void speeds_of_three_to_one(void **state)
@@ -123,6 +138,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(no_split_is_faster),
+        cmocka_unit_test(some_have_to_get_a_sample),
         cmocka_unit_test(speeds_of_three_to_one),
         cmocka_unit_test(equal_devices_have_equal_shares),
         cmocka_unit_test(who_would_lengthen_the_step_sits_out),
