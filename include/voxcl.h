@@ -559,7 +559,9 @@ VOX_API vox_status vox_segment_scores_json(const vox_segment_scores *scores, con
 VOX_API vox_status vox_bench_step(const vox_experiment *exp, vox_ctx *ctx, int64_t steps,
                                   const vox_methods *methods, /* NULL: the defaults */
                                   const char *roofline,       /* a PNG to draw, or NULL */
-                                  char **json, vox_error *err);
+                                  /* vox_train_options.shard, but NULL: equal.  With auto the steps
+                                   * are timed when the shares have settled. */
+                                  const char *shard, char **json, vox_error *err);
 /* arguments: "--in", "4,1,25,224,224", ... as on the command line. */
 VOX_API vox_status vox_bench_conv(vox_ctx *ctx, const char *const *args, size_t count, char **json,
                                   vox_error *err);

@@ -56,7 +56,8 @@ static int bench_reduce(int argc, char **argv)
 }
 
 static int measure_step(const char *path, const cli_list *set, const char *devices, int64_t steps,
-                        const vox_methods *methods, const char *roofline, bool json)
+                        const vox_methods *methods, const char *roofline, const char *shard,
+                        bool json)
 {
     vox_error err = {0};
     vox_experiment *exp = NULL;
@@ -65,7 +66,7 @@ static int measure_step(const char *path, const cli_list *set, const char *devic
     int code;
     if (vox_experiment_open(&exp, path, set->item, set->count, &err) != VOX_OK ||
         vox_ctx_open(&ctx, devices, &err) != VOX_OK ||
-        vox_bench_step(exp, ctx, steps, methods, roofline, &document, &err) != VOX_OK)
+        vox_bench_step(exp, ctx, steps, methods, roofline, shard, &document, &err) != VOX_OK)
         code = cli_error(&err);
     else
         code = cli_show_document(document, json);
@@ -77,7 +78,7 @@ static int measure_step(const char *path, const cli_list *set, const char *devic
 static int bench_step(int argc, char **argv)
 {
     bool json = false;
-    const char *path, *devices = NULL, *roofline = NULL;
+    const char *path, *devices = NULL, *roofline = NULL, *shard = NULL;
     cli_list set = {0};
     cli_methods chosen = CLI_METHODS_INIT;
     vox_methods methods;
@@ -86,6 +87,10 @@ static int bench_step(int argc, char **argv)
         {.name = "steps", .value = "N", .number = &steps, .help = "steps to time (10)"},
         ROOFLINE_OPTION(roofline),
         CLI_DEVICES_OPTION(devices),
+        {.name = "shard",
+         .value = "HOW",
+         .text = &shard,
+         .help = "shares of a batch: equal, weights 3,2,1, or auto, by speed (equal)"},
         CLI_METHODS_OPTIONS(chosen),
         CLI_SET_OPTION(set),
         CLI_JSON_OPTION(json),
@@ -102,7 +107,7 @@ static int bench_step(int argc, char **argv)
     if (code == CLI_GO)
         code = cli_methods_get(&methods, &chosen, "bench step");
     if (code == CLI_GO)
-        code = measure_step(path, &set, devices, steps.value, &methods, roofline, json);
+        code = measure_step(path, &set, devices, steps.value, &methods, roofline, shard, json);
     cli_list_release(&set);
     return code;
 }

@@ -15,13 +15,19 @@
 #include <string.h>
 #include <sys/resource.h>
 
-#define WARM_UP  3
-#define PROFILED 3
+#define WARM_UP   3
+#define SETTLED   16  /* steps with the same shares, after which these are taken for final */
+#define UNSETTLED 200 /* steps before the timed ones, at most */
+#define PROFILED  3
 
 typedef struct step_bench {
     const vox_experiment *exp;
     vox_made_up made;
-    int64_t batch, steps;
+    int64_t batch, steps, untimed; /* untimed: steps before the timed ones */
+    const char *shard;             /* NULL: equal, or the figures would be of several shares */
+    bool adapts;                   /* the shares follow the devices' speeds */
+    double *weight;                /* [devices] */
+    int64_t *share, *was;          /* [devices] */
     float *output;
     double *step_s, *forward_s; /* [steps], sorted in the end */
     double first_step_s;        /* from nothing opened to the first step's end */
@@ -29,7 +35,7 @@ typedef struct step_bench {
     vox_roofline roof;          /* likewise */
 } step_bench;
 
-static vox_status make_room(step_bench *b, vox_error *err)
+static vox_status make_room(step_bench *b, size_t devices, vox_error *err)
 {
     const char *what = "a benchmark";
     const vox_shape *out = vox_graph_edge_shape(b->exp->graph, b->exp->graph->layers);
@@ -38,16 +44,25 @@ static vox_status make_room(step_bench *b, vox_error *err)
         vox_calloc((size_t)b->batch, (size_t)vox_shape_count(out) * sizeof(float), what, err);
     b->step_s = vox_calloc(steps, sizeof(double), what, err);
     b->forward_s = vox_calloc(steps, sizeof(double), what, err);
-    return b->output && b->step_s && b->forward_s ? VOX_OK : VOX_ERR_MEMORY;
+    b->weight = vox_calloc(devices, sizeof *b->weight, what, err);
+    b->share = vox_calloc(devices, sizeof *b->share, what, err);
+    b->was = vox_calloc(devices, sizeof *b->was, what, err);
+    const bool all = b->output && b->step_s && b->forward_s && b->weight && b->share && b->was;
+    return all ? VOX_OK : VOX_ERR_MEMORY;
 }
 
 static vox_status bench_open(step_bench *b, vox_ctx *ctx, const vox_methods *methods,
                              vox_error *err)
 {
-    const vox_team_options opt = {.parts = b->exp->train.accumulate,
-                                  .shard =
-                                      VOX_SHARD_EQUAL}; /* or the figures would be of several */
-    vox_status s = make_room(b, err);
+    const size_t devices = vox_ctx_device_count(ctx);
+    vox_team_options opt = {.parts = b->exp->train.accumulate};
+    vox_status s = make_room(b, devices, err);
+    for (size_t i = 0; s == VOX_OK && i < devices; i++)
+        b->weight[i] = 1;
+    if (s == VOX_OK)
+        s = vox_shard_parse(&opt.shard, b->weight, b->shard ? b->shard : "equal", devices, err);
+    opt.weight = b->weight;
+    b->adapts = opt.shard == VOX_SHARD_AUTO && devices > 1;
     return s == VOX_OK ? vox_made_up_open(&b->made, b->exp, ctx, b->batch, methods, opt, err) : s;
 }
 
@@ -55,6 +70,9 @@ static void bench_close(step_bench *b)
 {
     vox_roofline_release(&b->roof);
     vox_made_up_close(&b->made);
+    free(b->weight);
+    free(b->share);
+    free(b->was);
     free(b->output);
     free(b->step_s);
     free(b->forward_s);
@@ -66,12 +84,26 @@ static int by_value(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+/* Steps until all is as it will be. */
+static vox_status warm_up(step_bench *b, vox_error *err)
+{
+    const size_t devices = vox_team_size(b->made.team);
+    const int64_t wanted = b->adapts ? SETTLED : WARM_UP;
+    vox_status s = VOX_OK;
+    vox_team_shares(b->made.team, b->was);
+    for (int64_t same = 0; s == VOX_OK && same < wanted && b->untimed < UNSETTLED; b->untimed++) {
+        s = vox_made_up_step(&b->made, err);
+        vox_team_shares(b->made.team, b->share);
+        same = memcmp(b->share, b->was, devices * sizeof *b->was) == 0 ? same + 1 : 0;
+        memcpy(b->was, b->share, devices * sizeof *b->was);
+    }
+    return s;
+}
+
 static vox_status time_steps(step_bench *b, vox_error *err)
 {
     const vox_team_batch batch = {.voxel = b->made.voxel, .n = b->batch};
-    vox_status s = VOX_OK;
-    for (int i = 0; s == VOX_OK && i < WARM_UP; i++)
-        s = vox_made_up_step(&b->made, err);
+    vox_status s = warm_up(b, err);
     for (int64_t i = 0; s == VOX_OK && i < b->steps; i++) {
         double start = vox_now();
         s = vox_made_up_step(&b->made, err);
@@ -220,39 +252,36 @@ static vox_status profile(step_bench *b, vox_json *j, int64_t samples, vox_error
 
 /* ---- the document ---------------------------------------------------------------- */
 
-static vox_status put_devices(const step_bench *b, vox_json *j, const vox_ctx *ctx, int64_t *first,
-                              vox_error *err)
+static void put_devices(const step_bench *b, vox_json *j, const vox_ctx *ctx)
 {
-    size_t n = vox_ctx_device_count(ctx);
-    int64_t *count = vox_calloc(2 * n, sizeof *count, "the shares", err);
-    if (!count)
-        return VOX_ERR_MEMORY;
-    vox_shards_make(b->batch, n, NULL, count, count + n);
+    const size_t n = vox_ctx_device_count(ctx);
+    vox_team_shares(b->made.team, b->share);
     vox_json_begin(j, "devices", '[');
     for (size_t i = 0; i < n; i++) {
         vox_json_begin(j, NULL, '{');
         vox_json_int(j, "index", vox_ctx_device(ctx, i)->index);
         vox_json_string(j, "name", vox_ctx_device(ctx, i)->name);
-        vox_json_int(j, "samples", count[i]);
+        vox_json_int(j, "samples", b->share[i]);
+        if (n > 1)
+            vox_json_number(j, "busy_s", vox_team_busy(b->made.team, i));
         vox_json_int(j, "peak_device_bytes", (int64_t)vox_device_peak_bytes(vox_ctx_get(ctx, i)));
         vox_json_end(j, '}');
     }
     vox_json_end(j, ']');
-    *first = count[0];
-    free(count);
-    return VOX_OK;
 }
 
 static vox_status report(step_bench *b, vox_ctx *ctx, vox_json *j, vox_error *err)
 {
     struct rusage usage;
-    int64_t samples;
+    vox_status s = VOX_OK;
     getrusage(RUSAGE_SELF, &usage);
     vox_json_begin(j, NULL, '{');
     vox_json_string(j, "experiment", b->exp->name);
     vox_json_int(j, "batch", b->batch);
     vox_json_int(j, "steps", b->steps);
-    vox_status s = put_devices(b, j, ctx, &samples, err);
+    vox_json_string(j, "shard", b->shard ? b->shard : "equal");
+    vox_json_int(j, "untimed_steps", b->untimed + 1);
+    put_devices(b, j, ctx);
     vox_json_number(j, "first_step_s", b->first_step_s);
     put_times(j, "step_s", b->step_s, b->steps);
     put_times(j, "forward_s", b->forward_s, b->steps);
@@ -261,8 +290,7 @@ static vox_status report(step_bench *b, vox_ctx *ctx, vox_json *j, vox_error *er
     vox_json_begin(j, "peak", '{');
     vox_json_number(j, "gflops", b->peak / 1e9);
     vox_json_end(j, '}');
-    if (s == VOX_OK)
-        s = profile(b, j, samples, err);
+    s = profile(b, j, b->share[0], err);
     vox_json_end(j, '}');
     return s;
 }
@@ -282,11 +310,11 @@ static vox_status draw_roofline(step_bench *b, const char *path, vox_error *err)
 }
 
 vox_status vox_bench_step(const vox_experiment *exp, vox_ctx *ctx, int64_t steps,
-                          const vox_methods *methods, const char *roofline, char **json,
-                          vox_error *err)
+                          const vox_methods *methods, const char *roofline, const char *shard,
+                          char **json, vox_error *err)
 {
     const vox_methods defaults = {0};
-    step_bench b = {.exp = exp, .batch = exp->train.batch, .steps = steps};
+    step_bench b = {.exp = exp, .batch = exp->train.batch, .steps = steps, .shard = shard};
     vox_json j = {0};
     *json = NULL;
     if (steps < 1 || steps > 1000000)

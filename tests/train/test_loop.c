@@ -289,7 +289,7 @@ static void the_bench_needs_no_data(void **state)
     char *json = NULL;
     vox_experiment *exp = training_experiment(sets);
     assert_ok(vox_ctx_open(&ctx, "all", &err));
-    assert_ok(vox_bench_step(exp, ctx, 3, NULL, NULL, &json, &err));
+    assert_ok(vox_bench_step(exp, ctx, 3, NULL, NULL, NULL, &json, &err));
     static const char *const keys[] = {
         "\"experiment\": \"small\", \"batch\": 3",
         "\"step_s\": {\"median\": ",
@@ -305,7 +305,13 @@ static void the_bench_needs_no_data(void **state)
         if (!strstr(json, keys[i]))
             fail_msg("no %s in %s", keys[i], json);
     vox_string_free(&json);
-    assert_error(vox_bench_step(exp, ctx, 0, NULL, NULL, &json, &err), VOX_ERR_USAGE, "0 steps");
+    assert_ok(vox_bench_step(exp, ctx, 1, NULL, NULL, "auto", &json, &err));
+    assert_non_null(strstr(json, "\"shard\": \"auto\", \"untimed_steps\": "));
+    vox_string_free(&json);
+    assert_error(vox_bench_step(exp, ctx, 1, NULL, NULL, "fair", &json, &err), VOX_ERR_USAGE,
+                 "fair");
+    assert_error(vox_bench_step(exp, ctx, 0, NULL, NULL, NULL, &json, &err), VOX_ERR_USAGE,
+                 "0 steps");
     vox_ctx_free(&ctx);
     vox_experiment_free(&exp);
 }
@@ -323,7 +329,7 @@ static void labels_must_fit_the_network(void **state)
     assert_ok(vox_ctx_open(&ctx, "0", &err));
     assert_error(vox_train(exp, ctx, &opt, NULL, &err), VOX_ERR_INPUT, "1x3x6x10x10");
     assert_non_null(strstr(err.message, "1 label a case, the network wants 600"));
-    assert_ok(vox_bench_step(exp, ctx, 1, NULL, NULL, &json, &err)); /* needs no data */
+    assert_ok(vox_bench_step(exp, ctx, 1, NULL, NULL, NULL, &json, &err)); /* needs no data */
     vox_string_free(&json);
     vox_ctx_free(&ctx);
     vox_experiment_free(&exp);
