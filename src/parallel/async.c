@@ -25,9 +25,6 @@
 
 static vox_status open_clients(vox_async *a, vox_error *err)
 {
-    size_t kept = 1;
-    for (size_t i = 0; i < a->team->kepts; i++)
-        kept += a->team->kept[i].count;
     a->client = vox_calloc(a->clients, sizeof *a->client, "the clients", err);
     a->queue = vox_calloc(a->clients, sizeof *a->queue, "the clients", err);
     if (!a->client || !a->queue)
@@ -35,9 +32,6 @@ static vox_status open_clients(vox_async *a, vox_error *err)
     for (size_t i = 0; i < a->clients; i++) {
         vox_client *c = &a->client[i];
         *c = (vox_client){.async = a, .member = &a->team->member[i], .pace = (double)NAN};
-        c->kept = vox_calloc(kept, sizeof *c->kept, "running statistics", err);
-        if (!c->kept)
-            return VOX_ERR_MEMORY;
         a->queue[a->free++] = i;
     }
     return VOX_OK;
@@ -70,8 +64,6 @@ void vox_async_free(vox_async **ap)
     vox_async *a = ap ? *ap : NULL;
     if (!a)
         return;
-    for (size_t i = 0; a->client && i < a->clients; i++)
-        free(a->client[i].kept);
     vox_async_free_slots(a);
     vox_stale_release(&a->stale);
     pthread_cond_destroy(&a->changed);
@@ -96,15 +88,6 @@ static void count_staleness(vox_team_staleness *of, int64_t late)
 {
     of->mean += ((double)late - of->mean) / (double)++of->updates;
     of->most = late > of->most ? late : of->most;
-}
-
-/* The running statistics are those of the client that came last. */
-static void take_kept(vox_async *a, const vox_client *c)
-{
-    const vox_team *team = a->team;
-    const float *from = c->kept;
-    for (size_t i = 0; i < team->kepts; from += team->kept[i++].count)
-        memcpy(team->params + team->kept[i].offset, from, team->kept[i].count * sizeof *from);
 }
 
 /* Numbers grow by one with each update and are those of the batch at its begin, so that a training
@@ -165,7 +148,7 @@ static vox_status apply(vox_async *a, vox_client *c, uint64_t step, vox_error *e
         memcpy(s->loss + share->first, share->loss, (size_t)share->n * sizeof *share->loss);
     if (status != VOX_OK || !all_finite(share))
         return stop(a, c, status);
-    take_kept(a, c);
+    vox_team_put_kept(a->team, c->member->kept); /* the last one's */
     s->applied++;
     status = call_update(a, c, s, step, err);
     const int64_t late = vox_stale_apply(&a->stale, (size_t)(c - a->client));

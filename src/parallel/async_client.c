@@ -42,25 +42,13 @@ static void wait_on_demand(vox_client *c)
     pthread_mutex_unlock(&a->lock);
 }
 
-static vox_status read_kept(const vox_replica *r, vox_client *c, vox_error *err)
-{
-    const vox_team *team = c->async->team;
-    vox_buffer *params = vox_plan_params(vox_replica_plan(r));
-    vox_status s = VOX_OK;
-    float *to = c->kept;
-    for (size_t i = 0; s == VOX_OK && i < team->kepts; to += team->kept[i++].count)
-        s = vox_buffer_read(params, team->kept[i].offset * sizeof *to, to,
-                            team->kept[i].count * sizeof *to, true, err);
-    return s;
-}
-
 /* All of its gradients are in host memory, and so are its running statistics. */
 static vox_status deliver(vox_replica *r, vox_client *c, vox_error *err)
 {
     vox_status s = VOX_OK;
     for (size_t b = 0; s == VOX_OK && b < c->async->team->buckets; b++)
         s = vox_buckets_await(vox_replica_buckets(r), b, 1e9, err);
-    return s == VOX_OK ? read_kept(r, c, err) : s;
+    return s == VOX_OK ? vox_team_read_kept(r, c->member, err) : s;
 }
 
 static vox_status client_job(vox_replica *r, void *arg, vox_error *err)

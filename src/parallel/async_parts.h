@@ -30,7 +30,6 @@ typedef struct vox_client {
     double limit;       /* ...the seconds that it had */
     double pace;        /* seconds a sample of its last share; NAN: not known */
     size_t slot, share; /* what it works on: share of the batch in slot */
-    float *kept;        /* its running statistics */
     int64_t updates;
 } vox_client;
 

@@ -94,6 +94,8 @@ static void note_why(vox_team *team, vox_member *m, int64_t step)
     vox_gone *gone = &team->gone[team->fleet.own + (size_t)(m - team->member)];
     m->lost = true;
     m->failed = false;
+    if (m->hung && team->params && vox_replica_shares(m->replica))
+        team->shared = true;
     gone->lost = true;
     gone->step = step;
     snprintf(gone->reason, sizeof gone->reason, "%s%s%s", m->why.message,
@@ -146,6 +148,15 @@ static void drop(vox_team *team, int64_t step)
     }
 }
 
+/* One of the lost may yet write to the model. */
+static vox_status leave_model(vox_team *team, vox_error *err)
+{
+    if (!team->shared)
+        return VOX_OK;
+    team->shared = false;
+    return vox_team_move_model(team, err);
+}
+
 vox_status vox_team_drop_failed(vox_team *team, int64_t step, vox_status s, vox_error *err)
 {
     size_t failed, left;
@@ -155,7 +166,7 @@ vox_status vox_team_drop_failed(vox_team *team, int64_t step, vox_status s, vox_
     drop(team, step);
     if (err)
         *err = (vox_error){0};
-    return VOX_OK;
+    return leave_model(team, err);
 }
 
 /* ---- between ranks ----------------------------------------------------------- */
@@ -247,6 +258,8 @@ vox_status vox_team_drop_over_hosts(vox_team *team, vox_status s, vox_team_batch
     if (told == VOX_OK && err)
         *err = (vox_error){0};
     if (told == VOX_OK)
+        told = leave_model(team, err);
+    if (told == VOX_OK)
         told = team->update->fetch(team->update->arg, batch, err);
     return vox_hosts_agree(team->hosts, told, err);
 }
@@ -263,7 +276,7 @@ vox_status vox_team_drop_late(vox_team *team, vox_error *err)
         if (s == VOX_OK || !team->before || team->meeting)
             return s;
         drop(team, team->step); /* other ranks may have some left */
-        return VOX_OK;
+        return leave_model(team, err);
     }
     return VOX_OK;
 }

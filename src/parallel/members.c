@@ -9,7 +9,7 @@ static vox_status exchange(void *user, const vox_node *node, vox_pass pass, vox_
                            float *values, size_t floats, vox_error *err)
 {
     vox_member *m = user;
-    vox_meter *meter = vox_replica_meter(m->replica);
+    vox_meter *meter = vox_replica_work_meter(m->replica);
     const vox_span span = vox_span_begin("meet", "wait");
     const vox_phase was = vox_meter_set(meter, VOX_PHASE_WAIT);
     vox_status s = vox_meeting_exchange(m->team->meeting, (size_t)(m - m->team->member), node, pass,
@@ -114,6 +114,26 @@ static vox_status reopen(vox_team *team, size_t i, int64_t n, vox_error *err)
         return s;
     vox_replica_post(m->replica, weights_job, team->params);
     return vox_replica_wait(m->replica, err);
+}
+
+vox_status vox_team_move_model(vox_team *team, vox_error *err)
+{
+    const size_t bytes = (team->graph->flat_floats ? team->graph->flat_floats : 1) * sizeof(float);
+    vox_host_memory *fresh = NULL;
+    vox_status s = vox_host_memory_open(&fresh, bytes, "the model", err);
+    if (s != VOX_OK)
+        return s;
+    memcpy(vox_host_memory_at(fresh), team->params, bytes);
+    team->model = team->options.params = fresh; /* the one before stays for good */
+    team->params = vox_host_memory_at(fresh);
+    if (team->undecided)
+        vox_team_put_kept(team, team->kept_before);
+    for (size_t i = 0; s == VOX_OK && i < team->size; i++) {
+        const vox_member *m = &team->member[i];
+        if (!m->lost && !m->failed && vox_replica_shares(m->replica))
+            s = reopen(team, i, m->limit, err);
+    }
+    return s;
 }
 
 vox_status vox_team_fit(vox_team *team, vox_error *err)

@@ -24,25 +24,12 @@ static vox_status take_model(vox_member *m, vox_error *err)
                : vox_replica_finish(m->replica, err); /* what was sent is there */
 }
 
-static vox_status take_kept(vox_member *m, vox_error *err)
-{
-    vox_team *team = m->team;
-    vox_buffer *params = vox_plan_params(vox_replica_plan(m->replica));
-    vox_status s = VOX_OK;
-    for (size_t i = 0; s == VOX_OK && i < team->kepts; i++) {
-        const vox_range *k = &team->kept[i];
-        s = vox_buffer_read(params, k->offset * sizeof(float), team->params + k->offset,
-                            k->count * sizeof(float), true, err);
-    }
-    return s;
-}
-
 static vox_status take_job(vox_replica *r, void *arg, vox_error *err)
 {
     vox_member *m = arg;
     vox_status s = take_model(m, err);
     const bool leads = m->started && m == leader(m->team);
-    return s == VOX_OK && leads && !vox_replica_shares(r) ? take_kept(m, err) : s;
+    return s == VOX_OK && leads && !vox_replica_shares(r) ? vox_team_read_kept(r, m, err) : s;
 }
 
 static vox_status take_model_job(vox_replica *r, void *arg, vox_error *err)
@@ -68,13 +55,22 @@ static vox_status send_job(vox_replica *r, void *arg, vox_error *err)
                : vox_replica_set_params(r, ((vox_member *)arg)->team->params, false, err);
 }
 
-vox_status vox_team_put_model(vox_team *team, const float *flat, vox_error *err)
+/* The model is the host's; those that fail at it are lost. */
+static vox_status take_from_all(vox_team *team, vox_error *err)
 {
     vox_status s = vox_team_drop_late(team, err);
-    if (s == VOX_OK)
-        s = vox_team_run(team, VOX_ALL, take_model_job, err);
-    if (s != VOX_OK)
+    while (s == VOX_OK && (s = vox_team_run(team, VOX_ALL, take_model_job, err)) != VOX_OK) {
+        vox_team_run(team, VOX_ALL, send_job, NULL); /* the others have theirs back */
         s = vox_team_drop_failed(team, team->step, s, err);
+        if (s != VOX_OK)
+            return s;
+    }
+    return s;
+}
+
+vox_status vox_team_put_model(vox_team *team, const float *flat, vox_error *err)
+{
+    vox_status s = take_from_all(team, err);
     if (s != VOX_OK)
         return s;
     memcpy(team->params, flat, team->graph->flat_floats * sizeof(float));
@@ -125,6 +121,9 @@ vox_status vox_team_update_model(vox_team *team, vox_error *err)
         vox_team_run(team, VOX_ALL, send_job, NULL);
         return s;
     }
+    const vox_member *first = leader(team);
+    if (first && !vox_replica_shares(first->replica))
+        vox_team_put_kept(team, first->kept);
     s = vox_team_share_kept(team, err);
     vox_team_phase(team, VOX_PHASE_UPDATE);
     const double start = vox_now();
@@ -132,6 +131,7 @@ vox_status vox_team_update_model(vox_team *team, vox_error *err)
     if (s == VOX_OK)
         s = update->host(update->arg, team->params, place_of_sum(team), team->pool, err);
     team->changed = s == VOX_OK;
+    team->undecided = false;
     vox_span_end(&span);
     vox_team_phase(team, VOX_PHASE_WAIT);
     const double updated = vox_now();
@@ -148,12 +148,31 @@ vox_status vox_team_drop_sum(vox_team *team, vox_error *err)
 
 /* ---- running statistics ---------------------------------------------------- */
 
+vox_status vox_team_read_kept(const vox_replica *r, vox_member *m, vox_error *err)
+{
+    const vox_team *team = m->team;
+    vox_buffer *params = vox_plan_params(vox_replica_plan(r));
+    vox_status s = VOX_OK;
+    float *to = m->kept;
+    for (size_t i = 0; s == VOX_OK && i < team->kepts; to += team->kept[i++].count)
+        s = vox_buffer_read(params, team->kept[i].offset * sizeof *to, to,
+                            team->kept[i].count * sizeof *to, true, err);
+    return s;
+}
+
+void vox_team_put_kept(vox_team *team, const float *from)
+{
+    for (size_t i = 0; i < team->kepts; from += team->kept[i++].count)
+        memcpy(team->params + team->kept[i].offset, from, team->kept[i].count * sizeof *from);
+}
+
 /* The leader may change those in the model itself, and a step may have to be done again. */
 void vox_team_save_kept(vox_team *team)
 {
     float *to = team->kept_before;
     for (size_t i = 0; i < team->kepts; to += team->kept[i++].count)
         memcpy(to, team->params + team->kept[i].offset, team->kept[i].count * sizeof *to);
+    team->undecided = true;
 }
 
 vox_status vox_team_restore_kept(vox_team *team, vox_error *err)
@@ -161,8 +180,6 @@ vox_status vox_team_restore_kept(vox_team *team, vox_error *err)
     vox_status s = team->kepts ? vox_team_run(team, VOX_ALL, take_model_job, err) : VOX_OK;
     if (s != VOX_OK || team->kepts == 0)
         return s;
-    const float *from = team->kept_before;
-    for (size_t i = 0; i < team->kepts; from += team->kept[i++].count)
-        memcpy(team->params + team->kept[i].offset, from, team->kept[i].count * sizeof *from);
+    vox_team_put_kept(team, team->kept_before);
     return vox_team_run(team, VOX_ALL, send_job, err);
 }

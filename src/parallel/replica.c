@@ -20,6 +20,7 @@ struct vox_replica {
     vox_share early;        /* uploaded into the plan's next input; n 0: nothing is */
     char title[160];
     vox_meter meter;
+    vox_meter before; /* as the last work found it; of one that was abandoned, what counts */
     vox_track *track; /* of its thread in the trace; NULL: there is none */
 
     pthread_t thread;
@@ -68,6 +69,7 @@ static void *replica_main(void *user)
 void vox_replica_post(vox_replica *r, vox_replica_fn fn, void *arg)
 {
     pthread_mutex_lock(&r->lock);
+    r->before = r->meter;
     r->work = fn;
     r->arg = arg;
     pthread_cond_broadcast(&r->changed);
@@ -265,6 +267,11 @@ const char *vox_replica_title(const vox_replica *r)
 }
 
 vox_meter *vox_replica_meter(vox_replica *r)
+{
+    return r->abandoned ? &r->before : &r->meter;
+}
+
+vox_meter *vox_replica_work_meter(vox_replica *r)
 {
     return &r->meter;
 }

@@ -57,8 +57,10 @@ vox_device *vox_replica_device(const vox_replica *r);
 vox_plan *vox_replica_plan(const vox_replica *r);
 const char *vox_replica_title(const vox_replica *r); /* "0 pthread-AVX512" */
 
-/* Where its time went; the thread's while it has work, else the caller's. */
+/* Where its time went; while it has work the thread's, which calls the latter, else the caller's.
+ */
 vox_meter *vox_replica_meter(vox_replica *r);
+vox_meter *vox_replica_work_meter(vox_replica *r);
 
 /* Profiling labels (vox_device_label) of what no layer does; those of layers are the plan's. */
 enum {

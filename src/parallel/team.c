@@ -67,7 +67,12 @@ static vox_status list_kept(vox_team *team, vox_error *err)
     for (size_t i = 0; i < team->kepts; i++)
         floats += team->kept[i].count;
     team->kept_before = vox_calloc(floats, sizeof *team->kept_before, "the model", err);
-    return team->kept_before ? VOX_OK : VOX_ERR_MEMORY;
+    bool all = team->kept_before != NULL;
+    for (size_t i = 0; all && i < team->size; i++) {
+        team->member[i].kept = vox_calloc(floats, sizeof *team->member[i].kept, "the model", err);
+        all = team->member[i].kept != NULL;
+    }
+    return all ? VOX_OK : VOX_ERR_MEMORY;
 }
 
 /* The model in host memory. */
@@ -233,6 +238,9 @@ static void free_lists_of_all(vox_team *team)
     free(team->begin);
 }
 
+/* Those that could not be freed; kept in sight, so that nobody takes them for lost memory. */
+static vox_team *left_behind;
+
 void vox_team_free(vox_team **teamp)
 {
     vox_team *team = teamp ? *teamp : NULL;
@@ -246,11 +254,14 @@ void vox_team_free(vox_team **teamp)
             continue;
         free(team->member[i].loss);
         free(team->member[i].output);
+        free(team->member[i].kept);
         for (int k = 0; k < VOX_WORK_KINDS; k++)
             free(team->member[i].ran[k]);
     }
     vox_team_leave_hosts(team);
     if (hangs) { /* the thread that does may come to life again */
+        team->next_left = left_behind;
+        left_behind = team;
         *teamp = NULL;
         return;
     }

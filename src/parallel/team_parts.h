@@ -24,8 +24,9 @@ typedef struct vox_member {
      * write to the first long after. */
     float *loss, *output;
     float *loss_to, *output_to;
-    size_t room;       /* floats of output */
-    bool started;      /* it had samples of the batch under way */
+    float *kept;  /* its running statistics, as vox_team.kept_before; no model on the host: NULL */
+    size_t room;  /* floats of output */
+    bool started; /* it had samples of the batch under way */
     vox_status status; /* of its last work ... */
     vox_error why;     /* ... and why it was not well */
     bool failed;       /* in that work, as devices fail: it gets none until the team has decided */
@@ -91,6 +92,8 @@ struct vox_team {
     vox_range *kept; /* parameters that the devices change themselves: running statistics */
     size_t kepts;
     float *kept_before; /* what these were before the step */
+    bool undecided;     /* and may have to be again */
+    bool shared;        /* one that hangs has the model in place: see vox_team_move_model */
 
     /* Several ranks share the batches; before NULL: one. */
     vox_hosts *hosts;      /* borrowed */
@@ -102,6 +105,8 @@ struct vox_team {
     vox_host_sum **sum; /* [buckets]: the gradients */
     bool *summing;      /* [buckets]: under way */
     float *none;        /* [flat_floats]: the gradients where no device had a sample */
+
+    struct vox_team *next_left; /* see vox_team_free */
 };
 
 /* ---- team_hosts.c: several ranks ---- */
@@ -149,6 +154,9 @@ void vox_team_phase(vox_team *team, vox_phase phase);
 
 /* Opens them all, each for its share. */
 vox_status vox_team_open_members(vox_team *team, vox_error *err);
+/* The model moves to fresh memory, and with it all that use it in place: a lost one that hangs may
+ * come to life again, and write to what it had. */
+vox_status vox_team_move_model(vox_team *team, vox_error *err);
 /* Before a part of a batch: those that exchange numbers in mid-step must have their shares at once,
  * so one that was set up for less is set up anew. */
 vox_status vox_team_fit(vox_team *team, vox_error *err);
@@ -208,6 +216,9 @@ vox_status vox_team_update_model(vox_team *team, vox_error *err);
 vox_status vox_team_drop_sum(vox_team *team, vox_error *err);
 /* flat becomes the model, on the host and on all members. */
 vox_status vox_team_put_model(vox_team *team, const float *flat, vox_error *err);
+/* A member's running statistics, on its thread, into its `kept`; from there into the model. */
+vox_status vox_team_read_kept(const vox_replica *r, vox_member *m, vox_error *err);
+void vox_team_put_kept(vox_team *team, const float *from);
 /* Before a step; and after one that came to nothing: the model is as it was. */
 void vox_team_save_kept(vox_team *team);
 vox_status vox_team_restore_kept(vox_team *team, vox_error *err);

@@ -272,7 +272,11 @@ static vox_status run_pieces(vox_replica *r, const vox_member *m, const vox_shar
             piece.next = &next, next = piece_of(m, share, from + piece.n);
         else if (share->next)
             piece.next = &next, next = piece_of(m, share->next, 0);
-        s = finish(r, vox_replica_gradients(r, &piece, err), err);
+        if (from == 0)
+            s = vox_faults_at_step(&m->team->faults, (size_t)(m - m->team->member),
+                                   (int64_t)share->step + 1, err);
+        if (s == VOX_OK)
+            s = finish(r, vox_replica_gradients(r, &piece, err), err);
     }
     return s;
 }
@@ -287,9 +291,7 @@ vox_status vox_team_gradients_job(vox_replica *r, void *arg, vox_error *err)
     if (share.next)
         after = *share.next, share.next = &after;
     const int64_t step = (int64_t)share.step + 1;
-    vox_status s = vox_faults_at_step(&m->team->faults, i, step, err);
-    if (s == VOX_OK)
-        s = run_pieces(r, m, &share, err);
+    vox_status s = run_pieces(r, m, &share, err);
     vox_faults_dawdle(&m->team->faults, i, step, vox_now() - start);
     m->done_at = vox_now();
     m->busy_s = m->done_at - start;
@@ -483,6 +485,7 @@ vox_status vox_team_step(vox_team *team, const vox_team_batch *batch, const vox_
     } else {
         s = step_on_all(team, batch, loss, err);
     }
+    team->undecided = false;
     if (s == VOX_OK)
         team->step++;
     return s;

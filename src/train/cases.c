@@ -306,6 +306,7 @@ vox_status vox_cases_evaluate(vox_cases *c, vox_team *team, const vox_graph *gra
 {
     const vox_loader_options opt = {
         .batch = (size_t)batch, .ahead = 1, .windows = true, .share = own_samples, .user = team};
+    const size_t hung = vox_team_hangs(team);
     size_t seen = 0;
     eval_room room = {0};
     vox_loader *loader = NULL;
@@ -320,16 +321,13 @@ vox_status vox_cases_evaluate(vox_cases *c, vox_team *team, const vox_graph *gra
             s = evaluate_batch(c, team, graph, b, &room, err);
         seen += s == VOX_OK ? b->n : 0;
     }
-    if (vox_team_hangs(team)) { /* its thread may yet read the batch: that stays for good */
-        if (s == VOX_OK)
-            s = vox_metrics_get(&room.metrics, out, err);
-        return s;
-    }
-    vox_loader_free(&loader);
     if (s == VOX_OK && room.labels > 1)
         s = add_ranks(&room, team, err);
     if (s == VOX_OK)
         s = vox_metrics_get(&room.metrics, out, err);
+    if (vox_team_hangs(team) > hung) /* its thread may yet read the batch: that stays for good */
+        return s;
+    vox_loader_free(&loader);
     room_release(&room);
     return s;
 }

@@ -112,6 +112,29 @@ static void one_that_hangs_is_left_to_itself(void **state)
     survive("2:9:hang", 1, 2, 9, "no answer for 2 s"); /* in a validation */
 }
 
+/* It had the model and the running statistics in its hands: with both devices' own, a run whose
+ * first device comes to life again has the same bits as one whose first device never does.  The
+ * other one dawdles, so that this happens while it trains. */
+static void one_that_comes_to_life_changes_nothing(void **state)
+{
+    (void)state;
+    vox_error err = {0};
+    static const char *const sets[] = {"network.layers.1={batch_norm: {name: bn1}}", NULL};
+    static const char *const fault[] = {"0:7:hang", "0:7:hang=5,1:8:hang=0.15"};
+    const char *run[2];
+    for (int i = 0; i < 2; i++) {
+        training t = {.devices = "0,1",
+                      .run = run[i] = training_path(i ? "alive" : "dead"),
+                      .sets = sets,
+                      .hang_timeout_s = 2};
+        setenv(VOX_FAULT_VARIABLE, fault[i], 1);
+        assert_ok(training_run(&t, &err));
+        unsetenv(VOX_FAULT_VARIABLE);
+        assert_int_equal(t.result.lost, 1);
+    }
+    training_same_tensors(run[0], run[1]);
+}
+
 /* Also before the first step is done, and before the first checkpoint (after step 4). */
 static void with_nobody_left_it_saves(void **state)
 {
@@ -207,6 +230,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(with_nobody_left_it_saves),
         cmocka_unit_test(the_only_one_that_hangs_leaves_the_last_checkpoint),
         cmocka_unit_test(one_that_hangs_is_left_to_itself),
+        cmocka_unit_test(one_that_comes_to_life_changes_nothing),
         cmocka_unit_test(at_the_start_only_want_of_memory_is_survived),
     };
     return cmocka_run_group_tests(tests, setup, training_teardown);
