@@ -25,72 +25,18 @@
  * direct method's inner loop: R tiles x Q blocks of output channels in registers, a vector of U
  * serves R of them, a broadcast number of V serves Q. */
 #pragma OPENCL FP_CONTRACT ON
-#include "conv.h"
 #include "relu.h"
-#include "winograd.h"
+#include "winograd16.h"
 
-#if !defined(ND) || !defined(NH) || !defined(NW)
-#error "give the points of each axis: ND NH NW (K to 8)"
-#endif
-#ifndef R /* tiles of a register tile (1..28) */
-#define R 8
-#endif
-#ifndef Q /* blocks of 16 output channels of a register tile (1..4) */
-#define Q 2
-#endif
 #ifndef T /* tiles in the slab at a time: a multiple of R */
 #define T R
 #endif
-#if R * Q > 28
-#error "R * Q accumulators must leave a few of 32 registers free"
-#endif
-
-#ifdef BACKWARD
-#define FC         CO
-#define TC         CI
-#define FD         OD
-#define FH         OH
-#define FW         OW
-#define TD         ID
-#define TH         IH
-#define TW         IW
-#define OUT_STEP   TAPS /* in w, from one channel of "to" to the next */
-#define IN_STEP    (CI * TAPS)
-#define LEAD(K, P) ((K)-1 - (P)) /* inputs that output 0 reads before input 0 */
-#else
-#define FC         CI
-#define TC         CO
-#define FD         ID
-#define FH         IH
-#define FW         IW
-#define TD         OD
-#define TH         OH
-#define TW         OW
-#define OUT_STEP   (CI * TAPS)
-#define IN_STEP    TAPS
-#define LEAD(K, P) (P)
-#endif
-#define FB     ((FC + 15) / 16)
-#define TB     ((TC + 15) / 16)
-#define TAPS   (KD * KH * KW)
-#define MD     (ND + 1 - KD) /* outputs of a tile */
-#define MH     (NH + 1 - KH)
-#define MW     (NW + 1 - KW)
-#define TILESD ((TD + MD - 1) / MD)
-#define TILESH ((TH + MH - 1) / MH)
-#define TILESW ((TW + MW - 1) / MW)
 #define POINTS (ND * NH * NW)
 /* From a point to the next.  The odd line keeps the points of a tile from falling on few sets of
  * the caches. */
 #define V_STEP (T * FB + 1)
 #define M_STEP (T * Q + 1)
 #define SLAB   (POINTS * (V_STEP + M_STEP))
-
-/* n elements, `step` apart in v, into d, and back. */
-#define GATHER(d, v, step, n)                                                                      \
-    _Pragma("unroll") for (int i_ = 0; i_ < (n); i_++)(d)[i_] = (v)[i_ * (step)]
-#define SCATTER(v, d, step, n)                                                                     \
-    _Pragma("unroll") for (int i_ = 0; i_ < (n); i_++)(v)[i_ * (step)] = (d)[i_]
 
 /* u: U of [TB rounded up to Q / Q][POINTS][FC][Q].  packed_bias: [TB rounded up to Q][16], zeros
  * past the last and for a bias that is a null pointer.  Grid: (blocks of "to" rounded up to Q, FC),
@@ -110,12 +56,8 @@ winograd16_filter(__global const float *w, __global const float *bias, __global 
             for (int h = 0; h < KH; h++)
                 for (int x = 0; x < KW; x++) {
                     const int tap = (d * KH + h) * KW + x;
-#ifdef BACKWARD
-                    const int at = TAPS - 1 - tap;
-#else
-                    const int at = tap;
-#endif
-                    ((float *)a)[((d * NH + h) * NW + x) * 16 + lane] = o < TC ? from[at] : 0.0f;
+                    ((float *)a)[((d * NH + h) * NW + x) * 16 + lane] =
+                        o < TC ? from[FLIP(tap)] : 0.0f;
                 }
     }
     for (int d = 0; d < KD; d++) {
@@ -138,22 +80,6 @@ winograd16_filter(__global const float *w, __global const float *bias, __global 
         wino_filter(g, v, ND, KD);
         SCATTER(to, v, (size_t)NH * NW * FC * Q, ND);
     }
-}
-
-/* A tile: its sample, and its first output along each axis. */
-typedef struct place {
-    size_t n;
-    int d, h, w;
-} place;
-
-inline place place_of(size_t tile)
-{
-    place p;
-    p.n = tile / (TILESD * TILESH * TILESW);
-    p.d = (int)(tile / (TILESH * TILESW) % TILESD) * MD;
-    p.h = (int)(tile / TILESW % TILESH) * MH;
-    p.w = (int)(tile % TILESW) * MW;
-    return p;
 }
 
 /* One tile and block of channels into V.  from: the block of the tile's sample.  What lies outside
@@ -232,33 +158,6 @@ output_tile(__global const float16 *from, float16 bias, place at, __global float
                 }
         }
     }
-}
-
-/* M[R tiles][Q] = V[R tiles][FC] * U[FC][Q] at one point. */
-inline void __attribute__((always_inline))
-multiply(__global const float *v, __global const float16 *u, __global float16 *m)
-{
-    float16 a[R * Q];
-#pragma unroll
-    for (int i = 0; i < R * Q; i++)
-        a[i] = (float16)(0.0f);
-#pragma unroll 2
-    for (int c = 0; c < FC; c++) {
-        float16 w[Q];
-#pragma unroll
-        for (int q = 0; q < Q; q++)
-            w[q] = u[c * Q + q];
-#pragma unroll
-        for (int r = 0; r < R; r++) {
-            const float16 b = (float16)(v[r * (FB * 16) + c]);
-#pragma unroll
-            for (int q = 0; q < Q; q++)
-                a[r * Q + q] = madd(b, w[q], a[r * Q + q]);
-        }
-    }
-#pragma unroll
-    for (int i = 0; i < R * Q; i++)
-        m[i] = a[i];
 }
 
 /* u, bias: from winograd16_filter.  x: for a relu before this layer, else a null pointer.  slab:

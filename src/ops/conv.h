@@ -176,6 +176,11 @@ double vox_conv_winograd16_data_seconds(const vox_problem *p);
 vox_status vox_conv_winograd16_build(vox_work *w, vox_error *err);
 vox_status vox_conv_winograd16_run(vox_work *w, const vox_io *io, vox_error *err);
 
+double vox_conv_winograd16_planes_seconds(const vox_problem *p);
+double vox_conv_winograd16_planes_data_seconds(const vox_problem *p);
+vox_status vox_conv_winograd16_planes_build(vox_work *w, vox_error *err);
+vox_status vox_conv_winograd16_planes_run(vox_work *w, const vox_io *io, vox_error *err);
+
 bool vox_conv_tiled_fits(const vox_problem *p);
 bool vox_conv_tiled_data_fits(const vox_problem *p);
 double vox_conv_tiled_seconds(const vox_problem *p);
