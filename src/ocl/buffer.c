@@ -27,12 +27,13 @@ static vox_status check_size(const vox_device *dev, size_t bytes, const char *wh
     return vox_hint(err, "use a smaller train.batch or input size, or a device with more memory");
 }
 
-static vox_status map(vox_buffer *b, const char *what, vox_error *err)
+static vox_status map(vox_buffer *b, bool beside, const char *what, vox_error *err)
 {
     cl_int code;
-    const vox_command command = {.kind = VOX_COMMAND_MAP, .bytes = b->bytes};
-    b->host = clEnqueueMapBuffer(b->dev->queue, b->mem, CL_TRUE, CL_MAP_READ | CL_MAP_WRITE, 0,
-                                 b->bytes, 0, NULL, vox_profile_slot(b->dev, &command), &code);
+    const vox_command command = {.kind = VOX_COMMAND_MAP, .bytes = b->bytes, .side = beside};
+    b->host = clEnqueueMapBuffer(beside ? b->dev->side : b->dev->queue, b->mem, CL_TRUE,
+                                 CL_MAP_READ | CL_MAP_WRITE, 0, b->bytes, 0, NULL,
+                                 vox_profile_slot(b->dev, &command), &code);
     return b->host ? VOX_OK : vox_cl_fail(err, b->dev, code, what);
 }
 
@@ -111,7 +112,7 @@ vox_status vox_buffer_open(vox_buffer **out, vox_device *dev, size_t bytes, vox_
     b->dev = dev;
     b->bytes = bytes;
     count_bytes(dev, bytes);
-    if (kind == VOX_BUFFER_PINNED && (s = map(b, "mapping pinned memory", err)) != VOX_OK)
+    if (kind == VOX_BUFFER_PINNED && (s = map(b, false, "mapping pinned memory", err)) != VOX_OK)
         vox_buffer_free(&b);
     *out = b;
     return s;
@@ -276,14 +277,24 @@ bool vox_device_has_host_memory(const vox_device *dev)
     return vox_device_is_cpu(dev) && dev->found.desc.unified_memory;
 }
 
-vox_status vox_buffer_map(vox_buffer *buf, void **host, vox_error *err)
+static vox_status map_for_host(vox_buffer *buf, bool beside, void **host, vox_error *err)
 {
     if (buf->window || buf->host)
         return vox_fail(err, VOX_ERR_DEVICE, "mapping a buffer that is a window or mapped already");
-    vox_status s = map(buf, "mapping device memory", err);
+    vox_status s = map(buf, beside, "mapping device memory", err);
     if (s == VOX_OK)
         *host = buf->host;
     return s;
+}
+
+vox_status vox_buffer_map(vox_buffer *buf, void **host, vox_error *err)
+{
+    return map_for_host(buf, false, host, err);
+}
+
+vox_status vox_buffer_map_beside(vox_buffer *buf, void **host, vox_error *err)
+{
+    return map_for_host(buf, true, host, err);
 }
 
 vox_status vox_buffer_unmap(vox_buffer *buf, vox_error *err)

@@ -113,6 +113,8 @@ bool vox_device_has_host_memory(const vox_device *dev);
  * enqueued.  Nothing may be enqueued on the buffer until vox_buffer_unmap; not for windows or
  * pinned buffers. */
 vox_status vox_buffer_map(vox_buffer *buf, void **host, vox_error *err);
+/* The same beside the work enqueued, which must not touch buf. */
+vox_status vox_buffer_map_beside(vox_buffer *buf, void **host, vox_error *err);
 vox_status vox_buffer_unmap(vox_buffer *buf, vox_error *err);
 
 /* ---- places in the queue -------------------------------------------------- */

@@ -177,7 +177,7 @@ bool vox_faults_waits(const vox_faults *faults, size_t device, int64_t step)
     return waits;
 }
 
-void vox_faults_dawdle(const vox_faults *faults, size_t device, int64_t step, double seconds)
+bool vox_faults_dawdle(const vox_faults *faults, size_t device, int64_t step, double seconds)
 {
     double factor = 1;
     for (size_t i = 0; i < faults->count; i++) {
@@ -188,6 +188,7 @@ void vox_faults_dawdle(const vox_faults *faults, size_t device, int64_t step, do
     const double end = vox_now() + (factor - 1) * seconds;
     while (factor > 1 && vox_now() < end)
         ;
+    return factor > 1;
 }
 
 double vox_faults_told(const vox_faults *faults, size_t device, int64_t step, int64_t n,

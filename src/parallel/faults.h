@@ -56,8 +56,9 @@ vox_status vox_faults_at_step(const vox_faults *faults, size_t device, int64_t s
                               vox_error *err);
 /* Whether it is to wait for the others. */
 bool vox_faults_waits(const vox_faults *faults, size_t device, int64_t step);
-/* After its work, which took `seconds`: keeps the thread's processor busy for what slow= adds. */
-void vox_faults_dawdle(const vox_faults *faults, size_t device, int64_t step, double seconds);
+/* After its work, which took `seconds`: keeps the thread's processor busy for what slow= adds, if
+ * anything. */
+bool vox_faults_dawdle(const vox_faults *faults, size_t device, int64_t step, double seconds);
 /* The seconds that its work on n samples is to be said to have taken. */
 double vox_faults_told(const vox_faults *faults, size_t device, int64_t step, int64_t n,
                        double seconds);

@@ -18,6 +18,8 @@ struct vox_replica {
     size_t sample_floats;   /* of one input */
     size_t sample_labels;   /* vox_graph_labels */
     vox_share early;        /* uploaded into the plan's next input; n 0: nothing is */
+    bool early_augmented;   /* ... and augmented, or enqueued to be */
+    bool quiet;             /* since the last finish nothing but that was enqueued */
     char title[160];
     vox_meter meter;
     vox_meter before; /* as the last work found it; of one that was abandoned, what counts */
@@ -195,6 +197,7 @@ static vox_status build(vox_replica *r, void *arg, vox_error *err)
 static vox_status release(vox_replica *r, void *arg, vox_error *err)
 {
     (void)arg;
+    vox_device_finish(r->dev, NULL); /* the next share's augmentation */
     vox_buckets_free(&r->buckets);
     vox_buffer_free(&r->stage);
     vox_augment_free(&r->augment);
@@ -328,16 +331,61 @@ static vox_status upload_next(vox_replica *r, const vox_share *next, vox_error *
     return s;
 }
 
+/* The labels, if there is one for each voxel of the input: they move with the voxels. */
+static bool labels_are_of_voxels(const vox_replica *r)
+{
+    const int64_t *size = r->opt.graph->input.dim + 2;
+    return r->sample_labels > 1 && r->sample_labels == (size_t)(size[0] * size[1] * size[2]);
+}
+
+/* next: what lies in the plan's next input. */
+static vox_status augment(vox_replica *r, const vox_share *share, bool next, vox_error *err)
+{
+    const vox_step step = {
+        .seed = r->opt.seed, .step = share->step, .first = (uint64_t)share->first};
+    vox_tensor voxels = *vox_plan_input(r->plan), labels = *vox_plan_labels(r->plan);
+    if (next) {
+        voxels.buf = vox_plan_next_input(r->plan);
+        labels.buf = vox_plan_next_labels(r->plan);
+    }
+    vox_device_label(r->dev, VOX_LABEL_AUGMENT);
+    return vox_augment_run(r->augment, &voxels, labels_are_of_voxels(r) ? &labels : NULL, share->n,
+                           &step, err);
+}
+
+vox_status vox_replica_augment_next(vox_replica *r, vox_error *err)
+{
+    if (!r->augment || r->early.n == 0 || r->early_augmented)
+        return VOX_OK;
+    vox_status s = augment(r, &r->early, true, err);
+    r->early_augmented = r->quiet = true;
+    return s == VOX_OK ? vox_device_flush(r->dev, err) : s;
+}
+
 /* Takes what was uploaded early if it is this share; else uploads it. */
-static vox_status provide(vox_replica *r, const vox_share *share, vox_error *err)
+static vox_status provide_raw(vox_replica *r, const vox_share *share, bool *augmented,
+                              vox_error *err)
 {
     const vox_share early = r->early;
+    *augmented = r->early_augmented;
     r->early.n = 0;
-    if (early.n != share->n || early.voxel != share->voxel || early.sample != share->sample ||
-        early.label != share->label || early.step != share->step)
-        return upload(r, share, err);
+    r->early_augmented = false;
+    if (early.n != share->n || early.first != share->first || early.voxel != share->voxel ||
+        early.sample != share->sample || early.label != share->label || early.step != share->step) {
+        /* The next input is to be written anew, beside the queue. */
+        vox_status s = *augmented ? vox_device_finish(r->dev, err) : VOX_OK;
+        *augmented = false;
+        return s == VOX_OK ? upload(r, share, err) : s;
+    }
     vox_plan_swap_input(r->plan);
     return VOX_OK;
+}
+
+static vox_status provide(vox_replica *r, const vox_share *share, vox_error *err)
+{
+    bool augmented;
+    vox_status s = provide_raw(r, share, &augmented, err);
+    return s == VOX_OK && r->augment && !augmented ? augment(r, share, false, err) : s;
 }
 
 static vox_status read_losses(vox_replica *r, const vox_share *share, vox_error *err)
@@ -345,15 +393,6 @@ static vox_status read_losses(vox_replica *r, const vox_share *share, vox_error 
     vox_device_label(r->dev, VOX_LABEL_TRANSFER);
     return vox_buffer_read(vox_plan_loss(r->plan)->buf, 0, share->loss,
                            (size_t)share->n * sizeof(float), false, err);
-}
-
-/* The labels, if there is one for each voxel of the input: they move with the voxels. */
-static const vox_tensor *labels_of_voxels(const vox_replica *r)
-{
-    const int64_t *size = r->opt.graph->input.dim + 2;
-    const bool masks =
-        r->sample_labels > 1 && r->sample_labels == (size_t)(size[0] * size[1] * size[2]);
-    return masks ? vox_plan_labels(r->plan) : NULL;
 }
 
 vox_status vox_replica_gradients(vox_replica *r, const vox_share *share, vox_error *err)
@@ -365,12 +404,9 @@ vox_status vox_replica_gradients(vox_replica *r, const vox_share *share, vox_err
                            .bystander = share->bystander};
     const vox_span span = vox_span_begin("enqueue", "host");
     vox_meter_set(&r->meter, VOX_PHASE_COMPUTE);
+    r->quiet = false;
     r->meter.samples += r->meter.on ? share->n : 0;
     vox_status s = provide(r, share, err);
-    vox_device_label(r->dev, VOX_LABEL_AUGMENT);
-    if (s == VOX_OK && r->augment)
-        s = vox_augment_run(r->augment, vox_plan_input(r->plan), labels_of_voxels(r), share->n,
-                            &step, err);
     if (s == VOX_OK)
         s = vox_plan_forward(r->plan, share->n, true, &step, err);
     if (s == VOX_OK)
@@ -405,6 +441,7 @@ vox_status vox_replica_forward(vox_replica *r, const vox_share *share, float *ou
     size_t floats = (size_t)vox_sample_floats(&y->shape, VOX_LAYOUT_PLAIN);
     const vox_span span = vox_span_begin("evaluate", "host");
     vox_meter_set(&r->meter, VOX_PHASE_COMPUTE);
+    r->quiet = false;
     vox_status s = upload(r, share, err);
     if (s == VOX_OK)
         s = vox_plan_forward(r->plan, share->n, false, &step, err);
@@ -435,12 +472,15 @@ vox_status vox_replica_take_params(vox_replica *r, vox_error *err)
     void *here;
     vox_meter_set(&r->meter, VOX_PHASE_TRANSFER);
     vox_device_label(r->dev, VOX_LABEL_TRANSFER);
-    return vox_buffer_map(vox_plan_params(r->plan), &here, err);
+    /* The augmentation has no part in the weights: they are not waited for so long. */
+    return r->quiet ? vox_buffer_map_beside(vox_plan_params(r->plan), &here, err)
+                    : vox_buffer_map(vox_plan_params(r->plan), &here, err);
 }
 
 vox_status vox_replica_give_params(vox_replica *r, vox_error *err)
 {
     vox_meter_set(&r->meter, VOX_PHASE_TRANSFER);
+    r->quiet = false;
     return vox_buffer_unmap(vox_plan_params(r->plan), err);
 }
 
@@ -449,6 +489,7 @@ vox_status vox_replica_set_params(vox_replica *r, const float *flat, bool wait, 
     const vox_span span = vox_span_begin("set weights", "transfer");
     vox_meter_set(&r->meter, VOX_PHASE_TRANSFER);
     vox_device_label(r->dev, VOX_LABEL_TRANSFER);
+    r->quiet = false;
     vox_status s = vox_buffer_write(vox_plan_params(r->plan), 0, flat,
                                     r->opt.graph->flat_floats * sizeof(float), wait, err);
     vox_span_end(&span);

@@ -89,10 +89,14 @@ typedef struct vox_share {
     const struct vox_share *next;
 } vox_share;
 
-/* Augments, runs forward and backward; the gradients stay on the device, share->loss is read.
- * Enqueues only: vox_replica_finish waits, and until then share and what it points to stay. */
+/* Augments (unless that is done), runs forward and backward; the gradients stay on the device,
+ * share->loss is read. Enqueues only: vox_replica_finish waits, and until then share and what it
+ * points to stay. */
 vox_status vox_replica_gradients(vox_replica *r, const vox_share *share, vox_error *err);
 vox_status vox_replica_finish(vox_replica *r, vox_error *err);
+/* After that: augments share->next, which is uploaded, as nobody waits for the device now. Enqueues
+ * only. */
+vox_status vox_replica_augment_next(vox_replica *r, vox_error *err);
 /* Evaluation: output[n, ...] is read, and loss if there are labels. */
 vox_status vox_replica_forward(vox_replica *r, const vox_share *share, float *output,
                                vox_error *err);

@@ -292,14 +292,15 @@ vox_status vox_team_gradients_job(vox_replica *r, void *arg, vox_error *err)
         after = *share.next, share.next = &after;
     const int64_t step = (int64_t)share.step + 1;
     vox_status s = run_pieces(r, m, &share, err);
-    vox_faults_dawdle(&m->team->faults, i, step, vox_now() - start);
+    const bool dawdled = vox_faults_dawdle(&m->team->faults, i, step, vox_now() - start);
     m->done_at = vox_now();
     m->busy_s = m->done_at - start;
     if (s == VOX_OK && share.last && buckets) /* those of one without samples in this part */
         s = vox_buckets_tell_all(buckets, err);
     if (share.last && buckets)
         vox_buckets_end(buckets, s != VOX_OK);
-    return s;
+    /* One that is slow on purpose would be as quick as any at this. */
+    return s == VOX_OK && !dawdled && !m->hung ? vox_replica_augment_next(r, err) : s;
 }
 
 static vox_status call_update(vox_team *team, vox_replica *r, vox_error *err)
@@ -330,8 +331,8 @@ static vox_status whole_step_job(vox_replica *r, void *arg, vox_error *err)
         s = call_update(team, r, err);
     }
     s = finish(r, s, err);
-    vox_faults_dawdle(&team->faults, 0, step, vox_now() - start);
-    return s;
+    const bool dawdled = vox_faults_dawdle(&team->faults, 0, step, vox_now() - start);
+    return s == VOX_OK && !dawdled && !m->hung ? vox_replica_augment_next(r, err) : s;
 }
 
 static bool all_finite(const float *loss, int64_t n)

@@ -229,7 +229,14 @@ static void steps_ahead(const vox_ctx *on, int tell, float losses[6][7])
     float *grads = calloc(flat, sizeof *grads), *copy = calloc(sample, sizeof *copy);
     const float *at[7];
     const bool apart = tell == TOLD_APART;
-    const vox_team_options opt = {.graph = exp_->graph, .batch = 7, .training = true, .seed = 9};
+    vox_yaml *augment;
+    assert_ok(vox_yaml_parse(&augment, "[{mirror: {axes: [w]}}, {gaussian_noise: {std: 0.1}}]",
+                             "augment", &err));
+    const vox_team_options opt = {.graph = exp_->graph,
+                                  .batch = 7,
+                                  .training = true,
+                                  .seed = 9,
+                                  .augment = vox_yaml_root(augment)};
     memcpy(copy, voxel + 3 * sample, sample * sizeof *copy);
     for (size_t i = 0; i < 7; i++)
         at[i] = i == 3 ? copy : voxel + i * sample;
@@ -255,9 +262,11 @@ static void steps_ahead(const vox_ctx *on, int tell, float losses[6][7])
     }
     free(grads);
     vox_team_free(&team);
+    vox_yaml_free(&augment);
     free(copy);
 }
 
+/* And is augmented early. */
 static void the_next_batch_comes_early(void **state)
 {
     (void)state;
