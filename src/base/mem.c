@@ -65,6 +65,22 @@ bool vox_grow(void *array, size_t *capacity, size_t want, size_t size, vox_error
     return true;
 }
 
+size_t vox_room_of(size_t bytes)
+{
+    return (bytes + 63) / 64 * 64;
+}
+
+void *vox_room_take(vox_room *room, size_t bytes)
+{
+    const size_t taken = vox_room_of(bytes);
+    void *at = room->at;
+    if (taken > room->left)
+        return NULL;
+    room->at += taken;
+    room->left -= taken;
+    return at;
+}
+
 char *vox_strdup(const char *text, vox_error *err)
 {
     if (!text)

@@ -20,6 +20,17 @@ void *vox_aligned(size_t align, size_t bytes, const char *what, vox_error *err);
  * elements are zeroed.  *capacity is updated.  false: *array is still valid. */
 bool vox_grow(void *array, size_t *capacity, size_t want, size_t size, vox_error *err);
 
+/* Zeroed memory of which pieces are taken, never given back one by one. */
+typedef struct vox_room {
+    char *at;
+    size_t left;
+} vox_room;
+
+/* What vox_room_take of so many bytes takes. */
+size_t vox_room_of(size_t bytes);
+/* Aligned to 64; NULL if not enough is left. */
+void *vox_room_take(vox_room *room, size_t bytes);
+
 /* strdup with the error convention; text NULL gives NULL without an error. */
 char *vox_strdup(const char *text, vox_error *err);
 

@@ -117,6 +117,18 @@ void vox_pool_for(vox_pool *pool, size_t count, void (*fn)(void *, size_t), void
     pthread_mutex_unlock(&pool->lock);
 }
 
+size_t vox_portion_items(const vox_portion *portion, size_t count, size_t *from)
+{
+    const size_t i = portion ? portion->index : 0, of = portion ? portion->of : 1;
+    *from = count / of * i + count % of * i / of;
+    return count / of * (i + 1) + count % of * (i + 1) / of;
+}
+
+vox_status vox_portion_meet(const vox_portion *portion, vox_error *err)
+{
+    return portion && portion->of > 1 ? portion->meet(portion->user, err) : VOX_OK;
+}
+
 size_t vox_processors(void)
 {
     cpu_set_t set;

@@ -19,6 +19,20 @@ size_t vox_pool_threads(const vox_pool *pool);
  * the caller.  One loop at a time per pool. */
 void vox_pool_for(vox_pool *pool, size_t count, void (*fn)(void *user, size_t i), void *user);
 
+/* The share that one of several has in a loop that they do together, each items of its own:
+ * processes that have the memory in common, or in tests one after the other.  NULL stands for one
+ * that is alone. */
+typedef struct vox_portion {
+    size_t index, of; /* this one is number index of so many */
+    /* Returns when all are here, and then what any of them wrote before is there for all. */
+    vox_status (*meet)(void *user, vox_error *err);
+    void *user;
+} vox_portion;
+
+/* Its items of count: [*from, the result). */
+size_t vox_portion_items(const vox_portion *portion, size_t count, size_t *from);
+vox_status vox_portion_meet(const vox_portion *portion, vox_error *err);
+
 /* Processors this process may run on (affinity counted), at least 1. */
 size_t vox_processors(void);
 

@@ -273,8 +273,11 @@ static int run(const vox_experiment *exp, vox_ctx *ctx, vox_train_options *opt, 
         code = failed(opt->hosts, &err);
     else if (leads)
         print_summary(&result);
-    if (result.hangs) /* a driver's own cleaning up might wait for its device for ever */
+    if (result.hangs) { /* a driver's own cleaning up might wait for its device for ever */
+        vox_hosts *hosts = opt->hosts;
+        vox_hosts_free(&hosts); /* or mpirun takes this for a crash */
         _exit(cli_finish(code));
+    }
     return code;
 }
 

@@ -124,7 +124,9 @@ struct vox_host_memory {
     void *at;
     size_t bytes;
     pthread_mutex_t lock;
-    size_t users; /* the maker and the buffers that their drivers still have */
+    size_t users;             /* the maker and the buffers that their drivers still have */
+    void (*gone)(void *user); /* NULL: it is our own */
+    void *user;
 };
 
 vox_status vox_host_memory_open(vox_host_memory **out, size_t bytes, const char *what,
@@ -151,6 +153,17 @@ vox_status vox_host_memory_open(vox_host_memory **out, size_t bytes, const char 
     return VOX_OK;
 }
 
+vox_status vox_host_memory_over(vox_host_memory **out, void *at, size_t bytes,
+                                void (*gone)(void *user), void *user, vox_error *err)
+{
+    vox_host_memory *m = *out = vox_calloc(1, sizeof *m, "host memory", err);
+    if (!m)
+        return VOX_ERR_MEMORY;
+    *m = (vox_host_memory){.at = at, .bytes = bytes, .users = 1, .gone = gone, .user = user};
+    pthread_mutex_init(&m->lock, NULL);
+    return VOX_OK;
+}
+
 static void use(vox_host_memory *m)
 {
     pthread_mutex_lock(&m->lock);
@@ -166,7 +179,10 @@ static void let_go(vox_host_memory *m)
     if (!last)
         return;
     pthread_mutex_destroy(&m->lock);
-    free(m->at);
+    if (m->gone)
+        m->gone(m->user);
+    else
+        free(m->at);
     free(m);
 }
 

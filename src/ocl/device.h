@@ -78,6 +78,9 @@ vox_status vox_buffer_sub(vox_buffer **out, vox_buffer *parent, size_t offset, s
 typedef struct vox_host_memory vox_host_memory;
 vox_status vox_host_memory_open(vox_host_memory **out, size_t bytes, const char *what,
                                 vox_error *err);
+/* The same over memory of somebody else's, who is told when all have let go of it. */
+vox_status vox_host_memory_over(vox_host_memory **out, void *at, size_t bytes,
+                                void (*gone)(void *user), void *user, vox_error *err);
 void vox_host_memory_free(vox_host_memory **m);
 void *vox_host_memory_at(const vox_host_memory *m); /* borrowed */
 

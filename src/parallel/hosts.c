@@ -3,27 +3,12 @@
 
 #include "base/log.h"
 #include "base/thread.h"
-#include "parallel/hosts_mpi.h"
+#include "parallel/hosts_parts.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-struct vox_hosts {
-    vox_mpi *mpi; /* NULL: one rank */
-    size_t rank, size;
-    char *all; /* [room]: what the ranks brought, and a place to make this one's ready */
-    size_t room;
-    bool agreed; /* on an error */
-    bool alone;  /* an error that the others do not know of */
-    char name[64];
-};
-
-struct vox_host_sum {
-    vox_hosts *hosts;
-    vox_ask *ask; /* NULL: one rank */
-};
 
 static bool single(const vox_hosts *h)
 {
@@ -156,7 +141,7 @@ void vox_hosts_settle(vox_hosts *h, vox_status status)
 /* ---- together --------------------------------------------------------------- */
 
 /* What MPI itself fails at is no news that could be shared. */
-static vox_status noted(vox_hosts *h, vox_status s)
+vox_status vox_hosts_noted(vox_hosts *h, vox_status s)
 {
     if (s != VOX_OK)
         h->alone = true;
@@ -169,17 +154,17 @@ vox_status vox_hosts_gather(vox_hosts *h, const void *mine, size_t bytes, void *
         memmove(all, mine, bytes);
         return VOX_OK;
     }
-    return noted(h, vox_mpi_gather(h->mpi, mine, bytes, all, err));
+    return vox_hosts_noted(h, vox_mpi_gather(h->mpi, mine, bytes, all, err));
 }
 
 vox_status vox_hosts_broadcast(vox_hosts *h, void *data, size_t bytes, vox_error *err)
 {
-    return single(h) ? VOX_OK : noted(h, vox_mpi_broadcast(h->mpi, data, bytes, err));
+    return single(h) ? VOX_OK : vox_hosts_noted(h, vox_mpi_broadcast(h->mpi, data, bytes, err));
 }
 
 vox_status vox_hosts_barrier(vox_hosts *h, vox_error *err)
 {
-    return single(h) ? VOX_OK : noted(h, vox_mpi_barrier(h->mpi, err));
+    return single(h) ? VOX_OK : vox_hosts_noted(h, vox_mpi_barrier(h->mpi, err));
 }
 
 /* What every rank brings when they agree; what it has to share follows it. */
@@ -297,20 +282,26 @@ vox_status vox_hosts_same(vox_hosts *h, const char *what, uint64_t mark, const c
 
 /* ---- sums ------------------------------------------------------------------- */
 
-vox_status vox_host_sum_open(vox_host_sum **out, vox_hosts *h, int key, size_t count,
-                             vox_error *err)
+vox_status vox_host_sum_make(vox_host_sum **out, vox_hosts *h, int key, vox_error *err)
 {
     *out = NULL;
     if (key < 0 || key >= VOX_HOST_SUM_KEYS)
         return vox_fail(err, VOX_ERR_USAGE, "no sum over hosts has the key %d", key);
-    vox_host_sum *sum = vox_calloc(1, sizeof *sum, "a sum over hosts", err);
-    if (!sum)
+    *out = vox_calloc(1, sizeof **out, "a sum over hosts", err);
+    if (!*out)
         return VOX_ERR_MEMORY;
-    sum->hosts = h;
-    vox_status s = single(h) ? VOX_OK : vox_mpi_sum_open(&sum->ask, h->mpi, key, count, err);
+    (*out)->hosts = h;
+    return VOX_OK;
+}
+
+vox_status vox_host_sum_open(vox_host_sum **out, vox_hosts *h, int key, size_t count,
+                             vox_error *err)
+{
+    vox_status s = vox_host_sum_make(out, h, key, err);
+    if (s == VOX_OK && !single(h))
+        s = vox_mpi_sum_open(&(*out)->ask, h->mpi, key, count, NULL, NULL, err);
     if (s != VOX_OK)
-        vox_host_sum_free(&sum);
-    *out = sum;
+        vox_host_sum_free(out);
     return s;
 }
 
@@ -331,5 +322,6 @@ void vox_host_sum_start(vox_host_sum *sum, float *data)
 
 vox_status vox_host_sum_wait(vox_host_sum *sum, vox_error *err)
 {
-    return sum->ask ? noted(sum->hosts, vox_mpi_wait(sum->hosts->mpi, sum->ask, err)) : VOX_OK;
+    return sum->ask ? vox_hosts_noted(sum->hosts, vox_mpi_wait(sum->hosts->mpi, sum->ask, err))
+                    : VOX_OK;
 }

@@ -15,6 +15,9 @@
 
 #include "base/mem.h"
 
+/* For tests: what this rank's host is called, as if it were another. */
+#define VOX_HOST_NAME_VARIABLE "VOXCL_HOST_NAME"
+
 /* The host's name; borrowed. */
 const char *vox_hosts_name(const vox_hosts *h, size_t rank);
 

@@ -7,6 +7,8 @@
 
 #include "base/mem.h"
 
+#include <limits.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <time.h>
@@ -23,7 +25,7 @@ static void release(vox_mpi *m)
     pthread_cond_destroy(&m->work);
     pthread_cond_destroy(&m->finished);
     pthread_mutex_destroy(&m->lock);
-    vox_tree_release(&m->tree);
+    free(m->self);
     free(m->name);
     free(m);
 }
@@ -129,6 +131,7 @@ vox_status vox_mpi_wait(vox_mpi *m, vox_ask *a, vox_error *err)
 {
     pthread_mutex_lock(&m->lock);
     m->waiting++;
+    pthread_cond_signal(&m->work); /* it is to look more often */
     while (a->under_way && !a->done && !m->broken)
         pthread_cond_wait(&m->finished, &m->lock);
     m->waiting--;
@@ -137,6 +140,40 @@ vox_status vox_mpi_wait(vox_mpi *m, vox_ask *a, vox_error *err)
         *err = m->error;
     a->under_way = false;
     pthread_mutex_unlock(&m->lock);
+    return s;
+}
+
+bool vox_mpi_counts_reached(atomic_uint *count, size_t n, unsigned turn)
+{
+    for (size_t i = 0; i < n; i++)
+        if (atomic_load_explicit(&count[i], memory_order_acquire) - turn > UINT_MAX / 2)
+            return false;
+    return true;
+}
+
+static vox_status why_broken(vox_mpi *m, vox_error *err)
+{
+    pthread_mutex_lock(&m->lock);
+    const vox_status s = m->broken ? m->error.code : VOX_OK;
+    if (s != VOX_OK && err)
+        *err = m->error;
+    pthread_mutex_unlock(&m->lock);
+    return s;
+}
+
+/* The processor is offered to those who are waited for, which may need this one. */
+vox_status vox_mpi_wait_for_counts(vox_mpi *m, atomic_uint *count, size_t n, unsigned turn,
+                                   vox_error *err)
+{
+    vox_status s = VOX_OK;
+    for (unsigned tries = 0; s == VOX_OK && !vox_mpi_counts_reached(count, n, turn); tries++) {
+        if (tries < 200) {
+            sched_yield();
+            continue;
+        }
+        nanosleep(&(struct timespec){0, 20000}, NULL);
+        s = why_broken(m, err);
+    }
     return s;
 }
 
@@ -170,42 +207,6 @@ vox_status vox_mpi_broadcast(vox_mpi *m, void *data, size_t bytes, vox_error *er
 vox_status vox_mpi_barrier(vox_mpi *m, vox_error *err)
 {
     return ask(m, ASK_BARRIER, NULL, NULL, 0, err);
-}
-
-vox_status vox_mpi_sum_open(vox_ask **out, vox_mpi *m, int key, size_t count, vox_error *err)
-{
-    const size_t size = (size_t)m->size;
-    *out = NULL;
-    vox_ask *a = vox_calloc(1, sizeof *a, "a sum over hosts", err);
-    if (!a)
-        return VOX_ERR_MEMORY;
-    a->kind = ASK_SUM;
-    a->key = key;
-    a->count = count;
-    a->own = vox_mpi_part_begin(m, a, m->rank);
-    a->floats = vox_mpi_part_floats(m, a, m->rank);
-    a->request = vox_calloc(2 * size, sizeof(MPI_Request), "a sum over hosts", err);
-    a->in = vox_calloc(size, sizeof *a->in, "a sum over hosts", err);
-    size_t bytes = SIZE_MAX;
-    if (vox_mul(a->floats, size * sizeof(float), &bytes))
-        a->others = vox_aligned(64, bytes ? bytes : 64, "a sum over hosts", err);
-    if (!a->request || !a->in || !a->others) {
-        vox_mpi_sum_free(&a);
-        return vox_fail_memory(err, "a sum over hosts", bytes);
-    }
-    *out = a;
-    return VOX_OK;
-}
-
-void vox_mpi_sum_free(vox_ask **sum)
-{
-    if (!sum || !*sum)
-        return;
-    free((*sum)->request);
-    free((*sum)->in);
-    free((*sum)->others);
-    free(*sum);
-    *sum = NULL;
 }
 
 void vox_mpi_sum_start(vox_mpi *m, vox_ask *sum, float *data)

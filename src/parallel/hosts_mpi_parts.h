@@ -12,13 +12,18 @@ typedef enum ask_kind { ASK_SUM, ASK_GATHER, ASK_BROADCAST, ASK_BARRIER } ask_ki
 
 struct vox_ask {
     ask_kind kind;
-    void *data;         /* of a sum, or what is broadcast or gathered */
-    const void *mine;   /* gathered */
-    size_t count;       /* floats of a sum, else bytes */
-    int key;            /* of a sum */
-    size_t own, floats; /* of a sum: this rank's part */
-    float *others;      /* [size, floats]: everybody's values of it */
-    const float **in;   /* [size]: room */
+    void *data;       /* of a sum, or what is broadcast or gathered */
+    const void *mine; /* gathered */
+    size_t count;     /* floats of a sum, else bytes */
+    int key;          /* of a sum */
+    /* of a sum: */
+    const vox_groups *groups;
+    size_t own, floats;    /* this rank's part */
+    float *others;         /* [groups, floats]: the other groups' sums of it */
+    const float **in;      /* [size]: room */
+    vox_tree tree, local;  /* over the groups; over this one's ranks */
+    vox_sum_memory memory; /* data NULL: this rank is a group of its own */
+    unsigned turn;         /* how often it was begun */
     int round;
     MPI_Request *request; /* [2 size] */
     int requests;
@@ -41,7 +46,8 @@ struct vox_mpi {
     MPI_Comm comm, beats; /* for asks; for signs of life */
     bool ours;            /* MPI was started here */
     vox_ask *active;
-    vox_tree tree;
+    size_t *self;    /* [size + 1]: 0, 1, ... */
+    vox_groups each; /* one rank a group: of those */
     MPI_Request beat_in, beat_out, end_in;
     int beat, end;        /* what comes: a sign of life; the rank that another one gave up */
     int dead;             /* the rank that this one gives up */
@@ -49,9 +55,16 @@ struct vox_mpi {
     double beat_sent, seen, silence, silence_max; /* seconds */
 };
 
-/* A sum's part that belongs to a rank, in floats. */
-size_t vox_mpi_part_begin(const vox_mpi *m, const vox_ask *a, int rank);
-size_t vox_mpi_part_floats(const vox_mpi *m, const vox_ask *a, int rank);
+/* Whether all of count[n] have reached turn, modulo 2^32. */
+bool vox_mpi_counts_reached(atomic_uint *count, size_t n, unsigned turn);
+
+/* Whether MPI did it; if not, all is lost from here on. */
+bool vox_mpi_check(vox_mpi *m, int code, const char *what);
+
+/* hosts_mpi_sum.c: begins; goes on after its messages (true: something moved), a finished one
+ * having requests < 0. */
+bool vox_mpi_sum_begin(vox_mpi *m, vox_ask *a);
+bool vox_mpi_sum_advance(vox_mpi *m, vox_ask *a);
 
 /* The thread; arg: the vox_mpi. */
 void *vox_mpi_main(void *arg);

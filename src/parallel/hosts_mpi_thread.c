@@ -1,21 +1,10 @@
-/* hosts_mpi_thread.c - the thread that owns MPI.
- *
- * A sum over p ranks has two rounds of messages.  Every rank owns one p-th of the array; it is sent
- * everybody's values of that part, adds them up in a tree's order, and sends the result to all:
- *
- *   rank 0  |a0|a1|a2|   own part 0:  a0+b0+c0 ->  |s0|s1|s2|
- *   rank 1  |b0|b1|b2|   own part 1:  b1+c1+a1 ->  |s0|s1|s2|
- *   rank 2  |c0|c1|c2|   own part 2:  c2+a2+b2 ->  |s0|s1|s2|
- *
- * (the pairwise exchange of Thakur, Rabenseifner, Gropp, IJHPCA 19(1), 2005, section 4.2): a rank
- * sends and receives 2 (p-1)/p of the array, the least that is possible, and works on any number of
- * ranks.  Why not MPI_Iallreduce: MPI recommends, but does not promise, the same bits for the same
- * input (MPI 3.1, 5.9.1), and its libraries choose the order by size, version and environment; and
- * collectives must begin in the same order on all ranks, messages with tags need not. */
+/* hosts_mpi_thread.c - the thread that owns MPI: it moves what was asked of it, and listens for the
+ * other ranks' signs of life. */
 #include "parallel/hosts_mpi.h"
 
 #ifdef VOXCL_WITH_MPI
 
+#include "parallel/hosts.h"
 #include "parallel/hosts_mpi_parts.h"
 
 #include "base/mem.h"
@@ -27,8 +16,6 @@
 #include <string.h>
 #include <time.h>
 
-/* Parts of a sum begin at whole cache lines. */
-#define LINE_FLOATS 16
 /* With nothing to do, the thread looks for signs of life so often (seconds). */
 #define LOOK_S 0.5
 
@@ -64,74 +51,14 @@ bool vox_mpi_check(vox_mpi *m, int code, const char *what)
     return false;
 }
 
-/* ---- sums -------------------------------------------------------------------- */
-
-size_t vox_mpi_part_begin(const vox_mpi *m, const vox_ask *a, int rank)
-{
-    const size_t lines = (a->count + LINE_FLOATS - 1) / LINE_FLOATS, size = (size_t)m->size;
-    const size_t r = (size_t)rank;
-    const size_t at = (lines / size * r + lines % size * r / size) * LINE_FLOATS;
-    return at < a->count ? at : a->count;
-}
-
-size_t vox_mpi_part_floats(const vox_mpi *m, const vox_ask *a, int rank)
-{
-    const size_t end = rank + 1 < m->size ? vox_mpi_part_begin(m, a, rank + 1) : a->count;
-    return end - vox_mpi_part_begin(m, a, rank);
-}
-
-/* One round: `in` floats come from each other rank, to in_at(rank); likewise out.  Each rank begins
- * with its neighbour, so that not all send to the same one. */
-static bool exchange(vox_mpi *m, vox_ask *a, bool first)
-{
-    float *data = a->data;
-    const int tag = a->key * 2 + !first;
-    a->requests = 0;
-    for (int k = 1; k < m->size; k++) {
-        const int from = (m->rank + m->size - k) % m->size;
-        float *to =
-            first ? a->others + (size_t)from * a->floats : data + vox_mpi_part_begin(m, a, from);
-        const int n = (int)(first ? a->floats : vox_mpi_part_floats(m, a, from));
-        if (n > 0 &&
-            !vox_mpi_check(
-                m, MPI_Irecv(to, n, MPI_FLOAT, from, tag, m->comm, &a->request[a->requests++]),
-                "MPI_Irecv"))
-            return false;
-    }
-    for (int k = 1; k < m->size; k++) {
-        const int to = (m->rank + k) % m->size;
-        const float *from = data + (first ? vox_mpi_part_begin(m, a, to) : a->own);
-        const int n = (int)(first ? vox_mpi_part_floats(m, a, to) : a->floats);
-        if (n > 0 &&
-            !vox_mpi_check(
-                m, MPI_Isend(from, n, MPI_FLOAT, to, tag, m->comm, &a->request[a->requests++]),
-                "MPI_Isend"))
-            return false;
-    }
-    return true;
-}
-
-/* In the tree's order from this rank on: so its own values are the first leaf, and become the sum
- * where they are. */
-static void add_up(const vox_mpi *m, vox_ask *a)
-{
-    float *own = (float *)a->data + a->own;
-    a->in[0] = own;
-    for (int k = 1; k < m->size; k++)
-        a->in[k] = a->others + (size_t)((m->rank + k) % m->size) * a->floats;
-    if (a->floats > 0)
-        vox_tree_sum(&m->tree, a->in, own, a->floats, NULL);
-}
-
 /* ---- asks -------------------------------------------------------------------- */
 
 static bool begin(vox_mpi *m, vox_ask *a)
 {
-    a->round = 0;
     a->requests = 1;
     switch (a->kind) {
     case ASK_SUM:
-        return exchange(m, a, true);
+        return vox_mpi_sum_begin(m, a);
     case ASK_GATHER:
         return vox_mpi_check(m,
                              MPI_Iallgather(a->mine, (int)a->count, MPI_BYTE, a->data,
@@ -154,13 +81,10 @@ static bool advance(vox_mpi *m, vox_ask *a)
                        "a message") ||
         !all)
         return false;
-    if (a->kind != ASK_SUM || a->round == 1) {
-        a->requests = -1;
-        return true;
-    }
-    add_up(m, a);
-    a->round = 1;
-    return exchange(m, a, false);
+    if (a->kind == ASK_SUM)
+        return vox_mpi_sum_advance(m, a);
+    a->requests = -1;
+    return true;
 }
 
 /* Takes over what was posted, in that order; called with the lock held. */
@@ -208,25 +132,40 @@ static bool advance_all(vox_mpi *m)
 
 /* ---- the thread -------------------------------------------------------------- */
 
-/* After nothing moved: while others compute, a short sleep; while they wait, the processor is only
- * offered to whoever wants it, for a while. */
-static void pause_for(bool waited_for, unsigned idle)
-{
-    const struct timespec nap = {0, waited_for ? 20000 : 100000};
-    if (waited_for && idle < 200)
-        sched_yield();
-    else
-        nanosleep(&nap, NULL);
-}
-
-static void wait_for_work(vox_mpi *m)
+/* Called with the lock held; ends early when there is something new. */
+static void nap(vox_mpi *m, double seconds)
 {
     struct timespec until;
     clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_nsec += (long)(LOOK_S * 1e9);
+    until.tv_nsec += (long)(seconds * 1e9);
     until.tv_sec += until.tv_nsec / 1000000000;
     until.tv_nsec %= 1000000000;
     pthread_cond_timedwait(&m->work, &m->lock, &until);
+}
+
+static bool has_messages(const vox_mpi *m)
+{
+    for (const vox_ask *a = m->active; a; a = a->next)
+        if (a->requests > 0)
+            return true;
+    return false;
+}
+
+/* After nothing moved.  While somebody waits, the processor is only offered to whoever wants it,
+ * for a while.  While others compute, a short sleep, as MPI may move messages only when called;
+ * where there are none a longer one, as each costs those who compute some microseconds. */
+static void pause_for(vox_mpi *m, bool waited_for, unsigned idle)
+{
+    if (waited_for && idle < 200) {
+        sched_yield();
+        return;
+    }
+    const bool often = waited_for || has_messages(m);
+    const unsigned times = often ? 1 : idle < 10 ? idle : 10;
+    pthread_mutex_lock(&m->lock);
+    if (!m->posted && !m->quit && waited_for == (m->waiting > 0))
+        nap(m, waited_for ? 20e-6 : 100e-6 * times);
+    pthread_mutex_unlock(&m->lock);
 }
 
 static void serve(vox_mpi *m)
@@ -235,7 +174,7 @@ static void serve(vox_mpi *m)
     for (;;) {
         pthread_mutex_lock(&m->lock);
         if (!m->posted && !m->quit && (!m->active || m->broken))
-            wait_for_work(m);
+            nap(m, LOOK_S);
         vox_ask *fresh = m->broken ? NULL : take_posted(m);
         const bool quit = m->quit, waited_for = m->waiting > 0;
         pthread_mutex_unlock(&m->lock);
@@ -245,7 +184,7 @@ static void serve(vox_mpi *m)
         idle = fresh || advance_all(m) ? 0 : idle + 1;
         vox_mpi_keep_alive(m);
         if (m->active && idle)
-            pause_for(waited_for, idle);
+            pause_for(m, waited_for, idle);
     }
 }
 
@@ -272,6 +211,15 @@ static bool start_mpi(vox_mpi *m, vox_error *err)
     return true;
 }
 
+static bool group_each(vox_mpi *m, vox_error *err)
+{
+    m->self = vox_calloc((size_t)m->size + 1, sizeof *m->self, "hosts", err);
+    for (size_t i = 0; m->self && i <= (size_t)m->size; i++)
+        m->self[i] = i;
+    m->each = (vox_groups){(size_t)m->size, (size_t)m->rank, m->self, m->self, m->self};
+    return m->self != NULL;
+}
+
 static bool join_job(vox_mpi *m, vox_error *err)
 {
     char name[MPI_MAX_PROCESSOR_NAME] = "";
@@ -283,10 +231,13 @@ static bool join_job(vox_mpi *m, vox_error *err)
     MPI_Comm_rank(m->comm, &m->rank);
     MPI_Comm_size(m->comm, &m->size);
     MPI_Get_processor_name(name, &length);
+    const char *called = getenv(VOX_HOST_NAME_VARIABLE);
+    if (called && *called)
+        snprintf(name, sizeof name, "%s", called);
     MPI_Get_library_version(m->library, &length);
     m->library[strcspn(m->library, ",\n")] = '\0';
     m->name = vox_calloc((size_t)m->size, sizeof *m->name, "hosts", err);
-    if (!m->name || vox_tree_init(&m->tree, (size_t)m->size, err) != VOX_OK)
+    if (!m->name || !group_each(m, err))
         return false;
     int code = MPI_Allgather(name, sizeof name, MPI_CHAR, m->name, sizeof name, MPI_CHAR, m->comm);
     if (code != MPI_SUCCESS)

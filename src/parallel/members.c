@@ -120,6 +120,13 @@ vox_status vox_team_move_model(vox_team *team, vox_error *err)
 {
     const size_t bytes = (team->graph->flat_floats ? team->graph->flat_floats : 1) * sizeof(float);
     vox_host_memory *fresh = NULL;
+    if (team->own) { /* it is the other ranks' model too */
+        if (team->kepts == 0)
+            return VOX_OK; /* devices write no weights */
+        vox_fail(err, VOX_ERR_DEVICE, "a device that hangs has the model that ranks share");
+        vox_hint(err, "go on with --resume, with %s=off perhaps", VOX_WINDOW_VARIABLE);
+        return VOX_ERR_DEVICE;
+    }
     vox_status s = vox_host_memory_open(&fresh, bytes, "the model", err);
     if (s != VOX_OK)
         return s;

@@ -71,17 +71,26 @@ static vox_status take_from_all(vox_team *team, vox_error *err)
 vox_status vox_team_put_model(vox_team *team, const float *flat, vox_error *err)
 {
     vox_status s = take_from_all(team, err);
+    if (s == VOX_OK)
+        s = vox_team_meet(team, err);
     if (s != VOX_OK)
         return s;
-    memcpy(team->params, flat, team->graph->flat_floats * sizeof(float));
+    if (vox_team_writes(team))
+        memcpy(team->params, flat, team->graph->flat_floats * sizeof(float));
+    s = vox_team_meet(team, err);
+    if (s != VOX_OK)
+        return s;
     s = vox_team_run(team, VOX_ALL, send_job, err);
     return s == VOX_OK ? s : vox_team_drop_failed(team, team->step, s, err);
 }
 
-/* The sum goes to the first member's place: no memory of its own. */
+/* The sum goes to the first member's place: no memory of its own; or where the other ranks of this
+ * host see it. */
 static float *place_of_sum(const vox_team *team)
 {
     const vox_member *m = leader(team);
+    if (team->own)
+        return vox_team_own_sum(team);
     return m ? vox_buckets_host(vox_replica_buckets(m->replica)) : team->none;
 }
 
@@ -122,14 +131,18 @@ vox_status vox_team_update_model(vox_team *team, vox_error *err)
         return s;
     }
     const vox_member *first = leader(team);
-    if (first && !vox_replica_shares(first->replica))
+    if (first && !vox_replica_shares(first->replica) && vox_team_keeps(team))
         vox_team_put_kept(team, first->kept);
     s = vox_team_share_kept(team, err);
     vox_team_phase(team, VOX_PHASE_UPDATE);
     const double start = vox_now();
     const vox_span span = vox_span_begin("update", "update");
     if (s == VOX_OK)
-        s = update->host(update->arg, team->params, place_of_sum(team), team->pool, err);
+        s = update->host(update->arg, team->params,
+                         team->own ? vox_team_common_sum(team) : place_of_sum(team), team->pool,
+                         err);
+    if (s == VOX_OK)
+        s = vox_team_meet(team, err);
     team->changed = s == VOX_OK;
     team->undecided = false;
     vox_span_end(&span);
@@ -170,7 +183,7 @@ void vox_team_put_kept(vox_team *team, const float *from)
 void vox_team_save_kept(vox_team *team)
 {
     float *to = team->kept_before;
-    for (size_t i = 0; i < team->kepts; to += team->kept[i++].count)
+    for (size_t i = 0; vox_team_keeps(team) && i < team->kepts; to += team->kept[i++].count)
         memcpy(to, team->params + team->kept[i].offset, team->kept[i].count * sizeof *to);
     team->undecided = true;
 }
@@ -180,6 +193,7 @@ vox_status vox_team_restore_kept(vox_team *team, vox_error *err)
     vox_status s = team->kepts ? vox_team_run(team, VOX_ALL, take_model_job, err) : VOX_OK;
     if (s != VOX_OK || team->kepts == 0)
         return s;
-    vox_team_put_kept(team, team->kept_before);
+    if (vox_team_keeps(team))
+        vox_team_put_kept(team, team->kept_before);
     return vox_team_run(team, VOX_ALL, send_job, err);
 }

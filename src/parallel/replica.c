@@ -167,7 +167,9 @@ static vox_status build(vox_replica *r, void *arg, vox_error *err)
         r->opt.params = NULL;
     const size_t flat = (g->flat_floats ? g->flat_floats : 1) * sizeof(float);
     vox_status s = VOX_OK;
-    if (r->opt.buckets && !r->opt.copy)
+    if (r->opt.buckets && !r->opt.copy && r->opt.grads)
+        r->grads = r->opt.grads;
+    else if (r->opt.buckets && !r->opt.copy)
         s = vox_host_memory_open(&r->grads, flat, "gradients of the parameters", err);
     const vox_plan_options plan = {.n_max = r->opt.n_max,
                                    .training = r->opt.training,
@@ -202,7 +204,8 @@ static vox_status release(vox_replica *r, void *arg, vox_error *err)
     vox_buffer_free(&r->stage);
     vox_augment_free(&r->augment);
     vox_plan_free(&r->plan);
-    vox_host_memory_free(&r->grads);
+    if (!r->opt.grads)
+        vox_host_memory_free(&r->grads);
     return r->track ? vox_device_trace(r->dev, NULL, NULL, err) : VOX_OK;
 }
 

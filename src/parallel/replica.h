@@ -30,6 +30,9 @@ typedef struct vox_replica_options {
     /* The host's weights, borrowed: the replica's own are these where device memory is host memory
      * (unless copy).  NULL: there are none. */
     vox_host_memory *params;
+    /* Likewise where its gradients are to be, for this replica alone; NULL: in memory of its own.
+     */
+    vox_host_memory *grads;
     /* How gradients go to the host: borrowed, [buckets] (vox_buckets_cut).  0: they do not. */
     const vox_range *bucket;
     size_t buckets;

@@ -82,7 +82,8 @@ static vox_status open_model(vox_team *team, size_t bucket_bytes, vox_error *err
     vox_status s = vox_pool_open(&team->pool, 0, err);
     if (s != VOX_OK)
         return s;
-    s = vox_host_memory_open(&team->model, bytes, "the model", err);
+    if (!team->model)
+        s = vox_host_memory_open(&team->model, bytes, "the model", err);
     if (s != VOX_OK)
         return s;
     team->params = vox_host_memory_at(team->model);
@@ -182,6 +183,8 @@ vox_status vox_team_open(vox_team **out, const vox_ctx *ctx, const vox_team_opti
     vox_status s = vox_team_join_hosts(team, err);
     if (s == VOX_OK)
         s = vox_faults_parse(&team->faults, getenv(VOX_FAULT_VARIABLE), team->fleet.count, err);
+    if (s == VOX_OK && team->before && opt->training)
+        s = vox_team_open_window(team, opt->room_bytes, err);
     if (s == VOX_OK)
         s = set_part(team, opt->parts, err);
     if (s == VOX_OK)
@@ -204,6 +207,7 @@ vox_status vox_team_open(vox_team **out, const vox_ctx *ctx, const vox_team_opti
                               .times = opt->times,
                               .copy = opt->copy,
                               .params = opt->sync == VOX_SYNC_ASYNC ? NULL : team->model,
+                              .grads = team->size == 1 ? team->own : NULL,
                               .bucket = team->bucket,
                               .buckets = team->buckets};
     if (s == VOX_OK)
@@ -276,6 +280,8 @@ void vox_team_free(vox_team **teamp)
     vox_faults_release(&team->faults);
     free(team->in);
     vox_host_memory_free(&team->model);
+    vox_host_memory_free(&team->own);
+    vox_host_window_free(&team->window);
     free(team->bucket);
     free(team->kept);
     free(team->kept_before);

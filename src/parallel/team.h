@@ -52,6 +52,8 @@ typedef struct vox_team_options {
     const double *weight;
     vox_hosts *hosts; /* ranks that share the batches, all with these options; borrowed, or NULL */
     bool on_host;     /* the model lives in host memory even with one device; training only */
+    /* What of vox_team_room is wanted, the same on all ranks (vox_room_of each piece). */
+    size_t room_bytes;
 } vox_team_options;
 
 /* A replica on every device of ctx, which is borrowed, like all that opt points to but the
@@ -77,7 +79,13 @@ const double *vox_team_weights(const vox_team *team);
  * Collective. */
 void vox_team_describe(const vox_team *team, vox_str *text);
 
-/* flat[graph->flat_floats]. */
+/* Ranks that share the memory of a host have one model there, and each changes a part of it: this
+ * one's portion, NULL where it does all.  Their optimiser's state has to be in the room, zeroed and
+ * borrowed, of which all take the same pieces in the same order; NULL: there is none. */
+const vox_portion *vox_team_portion(const vox_team *team);
+vox_room *vox_team_room(vox_team *team);
+
+/* flat[graph->flat_floats], the same on all ranks.  Collective. */
 vox_status vox_team_set_params(vox_team *team, const float *flat, vox_error *err);
 vox_status vox_team_get_params(vox_team *team, float *flat, vox_error *err);
 
@@ -114,10 +122,10 @@ typedef struct vox_team_update {
      * vox_team_looks says no; then it must heed those in vox_plan_loss on the device
      * (vox_optimizer_step does), and leave the weights alone if one is not finite. */
     vox_replica_fn device;
-    /* Model on the host: called on the caller's thread once all losses are known to be finite.
-     * params and grads are flat; the gradients may be overwritten.  With VOX_SYNC_ASYNC it is
-     * called for each share of a batch (vox_team_now), and with grads NULL when the step's batch is
-     * whole. */
+    /* Model on the host: called on the caller's thread once all losses are known to be finite, and
+     * by all that vox_team_portion tells of, each of which does its part.  params and grads are
+     * flat; the gradients may be overwritten.  With VOX_SYNC_ASYNC it is called for each share of a
+     * batch (vox_team_now), and with grads NULL when the step's batch is whole. */
     vox_status (*host)(void *arg, float *params, float *grads, vox_pool *pool, vox_error *err);
     void *arg;
     /* Several ranks: since devices failed in the step, this rank's samples are others

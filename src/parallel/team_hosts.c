@@ -98,12 +98,14 @@ vox_status vox_team_open_sums(vox_team *team, vox_error *err)
 {
     team->sum = vox_calloc(team->buckets + 1, sizeof *team->sum, "the ranks", err);
     team->summing = vox_calloc(team->buckets + 1, sizeof *team->summing, "the ranks", err);
-    team->none = vox_calloc(team->graph->flat_floats + 1, sizeof *team->none, "the ranks", err);
-    if (!team->sum || !team->summing || !team->none)
+    if (!team->own)
+        team->none = vox_calloc(team->graph->flat_floats + 1, sizeof *team->none, "the ranks", err);
+    if (!team->sum || !team->summing || (!team->none && !team->own))
         return VOX_ERR_MEMORY;
     vox_status s = VOX_OK;
     for (size_t i = 0; s == VOX_OK && i < team->buckets; i++)
-        s = vox_host_sum_open(&team->sum[i], team->hosts, (int)i, team->bucket[i].count, err);
+        s = vox_host_sum_open_in(&team->sum[i], team->hosts, team->window, (int)i,
+                                 team->bucket[i].offset, team->bucket[i].count, err);
     return s;
 }
 
@@ -163,9 +165,10 @@ void vox_team_start_hosts(vox_team *team, size_t bucket, float *data)
 /* Every rank has its part in the sum of every bucket, also if it had no sample, or failed. */
 static void start_rest(vox_team *team)
 {
+    vox_team_withdraw(team);
     for (size_t i = 0; i < team->buckets; i++) {
         const vox_range *b = &team->bucket[i];
-        float *none = team->none + b->offset;
+        float *none = (team->own ? vox_team_own_sum(team) : team->none) + b->offset;
         if (!team->summing[i])
             vox_team_start_hosts(team, i, memset(none, 0, b->count * sizeof *none));
     }
@@ -228,8 +231,9 @@ vox_status vox_team_finish_hosts(vox_team *team, int64_t n, vox_status mine, flo
         first = first == VOX_OK ? s : first;
         team->summing[i] = false;
     }
+    vox_status met = vox_team_meet(team, first == VOX_OK ? err : NULL);
     vox_span_end(&span);
-    return first;
+    return first == VOX_OK ? met : first;
 }
 
 /* Of rank 0, mostly; else through what serves for losses, as rows of which one rank has the only
@@ -243,23 +247,38 @@ static vox_status spread(vox_team *team, size_t from, void *data, size_t bytes, 
     return vox_hosts_share(team->hosts, VOX_OK, data, bytes, team->slice, err);
 }
 
-/* Running statistics are those of the first rank that has samples of the batch.  kept_before is
- * room: the step has come to something. */
+/* The first rank that has samples of the batch. */
+static size_t first_at_work(vox_team *team)
+{
+    size_t rank = 0;
+    slice_all(team, team->now);
+    while (team->slice[rank].count == 0)
+        rank++;
+    return rank;
+}
+
+void vox_team_find_keeper(vox_team *team)
+{
+    if (team->before)
+        team->keeps = first_at_work(team) == vox_hosts_rank(team->hosts);
+}
+
+/* Running statistics are those of that rank.  kept_before is room: the step has come to something.
+ */
 vox_status vox_team_share_kept(vox_team *team, vox_error *err)
 {
     size_t floats = 0;
     if (!team->before || team->kepts == 0)
         return VOX_OK;
-    vox_team_save_kept(team);
+    if (vox_team_keeps(team))
+        vox_team_save_kept(team);
     for (size_t i = 0; i < team->kepts; i++)
         floats += team->kept[i].count;
-    size_t leads = 0;
-    slice_all(team, team->now);
-    while (team->slice[leads].count == 0)
-        leads++;
-    vox_status s = spread(team, leads, team->kept_before, floats * sizeof(float), err);
+    vox_status s =
+        spread(team, first_at_work(team), team->kept_before, floats * sizeof(float), err);
     const float *from = team->kept_before;
-    for (size_t i = 0; s == VOX_OK && i < team->kepts; from += team->kept[i++].count)
+    for (size_t i = 0; s == VOX_OK && vox_team_writes(team) && i < team->kepts;
+         from += team->kept[i++].count)
         memcpy(team->params + team->kept[i].offset, from, team->kept[i].count * sizeof *from);
     return s;
 }
@@ -329,6 +348,7 @@ void vox_team_describe_hosts(const vox_team *team, vox_str *text)
                         vox_hosts_name(team->hosts, i),
                         (long long)slice_of(team, i, team->batch).count, (long long)team->batch,
                         all[i]);
+        vox_host_window_describe(team->window, text);
     }
     free(all);
 }

@@ -3,7 +3,7 @@
 #define VOX_PARALLEL_TEAM_PARTS_H
 
 #include "parallel/faults.h"
-#include "parallel/hosts.h"
+#include "parallel/hosts_window.h"
 #include "parallel/meeting.h"
 #include "parallel/speed.h"
 #include "parallel/team.h"
@@ -105,6 +105,12 @@ struct vox_team {
     vox_host_sum **sum; /* [buckets]: the gradients */
     bool *summing;      /* [buckets]: under way */
     float *none;        /* [flat_floats]: the gradients where no device had a sample */
+    /* Those on this host may have one model, in memory that they have in common; NULL: no rank of
+     * the job has. */
+    vox_host_window *window;
+    vox_host_memory *own; /* in it: where this rank's gradients are summed; NULL: it has none */
+    vox_room room;        /* in it: what is left of the common memory */
+    bool keeps;           /* vox_team_keeps */
 
     struct vox_team *next_left; /* see vox_team_free */
 };
@@ -122,6 +128,8 @@ void vox_team_start_hosts(vox_team *team, size_t bucket, float *data);
  * error, everybody's. */
 vox_status vox_team_finish_hosts(vox_team *team, int64_t n, vox_status mine, float *loss,
                                  vox_error *err);
+/* Before a try at a step. */
+void vox_team_find_keeper(vox_team *team);
 /* The running statistics in the model become those of the first rank at work. */
 vox_status vox_team_share_kept(vox_team *team, vox_error *err);
 /* The members of all ranks meet. */
@@ -130,6 +138,25 @@ vox_status vox_team_meet_hosts(vox_team *team, vox_error *err);
 vox_status vox_team_share_text(vox_team *team, char text[64], vox_error *err);
 /* A line for every rank; collective. */
 void vox_team_describe_hosts(const vox_team *team, vox_str *text);
+
+/* ---- team_window.c: ranks with one model ---- */
+
+/* Once the ranks are known; collective. */
+vox_status vox_team_open_window(vox_team *team, size_t room_bytes, vox_error *err);
+/* Where this rank's gradients are summed, and where the sum over the host's ranks will be, flat;
+ * NULL: this rank has a model of its own. */
+float *vox_team_own_sum(const vox_team *team);
+float *vox_team_common_sum(const vox_team *team);
+/* Whether the running statistics in the model are this rank's devices' business during the step
+ * under way; of ranks with one model, the first that has samples. */
+bool vox_team_keeps(const vox_team *team);
+/* Of ranks with one model, the one that writes what all have to it. */
+bool vox_team_writes(const vox_team *team);
+/* The rank's only device, which wrote its gradients where others see them, hangs: nobody looks
+ * there any more, as it may come to life again. */
+void vox_team_withdraw(vox_team *team);
+/* Returns once all ranks with this model are here. */
+vox_status vox_team_meet(vox_team *team, vox_error *err);
 
 /* ---- team_step.c: work on all ---- */
 

@@ -218,7 +218,7 @@ static void share_out(vox_team *team, const part *p, float *loss)
     const part after = part_after(team, p);
     for (size_t i = 0; after.n > 0 && i < team->size; i++)
         team->member[i].next = share_of(team, i, &after);
-    bool led = false;
+    bool led = !vox_team_keeps(team);
     vox_team_split(team, p->all);
     for (size_t i = 0; i < team->size; i++) {
         vox_member *m = &team->member[i];
@@ -273,7 +273,8 @@ static vox_status run_pieces(vox_replica *r, const vox_member *m, const vox_shar
         else if (share->next)
             piece.next = &next, next = piece_of(m, share->next, 0);
         if (from == 0)
-            s = vox_faults_at_step(&m->team->faults, (size_t)(m - m->team->member),
+            s = vox_faults_at_step(&m->team->faults,
+                                   m->team->fleet.own + (size_t)(m - m->team->member),
                                    (int64_t)share->step + 1, err);
         if (s == VOX_OK)
             s = finish(r, vox_replica_gradients(r, &piece, err), err);
@@ -428,6 +429,7 @@ static vox_status try_step(vox_team *team, const vox_team_batch *batch, float *l
 {
     const double start = vox_now();
     bool finite;
+    vox_team_find_keeper(team);
     if (team->params)
         vox_team_save_kept(team);
     vox_status s = compute(team, batch, loss, &finite, err);

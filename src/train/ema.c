@@ -11,7 +11,9 @@ struct vox_ema {
     vox_device *dev; /* NULL: host memory */
     vox_ema_spec spec;
     size_t floats;
-    float *host_average; /* on the host; else: */
+    float *host_average; /* on the host; else average */
+    bool shared;         /* that is somebody else's, and this process has a portion of it */
+    const vox_portion *portion;
     vox_buffer *average;
     vox_kernel *kernel;
 };
@@ -59,7 +61,8 @@ void vox_ema_free(vox_ema **ema)
         return;
     vox_kernel_free(&(*ema)->kernel);
     vox_buffer_free(&(*ema)->average);
-    free((*ema)->host_average);
+    if (!(*ema)->shared)
+        free((*ema)->host_average);
     free(*ema);
     *ema = NULL;
 }
@@ -97,20 +100,40 @@ typedef struct job {
     vox_ema *ema;
     const float *params;
     float share;
+    size_t first; /* piece of this process */
 } job;
+
+vox_status vox_ema_share(vox_ema *ema, vox_room *room, const vox_portion *portion, vox_error *err)
+{
+    float *average = vox_room_take(room, ema->floats * sizeof *average);
+    if (!average)
+        return vox_fail_memory(err, "the averaged weights", ema->floats * sizeof *average);
+    free(ema->host_average);
+    ema->host_average = average;
+    ema->shared = true;
+    ema->portion = portion;
+    return VOX_OK;
+}
 
 static void average_item(void *user, size_t item)
 {
     const job *j = user;
-    const size_t at = item * PIECE, left = j->ema->floats - at, count = left < PIECE ? left : PIECE;
+    const size_t at = (j->first + item) * PIECE, left = j->ema->floats - at,
+                 count = left < PIECE ? left : PIECE;
     float *restrict average = j->ema->host_average + at;
     const float *restrict weight = j->params + at;
     for (size_t i = 0; i < count; i++)
         average[i] += j->share * (weight[i] - average[i]);
 }
 
-void vox_ema_step_host(vox_ema *ema, const float *params, int64_t step, vox_pool *pool)
+vox_status vox_ema_step_host(vox_ema *ema, const float *params, int64_t step, vox_pool *pool,
+                             vox_error *err)
 {
-    job j = {ema, params, (float)(1 - vox_ema_decay(&ema->spec, step))};
-    vox_pool_for(pool, (ema->floats + PIECE - 1) / PIECE, average_item, &j);
+    job j = {.ema = ema, .params = params};
+    const size_t end = vox_portion_items(ema->portion, (ema->floats + PIECE - 1) / PIECE, &j.first);
+    j.share = (float)(1 - vox_ema_decay(&ema->spec, step));
+    vox_status s = vox_portion_meet(ema->portion, err);
+    if (s == VOX_OK)
+        vox_pool_for(pool, end - j.first, average_item, &j);
+    return s;
 }

@@ -6,6 +6,7 @@
 #ifndef VOX_TRAIN_EMA_H
 #define VOX_TRAIN_EMA_H
 
+#include "base/mem.h"
 #include "base/thread.h"
 #include "train/experiment.h"
 
@@ -23,7 +24,11 @@ vox_status vox_ema_get(vox_ema *ema, float *flat, vox_error *err);
 vox_status vox_ema_step(vox_ema *ema, vox_buffer *params, int64_t step, vox_error *err);
 
 /* In host memory, on the pool's threads (NULL: the caller's), whose number changes no bit. */
-void vox_ema_step_host(vox_ema *ema, const float *params, int64_t step, vox_pool *pool);
+vox_status vox_ema_step_host(vox_ema *ema, const float *params, int64_t step, vox_pool *pool,
+                             vox_error *err);
+/* As vox_optimizer_share: several processes do each step together, once all are there with params
+ * as they are to be.  Takes vox_room_of its floats' bytes. */
+vox_status vox_ema_share(vox_ema *ema, vox_room *room, const vox_portion *portion, vox_error *err);
 
 /* The decay at a step. */
 double vox_ema_decay(const vox_ema_spec *spec, int64_t step);

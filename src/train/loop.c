@@ -59,15 +59,16 @@ static vox_status update_on_device(vox_replica *r, void *arg, vox_error *err)
 static vox_status update_on_host(void *arg, float *params, float *grads, vox_pool *pool,
                                  vox_error *err)
 {
-    (void)err;
     const update_arg *u = arg;
     const int64_t step = u->t->state.progress.step;
     const vox_team_taking now = vox_team_now(u->t->team);
+    vox_status s = VOX_OK;
     if (grads)
-        vox_optimizer_step_host(u->t->optimizer, params, grads, u->lr * now.part, now.number, pool);
-    if (u->t->ema && now.whole)
-        vox_ema_step_host(u->t->ema, params, step, pool);
-    return VOX_OK;
+        s = vox_optimizer_step_host(u->t->optimizer, params, grads, u->lr * now.part, now.number,
+                                    pool, err);
+    if (s == VOX_OK && u->t->ema && now.whole)
+        s = vox_ema_step_host(u->t->ema, params, step, pool, err);
+    return s;
 }
 
 /* The samples that are this rank's since devices failed. */

@@ -95,10 +95,8 @@ static vox_status update_on_device(vox_replica *r, void *arg, vox_error *err)
 static vox_status update_on_host(void *arg, float *params, float *grads, vox_pool *pool,
                                  vox_error *err)
 {
-    (void)err;
     vox_made_up *m = arg;
-    vox_optimizer_step_host(m->optimizer, params, grads, TINY_RATE, m->done, pool);
-    return VOX_OK;
+    return vox_optimizer_step_host(m->optimizer, params, grads, TINY_RATE, m->done, pool, err);
 }
 
 vox_status vox_made_up_step(vox_made_up *m, vox_error *err)

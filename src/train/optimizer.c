@@ -138,23 +138,28 @@ void vox_optimizer_free(vox_optimizer **optimizer)
     vox_optimizer *o = optimizer ? *optimizer : NULL;
     if (!o)
         return;
+    vox_optimizer_free_host(o);
     vox_trust_release(&o->trust);
     vox_kernel_free(&o->kernel);
     vox_kernel_free(&o->direction_kernel);
     vox_kernel_free(&o->norm_kernel);
     vox_kernel_free(&o->clip_kernel);
     vox_kernel_free(&o->guard_kernel);
-    for (size_t i = 0; i < VOX_OPTIMIZER_MAX_PARTS; i++) {
+    for (size_t i = 0; i < VOX_OPTIMIZER_MAX_PARTS; i++)
         vox_buffer_free(&o->part[i]);
-        free(o->host_part[i]);
-    }
     free(o->host_used);
-    free(o->host_sum);
     vox_buffer_free(&o->norm_part);
     vox_buffer_free(&o->coefficient);
     vox_buffer_free(&o->used);
     free(o);
     *optimizer = NULL;
+}
+
+size_t vox_optimizer_room(const vox_optimizer_spec *spec, size_t flat_floats)
+{
+    const vox_optimizer_method *m = methods[spec->kind];
+    const char *name[VOX_OPTIMIZER_MAX_PARTS];
+    return vox_optimizer_room_of(flat_floats, m->parts(spec, name), m->layer_wise);
 }
 
 /* Norm and coefficient stay on the device: nothing waits. */

@@ -6,6 +6,7 @@
 #ifndef VOX_TRAIN_OPTIMIZER_H
 #define VOX_TRAIN_OPTIMIZER_H
 
+#include "base/mem.h"
 #include "base/thread.h"
 #include "train/experiment.h"
 
@@ -28,9 +29,17 @@ vox_status vox_optimizer_step(vox_optimizer *o, vox_buffer *params, vox_buffer *
 
 /* In host memory (dev NULL): the same update of params [flat_floats] at once, on the pool's threads
  * (NULL: the caller's).  grads may be overwritten.  The caller has seen that the losses are finite;
- * nothing can fail. */
-void vox_optimizer_step_host(vox_optimizer *o, float *params, float *grads, double lr, int64_t step,
-                             vox_pool *pool);
+ * nothing can fail but meeting others (see below). */
+vox_status vox_optimizer_step_host(vox_optimizer *o, float *params, float *grads, double lr,
+                                   int64_t step, vox_pool *pool, vox_error *err);
+
+/* In host memory, right after opening: the state goes to memory that several processes have in
+ * common, and they do every update together: each calls vox_optimizer_step_host for the same params
+ * and grads, and does its portion, which is borrowed; nothing is done until all have.  The bits are
+ * those of one.  All take the same from the room: vox_optimizer_room bytes. */
+vox_status vox_optimizer_share(vox_optimizer *o, vox_room *room, const vox_portion *portion,
+                               vox_error *err);
+size_t vox_optimizer_room(const vox_optimizer_spec *spec, size_t flat_floats);
 
 /* The state a checkpoint must keep, wherever it lives: flat vectors [flat_floats] laid out like the
  * parameters, by name ("momentum", borrowed).  A device's are waited for. */

@@ -6,6 +6,7 @@
 #include "train/optimizer_method.h"
 
 #include <math.h>
+#include <stdlib.h>
 
 #include "base/mem.h"
 
@@ -27,6 +28,58 @@ vox_status vox_optimizer_open_host(vox_optimizer *o, vox_error *err)
     }
     return s;
 }
+
+/* ---- one of several ------------------------------------------------------- */
+
+typedef struct state_bytes {
+    size_t part, sum, tensor_sum;
+} state_bytes;
+
+static state_bytes bytes_of(size_t floats, bool layer_wise)
+{
+    const size_t blocks = (floats + VOX_OPTIMIZER_BLOCK - 1) / VOX_OPTIMIZER_BLOCK,
+                 items = (blocks + PIECE_BLOCKS - 1) / PIECE_BLOCKS;
+    return (state_bytes){floats * sizeof(float), items * sizeof(double),
+                         layer_wise ? 2 * blocks * sizeof(double) : 0};
+}
+
+size_t vox_optimizer_room_of(size_t floats, size_t parts, bool layer_wise)
+{
+    const state_bytes b = bytes_of(floats, layer_wise);
+    return parts * vox_room_of(b.part) + vox_room_of(b.sum) + vox_room_of(b.tensor_sum);
+}
+
+vox_status vox_optimizer_share(vox_optimizer *o, vox_room *room, const vox_portion *portion,
+                               vox_error *err)
+{
+    const state_bytes b = bytes_of(o->floats, o->method->layer_wise);
+    if (room->left < vox_optimizer_room_of(o->floats, o->parts, o->method->layer_wise))
+        return vox_fail_memory(err, "the optimiser's state", room->left);
+    vox_optimizer_free_host(o);
+    o->shared = true;
+    o->portion = portion;
+    for (size_t i = 0; i < o->parts; i++)
+        o->host_part[i] = vox_room_take(room, b.part);
+    o->host_sum = vox_room_take(room, b.sum);
+    o->trust.host_sum = b.tensor_sum ? vox_room_take(room, b.tensor_sum) : NULL;
+    return VOX_OK;
+}
+
+void vox_optimizer_free_host(vox_optimizer *o)
+{
+    for (size_t i = 0; i < VOX_OPTIMIZER_MAX_PARTS; i++) {
+        if (!o->shared)
+            free(o->host_part[i]);
+        o->host_part[i] = NULL;
+    }
+    if (!o->shared) {
+        free(o->host_sum);
+        free(o->trust.host_sum);
+    }
+    o->host_sum = o->trust.host_sum = NULL;
+}
+
+/* ---- pieces ---------------------------------------------------------------- */
 
 static uint32_t tensor_of(const vox_optimizer *o, size_t block)
 {
@@ -55,7 +108,21 @@ static bool next_run(const vox_optimizer *o, size_t item, size_t *block, size_t 
 typedef struct job {
     vox_optimizer *o;
     vox_host_update u;
+    size_t first, count; /* pieces: this process's */
+    void (*fn)(const struct job *j, size_t item);
 } job;
+
+static void run_item(void *user, size_t item)
+{
+    const job *j = user;
+    j->fn(j, j->first + item);
+}
+
+static void run(job *j, void (*fn)(const job *j, size_t item), vox_pool *pool)
+{
+    j->fn = fn;
+    vox_pool_for(pool, j->count, run_item, j);
+}
 
 /* ---- clipping ------------------------------------------------------------ */
 
@@ -75,9 +142,8 @@ static double square_sum(const float *x, size_t count)
     return sum;
 }
 
-static void norm_item(void *user, size_t item)
+static void norm_item(const job *j, size_t item)
 {
-    const job *j = user;
     size_t block = item * PIECE_BLOCKS, at, count;
     double sum = 0;
     while (next_run(j->o, item, &block, &at, &count))
@@ -86,24 +152,28 @@ static void norm_item(void *user, size_t item)
 }
 
 /* What the gradients are multiplied by; NaN stays NaN. */
-static float coefficient(job *j, vox_pool *pool)
+static vox_status find_scale(job *j, vox_pool *pool, vox_error *err)
 {
     const vox_optimizer *o = j->o;
     double sum = 0;
+    j->u.scale = 1;
     if (o->clip_norm <= 0)
-        return 1;
-    vox_pool_for(pool, pieces(o), norm_item, j);
+        return VOX_OK;
+    run(j, norm_item, pool);
+    vox_status s = vox_portion_meet(o->portion, err);
+    if (s != VOX_OK)
+        return s;
     for (size_t i = 0; i < pieces(o); i++)
         sum += o->host_sum[i];
     const double c = o->clip_norm / (sqrt(sum) + 1e-6);
-    return c > 1 ? 1 : (float)c;
+    j->u.scale = c > 1 ? 1 : (float)c;
+    return VOX_OK;
 }
 
 /* ---- layer-wise rates ------------------------------------------------------ */
 
-static void direction_item(void *user, size_t item)
+static void direction_item(const job *j, size_t item)
 {
-    const job *j = user;
     const vox_optimizer *o = j->o;
     size_t block = item * PIECE_BLOCKS, first = block, at, count;
     while (next_run(o, item, &block, &at, &count)) {
@@ -117,11 +187,12 @@ static void direction_item(void *user, size_t item)
     }
 }
 
-static void find_ratios(job *j, vox_pool *pool)
+static vox_status find_ratios(job *j, vox_pool *pool, vox_error *err)
 {
     const vox_optimizer *o = j->o;
     const double scale = vox_trust_scaled(&o->spec) ? (double)j->u.scale : 1;
-    vox_pool_for(pool, pieces(o), direction_item, j);
+    run(j, direction_item, pool);
+    vox_status s = vox_portion_meet(o->portion, err);
     o->trust.host_ratio[0] = 1;
     for (size_t block = 0; block < (size_t)o->blocks;) {
         const uint32_t tensor = o->trust.host_tensor[block];
@@ -134,24 +205,27 @@ static void find_ratios(job *j, vox_pool *pool)
             o->trust.host_ratio[tensor] =
                 (float)vox_trust_factor(&o->spec, sqrt(weight), scale * sqrt(along));
     }
+    return s;
 }
 
 /* ---- the update ----------------------------------------------------------- */
 
-static void update_item(void *user, size_t item)
+static void update_item(const job *j, size_t item)
 {
-    const job *j = user;
     size_t block = item * PIECE_BLOCKS, at, count;
     while (next_run(j->o, item, &block, &at, &count))
         j->o->method->host(j->o, &j->u, at, count);
 }
 
-void vox_optimizer_step_host(vox_optimizer *o, float *params, float *grads, double lr, int64_t step,
-                             vox_pool *pool)
+vox_status vox_optimizer_step_host(vox_optimizer *o, float *params, float *grads, double lr,
+                                   int64_t step, vox_pool *pool, vox_error *err)
 {
-    job j = {o, {.param = params, .grad = grads, .lr = lr, .step = step}};
-    j.u.scale = coefficient(&j, pool);
-    if (o->method->layer_wise)
-        find_ratios(&j, pool);
-    vox_pool_for(pool, pieces(o), update_item, &j);
+    job j = {.o = o, .u = {.param = params, .grad = grads, .lr = lr, .step = step}};
+    j.count = vox_portion_items(o->portion, pieces(o), &j.first) - j.first;
+    vox_status s = find_scale(&j, pool, err);
+    if (s == VOX_OK && o->method->layer_wise)
+        s = find_ratios(&j, pool, err);
+    if (s == VOX_OK)
+        run(&j, update_item, pool);
+    return s;
 }

@@ -56,6 +56,8 @@ struct vox_optimizer {
     vox_buffer *part[VOX_OPTIMIZER_MAX_PARTS];
     float *host_part[VOX_OPTIMIZER_MAX_PARTS]; /* on the host instead */
     double *host_sum;                          /* [pieces]: sums of squares; on the host */
+    bool shared;                /* what is on the host is somebody else's, but for tables */
+    const vox_portion *portion; /* of the host's pieces; NULL: all */
     const char *part_name[VOX_OPTIMIZER_MAX_PARTS];
     size_t parts;
     vox_trust trust; /* zeros unless it is layer-wise */
@@ -67,6 +69,8 @@ vox_grid vox_optimizer_grid(const vox_optimizer *o);
 
 /* optimizer_host.c: what of a zeroed optimiser is only there on the host. */
 vox_status vox_optimizer_open_host(vox_optimizer *o, vox_error *err);
+void vox_optimizer_free_host(vox_optimizer *o);
+size_t vox_optimizer_room_of(size_t floats, size_t parts, bool layer_wise);
 
 extern const vox_optimizer_method vox_optimizer_sgd, vox_optimizer_adam, vox_optimizer_lars,
     vox_optimizer_lamb;

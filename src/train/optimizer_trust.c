@@ -190,6 +190,5 @@ void vox_trust_release(vox_trust *trust)
     vox_buffer_free(&trust->part);
     vox_buffer_free(&trust->ratio);
     free(trust->host_tensor);
-    free(trust->host_sum);
     free(trust->host_ratio);
 }

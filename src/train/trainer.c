@@ -88,6 +88,29 @@ static vox_status make_shares(vox_trainer *t, vox_error *err)
     return VOX_OK;
 }
 
+/* What changes the model, with the state that this takes. */
+static vox_status open_update(vox_trainer *t, vox_error *err)
+{
+    const vox_train_spec *train = &t->exp->train;
+    vox_device *home = vox_team_home(t->team);
+    vox_room *room = vox_team_room(t->team);
+    const vox_portion *portion = vox_team_portion(t->team);
+    vox_status s = vox_optimizer_open(&t->optimizer, home, t->exp->graph, &train->optimizer,
+                                      train->clip_norm, err);
+    if (s == VOX_OK && room)
+        s = vox_optimizer_share(t->optimizer, room, portion, err);
+    if (s == VOX_OK && train->ema.on)
+        s = vox_ema_open(&t->ema, home, t->exp->graph->flat_floats, &train->ema, err);
+    return s == VOX_OK && t->ema && room ? vox_ema_share(t->ema, room, portion, err) : s;
+}
+
+static size_t update_room(const vox_experiment *exp)
+{
+    const size_t floats = exp->graph->flat_floats;
+    return vox_optimizer_room(&exp->train.optimizer, floats) +
+           (exp->train.ema.on ? vox_room_of(floats * sizeof(float)) : 0);
+}
+
 static vox_status open_team(vox_trainer *t, vox_ctx *ctx, vox_error *err)
 {
     const vox_train_spec *train = &t->exp->train;
@@ -106,6 +129,7 @@ static vox_status open_team(vox_trainer *t, vox_ctx *ctx, vox_error *err)
                             .shard = t->sharing.mode,
                             .hang_s = t->opt->hang_timeout_s,
                             .weight = t->sharing.weight,
+                            .room_bytes = update_room(t->exp),
                             .hosts = t->opt->hosts};
     vox_status s = vox_hosts_agree(t->opt->hosts, open_times(t, ctx, err), err);
     opt.times = t->times;
@@ -113,14 +137,7 @@ static vox_status open_team(vox_trainer *t, vox_ctx *ctx, vox_error *err)
         s = vox_team_open(&t->team, ctx, &opt, err);
     if (s == VOX_OK)
         s = make_shares(t, err);
-    if (s != VOX_OK)
-        return s;
-    vox_device *home = vox_team_home(t->team);
-    s = vox_optimizer_open(&t->optimizer, home, t->exp->graph, &train->optimizer, train->clip_norm,
-                           err);
-    if (s == VOX_OK && train->ema.on)
-        s = vox_ema_open(&t->ema, home, t->exp->graph->flat_floats, &train->ema, err);
-    return s;
+    return s == VOX_OK ? open_update(t, err) : s;
 }
 
 static vox_status make_state(vox_trainer *t, const char *dir, vox_error *err)

@@ -43,6 +43,7 @@ cat > rank.sh << 'SH'
 rank=${OMPI_COMM_WORLD_RANK:-$PMI_RANK}
 if [ "$rank" = 0 ]; then export POCL_DEVICES=${DEVICES_0:-}; else export POCL_DEVICES=${DEVICES_1:-}; fi
 [ -n "$POCL_DEVICES" ] || unset POCL_DEVICES
+[ -z "${HOSTS:-}" ] || export VOXCL_HOST_NAME=$(cut -d' ' -f$((rank + 1)) <<< "$HOSTS")
 export VOXCL_FAULT=${FAULT:-}
 [ "$rank" = 1 ] && set -- "$@" ${RANK_1:-}
 # Rank 1 gets signal $SIGNAL after $AFTER steps of the run in $IN.
@@ -84,7 +85,7 @@ train() { echo train "${EXP:-exp.yaml}" --data "$data" --shard "${SHARD:-equal}"
 
 # ---- the same losses, however many ranks and devices; the same bits twice ----
 expect 0 'step 50/50' $(train one)
-TERM=xterm ranks 2 0 'rank 1 on .*: 3 of 7 samples.*step 50/50' $(train two)
+TERM=xterm ranks 2 0 'rank 1 on .*: 3 of 7 samples.*the 2 ranks on .* share one model.*step 50/50' $(train two)
 grep -q $'\r' out && fail "a progress bar in a log: mpirun's terminals are none"
 ranks 2 0 'step 50/50' $(train again)
 ranks 3 0 '3 ranks, 3 devices.*step 50/50' $(train three)
@@ -101,6 +102,18 @@ same_losses one unequal
     fail "usage.json has not the devices of all ranks: $(cat unequal/usage.json)"
 [ "$(grep -c '"name": "sum over hosts"' t.json)" = 50 ] && [ "$(tail -c 3 t.json)" = '}}' ] ||
     fail "no whole trace of a job by two ranks"
+
+# ---- with a model each; ranks on two hosts; what the update keeps is shared too ----
+VOXCL_RANK_MEMORY=off ranks 2 0 'have no memory in common .VOXCL_RANK_MEMORY is off.: each has a model of its own.*step 50/50' $(train apart)
+same_losses one apart
+VOXCL_RANK_MEMORY=1000 ranks 2 0 'no memory in common .* MB, and VOXCL_RANK_MEMORY is 1000' $(train small) --set train.iterations=1
+sed 's/optimizer: .*/optimizer: {lamb: {lr: 0.002}}\n  ema: {decay: 0.9}/' exp.yaml > lamb.yaml
+EXP=lamb.yaml
+expect 0 'step 50/50' $(train lamb)
+SIGNAL=INT AFTER=20 IN=lamb3 HOSTS='a b a' ranks 3 130 'the 2 ranks on a share one model.*interrupted' $(train lamb3)
+ranks 2 0 'step 50/50' $(train lamb3) --resume
+same_losses lamb lamb3
+EXP=exp.yaml
 
 # ---- shares by speed, and by weights; the times are told, not taken, so that they surely change ----
 shares() { # shares RUN WANT: those in its metrics.jsonl, each as often as they changed
@@ -131,6 +144,15 @@ same_losses plain lost
 FAULT=$paces,2:1:pace=0.2,0:30:lost,1:21:memory DEVICES_0="$driver $driver" ranks 2 0 'rank 0: 1 .*lost at step 21.*1 of 3 were left' $(train left) --devices all
 same_losses plain left
 [ "$(grep -c '"step": 2[01],.*"lost": .*"rank 0: 1 \|"step": 30,.*"lost": .*"rank 0: 0 ' left/metrics.jsonl)" = 2 ] || fail "lost devices are not in metrics.jsonl"
+# One that hangs comes to life again in mid-training.
+FAULT=1:20:hang=3 ranks 2 0 "rank 1: 0 .*is lost.*step 50/50" $(train hung) --hang-timeout 1
+same_losses plain hung
+FAULT=0:20:hang=3 ranks 2 0 "rank 0: 0 .*is lost.*step 50/50" $(train hung0) --hang-timeout 1
+same_losses plain hung0
+sed 's/, sync: true//' exp.yaml > local.yaml
+EXP=local.yaml
+FAULT=0:20:hang ranks 2 1 'device that hangs has the model that ranks share.*everything up to step 19 is in' $(train hung1) --hang-timeout 1
+EXP=plain.yaml
 FAULT=0:7:lost,1:7:driver ranks 2 1 'everything up to step 6 is in' $(train gone)
 expect 0 'step 50/50' $(train gone) --resume
 same_losses plain gone

@@ -4,7 +4,7 @@
 
 #include "base/philox.h"
 #include "base/thread.h"
-#include "parallel/hosts.h"
+#include "parallel/hosts_window.h"
 #include "parallel/tree.h"
 
 #include <pthread.h>
@@ -107,6 +107,158 @@ static void sums_are_the_trees_to_the_bit(void **state)
         free(data);
         free(want);
     }
+}
+
+/* ---- memory in common ---- */
+
+/* From three ranks on these tests are on two hosts, by name: the even ranks and the odd ones. */
+static size_t host_of(size_t r)
+{
+    return size > 2 ? r % 2 : 0;
+}
+
+/* The groups' first ranks; without: the last rank's host has no memory in common. */
+static size_t group_of(size_t r, bool without)
+{
+    return without && host_of(r) == host_of(size - 1) ? r : host_of(r);
+}
+
+/* Added up in each group first, in the order of its ranks, then over the groups from that of the
+ * part's owner on. */
+static void expected_in_groups(float *out, size_t count, uint32_t key, bool without)
+{
+    vox_error err = {0};
+    float *value[64], *sum[64];
+    const float *in[64];
+    size_t groups = 0, group[64];
+    for (size_t r = 0; r < size; r++) {
+        value[r] = malloc((count + 1) * sizeof **value);
+        assert_non_null(value[r]);
+        fill(value[r], count, r, key);
+        if (group_of(r, without) == r)
+            group[groups++] = r;
+    }
+    for (size_t g = 0; g < groups; g++) {
+        size_t n = 0;
+        vox_tree tree;
+        for (size_t r = 0; r < size; r++)
+            if (group_of(r, without) == group[g])
+                in[n++] = value[r];
+        sum[g] = malloc((count + 1) * sizeof **sum);
+        assert_non_null(sum[g]);
+        assert_ok(vox_tree_init(&tree, n, &err));
+        vox_tree_sum(&tree, in, sum[g], count, NULL);
+        vox_tree_release(&tree);
+    }
+    vox_tree tree;
+    assert_ok(vox_tree_init(&tree, groups, &err));
+    const size_t lines = (count + 15) / 16;
+    for (size_t r = 0; r < size; r++) {
+        size_t at = lines * r / size * 16, end = lines * (r + 1) / size * 16, own = 0;
+        end = end < count ? end : count;
+        at = at < end ? at : end;
+        while (group[own] != group_of(r, without))
+            own++;
+        for (size_t k = 0; k < groups; k++)
+            in[k] = sum[(own + k) % groups] + at;
+        vox_tree_sum(&tree, in, out + at, end - at, NULL);
+    }
+    vox_tree_release(&tree);
+    for (size_t r = 0; r < size; r++)
+        free(value[r]);
+    for (size_t g = 0; g < groups; g++)
+        free(sum[g]);
+}
+
+static void check_sums_in(vox_host_window *w, bool without)
+{
+    enum { OFFSET = 48, KEYS = 5 };
+    static const size_t counts[KEYS] = {0, 5, 100, 4096, 70001};
+    vox_error err = {0};
+    const vox_portion *portion = vox_host_window_portion(w);
+    const size_t room = OFFSET + counts[KEYS - 1];
+    float *own = vox_host_window_own(w, portion->index), *alone = malloc(room * sizeof *alone),
+          *want = malloc(room * sizeof *want);
+    assert_true(alone && want);
+    const float *sum = (own ? (float *)vox_host_window_own(w, 0) : alone) + OFFSET;
+    float *data = (own ? own : alone) + OFFSET;
+    for (int key = 0; key < KEYS; key++) {
+        const size_t n = counts[key];
+        vox_host_sum *one;
+        assert_ok(vox_host_sum_open_in(&one, hosts, w, key, OFFSET, n, &err));
+        expected_in_groups(want, n, (uint32_t)key, without);
+        for (int again = 0; again < 3; again++) {
+            fill(data, n, rank, (uint32_t)key);
+            vox_host_sum_start(one, data);
+            if (again == 1)
+                usleep((useconds_t)(1000 * rank)); /* not all at once */
+            assert_ok(vox_host_sum_wait(one, &err));
+            assert_ok(vox_portion_meet(portion, &err));
+            assert_memory_equal(sum, want, n * sizeof *sum);
+            assert_ok(vox_portion_meet(portion, &err)); /* nobody looks at it any more */
+        }
+        vox_host_sum_free(&one);
+    }
+    free(alone);
+    free(want);
+}
+
+static void ranks_of_a_host_share_memory(void **state)
+{
+    (void)state;
+    vox_error err = {0};
+    vox_host_window *w;
+    size_t of, local = vox_hosts_local(hosts, &of);
+    assert_ok(vox_host_window_open(&w, hosts, 5000, 300000, &err));
+    if (size == 1) {
+        assert_null(w);
+        return;
+    }
+    assert_non_null(w);
+    const vox_portion *portion = vox_host_window_portion(w);
+    unsigned char *common = vox_host_window_common(w);
+    assert_int_equal(portion->index, of > 1 ? local : 0);
+    assert_int_equal(portion->of, of);
+    assert_true((common != NULL) == (of > 1));
+    for (size_t i = 0; common && i < 5000; i++)
+        assert_int_equal(common[i], 0);
+    assert_ok(vox_portion_meet(portion, &err));
+    for (size_t i = local; common && i < 5000; i += of)
+        common[i] = (unsigned char)(local + 1);
+    assert_ok(vox_portion_meet(portion, &err));
+    for (size_t i = 0; common && i < 5000; i++)
+        assert_int_equal(common[i], i % of + 1);
+    check_sums_in(w, false);
+    vox_host_window_free(&w);
+    assert_null(w);
+}
+
+/* One rank says no, or there is not so much: its host's ranks do without, the others do not. */
+static void ranks_without_such_memory_send_messages(void **state)
+{
+    static const char *const why[] = {"off", "1000000"};
+    (void)state;
+    vox_error err = {0};
+    for (size_t i = 0; i < sizeof why / sizeof *why; i++) {
+        vox_host_window *w;
+        if (rank == size - 1)
+            setenv(VOX_WINDOW_VARIABLE, why[i], 1);
+        assert_ok(vox_host_window_open(&w, hosts, 5000, 1000000, &err));
+        unsetenv(VOX_WINDOW_VARIABLE);
+        if (size == 4 && host_of(rank) == 0)
+            assert_non_null(vox_host_window_common(w));
+        if (host_of(rank) == host_of(size - 1))
+            assert_null(vox_host_window_common(w));
+        if (size == 2)
+            assert_null(w);
+        if (w)
+            check_sums_in(w, true);
+        vox_host_window_free(&w);
+    }
+    /* More than there is anywhere. */
+    vox_host_window *w;
+    assert_ok(vox_host_window_open(&w, hosts, 5000, SIZE_MAX / 64, &err));
+    assert_null(w);
 }
 
 #define BUCKETS 12
@@ -214,9 +366,13 @@ static void rows_and_flags_are_shared(void **state)
     flags = 0;
     assert_ok(vox_hosts_vote(hosts, VOX_OK, &flags, &err));
     assert_int_equal(flags, 0);
-    size_t of, local = vox_hosts_local(hosts, &of); /* mpirun starts all on this host */
-    assert_int_equal(local, rank);
-    assert_int_equal(of, size);
+    size_t of, local = vox_hosts_local(hosts, &of), before = 0, all = 0;
+    for (size_t i = 0; i < size; i++) {
+        before += i < rank && host_of(i) == host_of(rank);
+        all += host_of(i) == host_of(rank);
+    }
+    assert_int_equal(local, before);
+    assert_int_equal(of, all);
 }
 
 static void bad_keys_are_refused(void **state)
@@ -231,6 +387,11 @@ static void bad_keys_are_refused(void **state)
 int main(void)
 {
     vox_error err = {0};
+    const char *count = getenv("OMPI_COMM_WORLD_SIZE"), *number = getenv("OMPI_COMM_WORLD_RANK");
+    if (!count)
+        count = getenv("PMI_SIZE"), number = getenv("PMI_RANK");
+    if (count && number && atol(count) > 2)
+        setenv(VOX_HOST_NAME_VARIABLE, atol(number) % 2 ? "odd" : "even", 1);
     if (vox_hosts_open(&hosts, &err) != VOX_OK) {
         printf("%s | %s | %s\n", err.message, err.detail, err.hint);
         return err.code == VOX_ERR_UNSUPPORTED ? 77 : 1;
@@ -248,6 +409,8 @@ int main(void)
         cmocka_unit_test(differences_are_found),
         cmocka_unit_test(rows_and_flags_are_shared),
         cmocka_unit_test(bad_keys_are_refused),
+        cmocka_unit_test(ranks_of_a_host_share_memory),
+        cmocka_unit_test(ranks_without_such_memory_send_messages),
     };
     const int failed = cmocka_run_group_tests(tests, NULL, NULL);
     if (failed)

@@ -106,7 +106,8 @@ static void update(rig *r, double lr, int64_t step)
     if (r->dev)
         assert_ok(vox_optimizer_step(r->optimizer, r->params, r->grads, NULL, 0, lr, step, &err));
     else
-        vox_optimizer_step_host(r->optimizer, r->host_params, r->host_grads, lr, step, r->pool);
+        assert_ok(vox_optimizer_step_host(r->optimizer, r->host_params, r->host_grads, lr, step,
+                                          r->pool, &err));
 }
 
 static void read_params(rig *r)
@@ -499,7 +500,7 @@ static void an_average_in_host_memory(void **state)
         for (int step = 0; step < 2; step++) {
             for (size_t i = 0; i < graph.flat_floats; i++)
                 of[0][i] = (float)cos((double)i + step);
-            vox_ema_step_host(ema, of[0], step, threads ? pool : NULL);
+            assert_ok(vox_ema_step_host(ema, of[0], step, threads ? pool : NULL, &err));
         }
         assert_ok(vox_ema_get(ema, of[1 + threads], &err));
         vox_ema_free(&ema);
