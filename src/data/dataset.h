@@ -142,6 +142,8 @@ vox_status vox_loader_again(vox_loader *loader, vox_error *err);
 /* The batch that vox_loader_next will give after `skip` others, 0 .. ahead - 1, if it is read
  * already, else NULL; never waits.  It stays valid until the call after that one. */
 const vox_batch *vox_loader_peek(vox_loader *loader, size_t skip);
+/* Reads no more; what was read stays.  Only vox_loader_free may follow. */
+void vox_loader_stop(vox_loader *loader);
 void vox_loader_free(vox_loader **loader); /* at any time; waits for reads under way */
 
 #endif

@@ -409,17 +409,24 @@ const vox_batch *vox_loader_peek(vox_loader *l, size_t skip)
     return there ? &s->batch : NULL;
 }
 
+void vox_loader_stop(vox_loader *l)
+{
+    if (!l)
+        return;
+    pthread_mutex_lock(&l->lock);
+    l->quit = true;
+    pthread_cond_broadcast(&l->work);
+    pthread_mutex_unlock(&l->lock);
+    while (l->threads > 0)
+        pthread_join(l->thread[--l->threads], NULL);
+}
+
 void vox_loader_free(vox_loader **loaderp)
 {
     if (!loaderp || !*loaderp)
         return;
     vox_loader *l = *loaderp;
-    pthread_mutex_lock(&l->lock);
-    l->quit = true;
-    pthread_cond_broadcast(&l->work);
-    pthread_mutex_unlock(&l->lock);
-    for (size_t i = 0; i < l->threads; i++)
-        pthread_join(l->thread[i], NULL);
+    vox_loader_stop(l);
     pthread_cond_destroy(&l->ready);
     pthread_cond_destroy(&l->work);
     pthread_mutex_destroy(&l->lock);

@@ -159,8 +159,7 @@ static vox_status apply(vox_async *a, vox_client *c, uint64_t step, vox_error *e
     return status;
 }
 
-/* Waits for all that are at work, for nothing. */
-static void quiesce(vox_async *a)
+void vox_async_rest(vox_async *a)
 {
     for (size_t i = 0; i < a->clients; i++) {
         vox_client *c = &a->client[i];
@@ -198,7 +197,7 @@ static vox_status finish(vox_async *a, vox_slot *head, float *loss, vox_error *e
     const bool broken = head->broken;
     head->used = false;
     if (broken) {
-        quiesce(a);
+        vox_async_rest(a);
         return run_on_all(a, give_back_job, err);
     }
     team->taking.whole = true;
@@ -244,7 +243,7 @@ vox_status vox_async_step(vox_async *a, const vox_team_batch *batch, float *loss
     if (s == VOX_OK)
         vox_async_hand_out(a, step + 1); /* nobody waits for the caller */
     else
-        quiesce(a);
+        vox_async_rest(a);
     a->team->times.compute_s = vox_now() - begin - a->team->times.update_s;
     return s;
 }
@@ -304,6 +303,12 @@ int64_t vox_team_updates(const vox_team *team, size_t i)
 int64_t vox_team_ahead(const vox_team *team)
 {
     return team->async ? (int64_t)team->async->slots - 1 : 1;
+}
+
+void vox_team_rest(vox_team *team)
+{
+    if (team && team->async)
+        vox_async_rest(team->async);
 }
 
 int64_t vox_team_begun(const vox_team *team)

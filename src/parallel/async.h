@@ -13,6 +13,9 @@ void vox_async_free(vox_async **async);
 /* As vox_team_step. */
 vox_status vox_async_step(vox_async *a, const vox_team_batch *batch, float *loss, vox_error *err);
 
+/* Waits for all that are at work, for nothing. */
+void vox_async_rest(vox_async *a);
+
 /* Brings the newest weights to all clients; VOX_ERR_USAGE if a batch is under way. */
 vox_status vox_async_settle(vox_async *a, vox_error *err);
 

@@ -149,6 +149,8 @@ bool vox_team_lost(const vox_team *team, size_t i, int64_t *step, const char **r
 /* How many of the lost still have a thread that is at work, or rather is not: what was given to
  * vox_team_step and vox_team_eval, ctx and opt's graph must then stay for good. */
 size_t vox_team_hangs(const vox_team *team);
+/* Before the end: what was begun for steps that do not follow comes to nothing.  NULL is fine. */
+void vox_team_rest(vox_team *team);
 /* After a step that failed: whether the model is as it was before. */
 bool vox_team_intact(const vox_team *team);
 

@@ -80,7 +80,7 @@ struct vox_team {
     const vox_team_update *update; /* the caller's, during a step */
     bool changed;                  /* the step under way has begun to change the model */
     int64_t now;                   /* samples of its batch */
-    int64_t step;                  /* the step under way, or after it the next one; from 1 */
+    _Atomic int64_t step;          /* the step under way, or after it the next one; from 1 */
     vox_faults faults;
     vox_team_times times; /* of the last step */
 

@@ -79,7 +79,7 @@ static void collect(const vox_team *team, vox_work_kind kind)
 {
     for (size_t i = 0; i < team->size; i++) {
         const vox_member *m = &team->member[i];
-        const size_t n = (size_t)m->share.n;
+        const size_t n = m->hung ? 0 : (size_t)m->share.n;
         if (n > 0 && m->share.loss && (kind == VOX_WORK_GRADIENTS || m->share.label))
             memcpy(m->loss_to, m->loss, n * sizeof *m->loss);
         if (n > 0 && kind == VOX_WORK_EVAL)
@@ -217,11 +217,16 @@ static void share_out(vox_team *team, const part *p, float *loss)
 {
     const part after = part_after(team, p);
     for (size_t i = 0; after.n > 0 && i < team->size; i++)
-        team->member[i].next = share_of(team, i, &after);
+        if (!team->member[i].hung)
+            team->member[i].next = share_of(team, i, &after);
     bool led = !vox_team_keeps(team);
     vox_team_split(team, p->all);
     for (size_t i = 0; i < team->size; i++) {
         vox_member *m = &team->member[i];
+        if (m->hung) { /* its thread has its share still */
+            m->started = false;
+            continue;
+        }
         m->share = share_of(team, i, p);
         m->share.loss = loss ? m->loss : NULL;
         m->loss_to = loss ? loss + m->share.first : NULL;
@@ -360,6 +365,8 @@ static vox_status check_batches(const vox_team *team, const vox_team_batch *batc
 /* A member's share of a part is known; last: of the batch. */
 static void begin(vox_member *m, bool last)
 {
+    if (m->hung)
+        return;
     m->share.last = last;
     if (vox_replica_buckets(m->replica))
         vox_buckets_begin(vox_replica_buckets(m->replica));
@@ -521,6 +528,8 @@ static vox_status eval_part(vox_team *team, const part *p, float *output, float 
     for (size_t i = 0; i < team->size; i++) {
         vox_member *m = &team->member[i];
         const size_t floats = vox_team_output(team);
+        if (m->hung)
+            continue;
         m->output_to = output + (size_t)m->share.first * floats;
         if (!vox_grow(&m->output, &m->room, (size_t)m->share.n * floats, sizeof *m->output, err))
             return VOX_ERR_MEMORY;

@@ -325,8 +325,10 @@ vox_status vox_cases_evaluate(vox_cases *c, vox_team *team, const vox_graph *gra
         s = add_ranks(&room, team, err);
     if (s == VOX_OK)
         s = vox_metrics_get(&room.metrics, out, err);
-    if (vox_team_hangs(team) > hung) /* its thread may yet read the batch: that stays for good */
+    if (vox_team_hangs(team) > hung) { /* its thread may yet read the batch: that stays for good */
+        vox_loader_stop(loader);
         return s;
+    }
     vox_loader_free(&loader);
     room_release(&room);
     return s;

@@ -546,6 +546,7 @@ vox_status vox_train(const vox_experiment *exp, vox_ctx *ctx, const vox_train_op
         vox_str_release(&text);
         s = train(t, err);
     }
+    vox_team_rest(t->team);
     if (result && t->team) {
         memset(result, 0, sizeof *result);
         fill_result(t, result);

@@ -436,15 +436,33 @@ vox_status vox_trainer_open(vox_trainer *t, const vox_experiment *exp, vox_ctx *
     return s;
 }
 
+/* What a device's thread that hangs may yet read or write stays for good; in sight, so that nobody
+ * takes it for lost memory. */
+static void leave_behind(vox_trainer *t)
+{
+    static vox_trainer *behind;
+    vox_trainer *kept = vox_calloc(1, sizeof *kept, "a training", NULL);
+    if (kept) {
+        *kept = *t;
+        kept->behind = behind;
+        behind = kept;
+    }
+    t->train = t->valid = (vox_cases){0};
+    t->loader = NULL;
+    t->optimizer = NULL;
+    t->ema = NULL;
+    t->state = (vox_checkpoint){0};
+    t->label = NULL;
+    t->next = NULL;
+}
+
 void vox_trainer_close(vox_trainer *t)
 {
     const bool hangs = vox_team_hangs(t->team); /* then what its thread may read must stay */
-    if (hangs) {
-        t->train = t->valid = (vox_cases){0};
-        t->loader = NULL;
-        t->label = NULL;
-    }
-    vox_team_free(&t->team); /* first: it may be at work on the loader's batches */
+    vox_loader_stop(t->loader);                 /* it asks the team for its share */
+    vox_team_free(&t->team);                    /* which may be at work on its batches */
+    if (hangs)
+        leave_behind(t);
     vox_loader_free(&t->loader);
     vox_optimizer_free(&t->optimizer);
     vox_ema_free(&t->ema);
