@@ -46,8 +46,9 @@ static void wait_on_demand(vox_client *c)
 static vox_status deliver(vox_replica *r, vox_client *c, vox_error *err)
 {
     vox_status s = VOX_OK;
+    bool late;
     for (size_t b = 0; s == VOX_OK && b < c->async->team->buckets; b++)
-        s = vox_buckets_await(vox_replica_buckets(r), b, 1e9, err);
+        s = vox_buckets_await(vox_replica_buckets(r), b, 1e9, &late, err);
     return s == VOX_OK ? vox_team_read_kept(r, c->member, err) : s;
 }
 

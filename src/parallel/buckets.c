@@ -193,7 +193,7 @@ static bool reached(const vox_mark *mark, double end)
     return true;
 }
 
-vox_status vox_buckets_await(vox_buckets *b, size_t i, double seconds, vox_error *err)
+vox_status vox_buckets_await(vox_buckets *b, size_t i, double seconds, bool *late, vox_error *err)
 {
     const double end = vox_now() + seconds;
     struct timespec soon;
@@ -203,9 +203,12 @@ vox_status vox_buckets_await(vox_buckets *b, size_t i, double seconds, vox_error
         soon.tv_sec++;
         pthread_cond_timedwait(&b->changed, &b->lock, &soon);
     }
-    const vox_mark *here = b->failed ? NULL : b->bucket[i].here;
+    const bool failed = b->failed;
+    const vox_mark *here = failed ? NULL : b->bucket[i].here;
     pthread_mutex_unlock(&b->lock);
-    if (!here || !reached(here, end))
+    const bool there = here && reached(here, end);
+    *late = !failed && !there;
+    if (!there)
         return vox_fail(err, VOX_ERR_INTERRUPTED, "a device failed in mid-step");
     return vox_mark_wait(here, err);
 }

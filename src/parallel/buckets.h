@@ -48,8 +48,8 @@ vox_status vox_buckets_give_back(vox_buckets *b, vox_error *err);
 /* ---- on any thread ---- */
 
 /* Waits until bucket i is in host memory, for so many seconds.  VOX_ERR_INTERRUPTED: the replica
- * failed, and knows why, or it does not come. */
-vox_status vox_buckets_await(vox_buckets *b, size_t i, double seconds, vox_error *err);
+ * failed, and knows why, or it does not come (*late). */
+vox_status vox_buckets_await(vox_buckets *b, size_t i, double seconds, bool *late, vox_error *err);
 /* [flat_floats]; of which only what was waited for is there. */
 float *vox_buckets_host(const vox_buckets *b);
 

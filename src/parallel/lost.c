@@ -67,12 +67,17 @@ static bool waits_for_another(vox_member *m, double seconds)
     return found;
 }
 
+void vox_team_give_up(vox_member *m, double seconds)
+{
+    if (!waits_for_another(m, seconds))
+        vox_team_abandon(m, seconds);
+}
+
 vox_status vox_team_wait_for(vox_member *m, vox_error *err)
 {
     const double limit = vox_team_limit(m);
     while (!m->hung && !vox_replica_wait_for(m->replica, limit, &m->status, &m->why))
-        if (!waits_for_another(m, limit))
-            vox_team_abandon(m, limit);
+        vox_team_give_up(m, limit);
     m->failed = vox_team_is_failure(m->status);
     if (m->status != VOX_OK && err)
         *err = m->why;
@@ -94,7 +99,7 @@ static void note_why(vox_team *team, vox_member *m, int64_t step)
     vox_gone *gone = &team->gone[team->fleet.own + (size_t)(m - team->member)];
     m->lost = true;
     m->failed = false;
-    if (m->hung && team->params && vox_replica_shares(m->replica))
+    if (m->hung && !m->share.bystander && team->params && vox_replica_shares(m->replica))
         team->shared = true;
     gone->lost = true;
     gone->step = step;

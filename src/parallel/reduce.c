@@ -94,6 +94,17 @@ static float *place_of_sum(const vox_team *team)
     return m ? vox_buckets_host(vox_replica_buckets(m->replica)) : team->none;
 }
 
+/* One that is late counts as hanging, even if it came a moment after: the sum is not made again. */
+static vox_status await(vox_member *m, size_t bucket, vox_error *err)
+{
+    const double limit = vox_team_limit(m);
+    bool late;
+    vox_status s = vox_buckets_await(vox_replica_buckets(m->replica), bucket, limit, &late, err);
+    if (late)
+        vox_team_give_up(m, limit);
+    return s;
+}
+
 vox_status vox_team_sum(vox_team *team, vox_error *err)
 {
     vox_status s = VOX_OK;
@@ -105,7 +116,7 @@ vox_status vox_team_sum(vox_team *team, vox_error *err)
             team->in[i] = NULL;
             if (s != VOX_OK || !team->member[i].started)
                 continue;
-            s = vox_buckets_await(from, b, vox_team_limit(&team->member[i]), err);
+            s = await(&team->member[i], b, err);
             team->in[i] = vox_buckets_host(from) + range->offset;
         }
         vox_span_end(&wait);

@@ -213,6 +213,8 @@ vox_status vox_team_wait_for(vox_member *m, vox_error *err);
  * n of them.  first: kernels may be built. */
 double vox_team_limit(const vox_member *m);
 double vox_team_limit_of(const vox_team *team, bool first, double each, int64_t n);
+/* It took too long: the one that it waits for in mid-step is to blame, or it has hung itself. */
+void vox_team_give_up(vox_member *m, double seconds);
 /* It has hung for so long. */
 void vox_team_abandon(vox_member *m, double seconds);
 /* After s, which is not VOX_OK: VOX_OK if members failed and others are left, so that the work can

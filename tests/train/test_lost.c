@@ -109,7 +109,8 @@ static void one_that_hangs_is_left_to_itself(void **state)
 {
     (void)state;
     survive("0:7:hang", 1, 0, 7, "no answer for 2 s");
-    survive("2:9:hang", 1, 2, 9, "no answer for 2 s"); /* in a validation */
+    survive("2:9:hang", 1, 2, 9, "no answer for 2 s");     /* in a validation */
+    survive("1:7:hang=2.5", 1, 1, 7, "no answer for 2 s"); /* a little too late */
 }
 
 /* It had the model and the running statistics in its hands: with both devices' own, a run whose
