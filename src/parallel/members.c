@@ -55,7 +55,8 @@ static vox_status settle_member(vox_team *team, size_t i, vox_error *err)
         if (s == VOX_OK)
             s = finish_member(team, i, err);
     }
-    if (s == VOX_OK && m->limit < wanted)
+    m->tight = m->limit < wanted;
+    if (s == VOX_OK && m->tight)
         vox_log(VOX_LOG_WARN,
                 "device %s has no room for %lld samples at once: it gets %lld at a time, and their "
                 "gradients are added up",
@@ -98,10 +99,10 @@ static vox_status weights_job(vox_replica *r, void *arg, vox_error *err)
 }
 
 /* The plan is made anew: there may be no room for both. */
-static vox_status reopen(vox_team *team, size_t i, int64_t n, vox_error *err)
+static vox_status reopen(vox_team *team, size_t i, int64_t n, const vox_meter *was, vox_error *err)
 {
     vox_member *m = &team->member[i];
-    const vox_meter meter = *vox_replica_meter(m->replica);
+    const vox_meter meter = *was;
     vox_replica_free(&m->replica);
     for (int k = 0; k < VOX_WORK_KINDS; k++)
         memset(m->ran[k], 0, (size_t)(team->batch + 1) * sizeof *m->ran[k]);
@@ -138,24 +139,40 @@ vox_status vox_team_move_model(vox_team *team, vox_error *err)
     for (size_t i = 0; s == VOX_OK && i < team->size; i++) {
         const vox_member *m = &team->member[i];
         if (!m->lost && !m->failed && vox_replica_shares(m->replica))
-            s = reopen(team, i, m->limit, err);
+            s = reopen(team, i, m->limit, vox_replica_meter(m->replica), err);
     }
     return s;
+}
+
+/* For n samples at once; or as many as before, if that will do and there is no room for more. */
+static vox_status grow(vox_team *team, size_t i, int64_t n, vox_error *err)
+{
+    vox_member *m = &team->member[i];
+    const vox_meter meter = *vox_replica_meter(m->replica);
+    const int64_t before = m->limit;
+    vox_status s = reopen(team, i, n, &meter, err);
+    if (s != VOX_ERR_ROOM || team->meeting)
+        return s;
+    m->tight = true;
+    return reopen(team, i, before, &meter, err);
 }
 
 vox_status vox_team_fit(vox_team *team, vox_error *err)
 {
     vox_status s = VOX_OK;
-    for (size_t i = 0; s == VOX_OK && team->meeting && i < team->size; i++) {
-        if (team->count[i] <= team->member[i].limit)
+    for (size_t i = 0; s == VOX_OK && i < team->size; i++) {
+        vox_member *m = &team->member[i];
+        if (team->count[i] <= m->limit)
             continue;
+        const bool stays = !team->params || team->async || m->tight || m->share.accumulate;
+        if (stays && !team->meeting)
+            continue; /* in pieces */
         if (!team->params) {
             vox_fail(err, VOX_ERR_UNSUPPORTED, "a device cannot be given more samples than before");
-            return vox_detail(err, "%s: %lld, not %lld", vox_replica_title(team->member[i].replica),
-                              (long long)team->member[i].limit, (long long)team->count[i]);
+            return vox_detail(err, "%s: %lld, not %lld", vox_replica_title(m->replica),
+                              (long long)m->limit, (long long)team->count[i]);
         }
-        vox_member *m = &team->member[i];
-        s = m->status = reopen(team, i, team->count[i], &m->why);
+        s = m->status = grow(team, i, team->count[i], &m->why);
         m->failed = vox_team_is_failure(s);
         if (s != VOX_OK && err)
             *err = m->why;

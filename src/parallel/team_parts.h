@@ -19,6 +19,7 @@ typedef struct vox_member {
     struct vox_team *team;
     vox_replica *replica;
     int64_t limit;         /* most samples it has at once; its share goes through it in pieces */
+    bool tight;            /* it has no room for more */
     vox_share share, next; /* next: of the batch after this one, if it is known */
     /* Its samples' losses, and in vox_team_eval outputs, come here and go there: one that hangs may
      * write to the first long after. */
@@ -184,8 +185,9 @@ vox_status vox_team_open_members(vox_team *team, vox_error *err);
 /* The model moves to fresh memory, and with it all that use it in place: a lost one that hangs may
  * come to life again, and write to what it had. */
 vox_status vox_team_move_model(vox_team *team, vox_error *err);
-/* Before a part of a batch: those that exchange numbers in mid-step must have their shares at once,
- * so one that was set up for less is set up anew. */
+/* Before a part of a batch: one that was set up for less than its share is set up anew, as pieces
+ * cost each what a step costs whatever its samples.  Without room it goes on in pieces, but for
+ * those that exchange numbers in mid-step, which must have their shares at once. */
 vox_status vox_team_fit(vox_team *team, vox_error *err);
 
 /* ---- shares.c: the members' speeds ---- */
