@@ -103,7 +103,9 @@ conv3d_first16(__global const float *x, __global const float16 *w, __global cons
 }
 
 /* One item per voxel of x: grid (IW, IH, N*CI*ID), any work-group.  Rarely wanted (a first layer's
- * input has no use for a gradient), hence plain: 16 products at a time, one sum per voxel. */
+ * input has no use for a gradient), hence plain: 16 products at a time, one sum per voxel.  Items
+ * beyond the row compute what nobody stores: with a return at the beginning, kernels of one tap stop
+ * the compiler of PoCL 6.0 with LLVM 18 (its issue 1608). */
 __kernel void conv3d_first16_data(__global const float16 *dy, __global const float16 *w,
                                   __global float *dx, __global const float *x)
 {
@@ -111,15 +113,15 @@ __kernel void conv3d_first16_data(__global const float16 *dy, __global const flo
     const size_t plane = get_global_id(2);
     const int id = (int)(plane % ID), c = (int)(plane / ID % CI);
     const size_t n = plane / ((size_t)ID * CI);
-    if (iw >= IW || ih >= IH)
-        return;
     float16 sum = (float16)(0.0f);
     for (int b = 0; b < OB; b++)
         for (int kd = FIRST_TAP(id, SD, PD, LD); kd < KD; kd += TAP_STEP(SD, LD)) {
             const int od = REACH_OUTPUT(id, kd, SD, PD, LD, OD);
+            if (od < 0)
+                continue;
             for (int kh = FIRST_TAP(ih, SH, PH, LH); kh < KH; kh += TAP_STEP(SH, LH)) {
                 const int oh = REACH_OUTPUT(ih, kh, SH, PH, LH, OH);
-                if (od < 0 || oh < 0)
+                if (oh < 0)
                     continue;
                 for (int kw = FIRST_TAP(iw, SW, PW, LW); kw < KW; kw += TAP_STEP(SW, LW)) {
                     const int ow = REACH_OUTPUT(iw, kw, SW, PW, LW, OW);
@@ -133,6 +135,8 @@ __kernel void conv3d_first16_data(__global const float16 *dy, __global const flo
         }
     const float8 s8 = sum.lo + sum.hi;
     const float4 s4 = s8.lo + s8.hi;
-    const size_t at = (plane * IH + ih) * IW + iw;
-    dx[at] = RELU_DX((s4.x + s4.y) + (s4.z + s4.w), x[at]);
+    if (iw < IW && ih < IH) {
+        const size_t at = (plane * IH + ih) * IW + iw;
+        dx[at] = RELU_DX((s4.x + s4.y) + (s4.z + s4.w), x[at]);
+    }
 }
