@@ -604,6 +604,8 @@ typedef struct vox_scaling_options {
  * so (docs/parallel.md). */
 VOX_API vox_status vox_bench_scaling(const vox_scaling_options *opt, char **json, vox_error *err);
 VOX_API vox_status vox_bench_reduce(int64_t devices, uint64_t bytes, char **json, vox_error *err);
+/* Sums of `bytes` over the ranks, of which there must be several: all call this. */
+VOX_API vox_status vox_bench_hosts(vox_hosts *hosts, uint64_t bytes, char **json, vox_error *err);
 
 #ifdef __cplusplus
 }

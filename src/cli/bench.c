@@ -55,6 +55,50 @@ static int bench_reduce(int argc, char **argv)
     return cli_show_document(document, json);
 }
 
+static int measure_hosts(uint64_t bytes, bool json)
+{
+    vox_error err = {0};
+    vox_hosts *hosts = NULL;
+    char *document = NULL;
+    int code = CLI_DONE;
+    if (vox_hosts_open(&hosts, &err) != VOX_OK)
+        return cli_error(&err);
+    const vox_status s = vox_bench_hosts(hosts, bytes, &document, &err);
+    const bool leads = vox_hosts_rank(hosts) == 0;
+    if (s != VOX_OK)
+        code = cli_hosts_error(hosts, &err);
+    else if (leads)
+        code = cli_show_document(document, json);
+    else
+        vox_string_free(&document);
+    vox_hosts_free(&hosts);
+    return code;
+}
+
+static int bench_hosts(int argc, char **argv)
+{
+    bool json = false;
+    cli_number bytes = {.value = 50000000, .min = 4, .max = INT64_C(1) << 34};
+    const cli_option options[] = {
+        {.name = "bytes", .value = "N", .number = &bytes, .help = "gradients (50000000)"},
+        CLI_JSON_OPTION(json),
+        {.name = NULL},
+    };
+    const cli_spec spec = {
+        .usage = "bench hosts [options]",
+        .about =
+            "Started by mpirun or srun on several hosts: times sums of gradients over them, and\n"
+            "the smallest sum there is. gbit_per_s and latency_us are what --net-gbit and "
+            "--net-us\n"
+            "of \"voxcl bench scaling\" want. No device is used.",
+        .operands = (const char *const[]){NULL},
+        .options = options,
+        .more = "example: mpirun -n 4 --hostfile hosts --map-by ppr:1:node voxcl bench hosts",
+    };
+    const int code = cli_parse(&spec, argc, argv, NULL);
+    return code == CLI_GO ? measure_hosts((uint64_t)bytes.value, json) : code;
+}
+
 static int measure_step(const char *path, const cli_list *set, const char *devices, int64_t steps,
                         const vox_methods *methods, const char *roofline, const char *shard,
                         bool json)
@@ -334,6 +378,7 @@ static const struct {
     const char *about;
 } kinds[] = {
     {"conv", "bench conv", bench_conv, "the algorithms of a convolution"},
+    {"hosts", "bench hosts", bench_hosts, "sums of gradients over the hosts of a job"},
     {"ladder", "bench ladder", bench_ladder, "from the naive method to the tuned one"},
     {"op", "bench op", bench_op, "the algorithms of any other operation, or an optimiser's update"},
     {"peak", "bench peak", bench_peak, "a device's ceilings: multiply-adds and copies"},

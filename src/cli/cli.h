@@ -160,8 +160,9 @@ int cli_overlap_get(double *out, const char *text, const char *command);
 /* "voxcl: error: ..." with its detail and hint; returns the exit code: CLI_USAGE
  * for VOX_ERR_USAGE, else CLI_FAILED. */
 int cli_error(const vox_error *err);
-int cli_error_code(const vox_error *err);              /* its exit code; prints nothing */
-int cli_rank_error(size_t rank, const vox_error *err); /* of one process of several */
+int cli_error_code(const vox_error *err); /* its exit code; prints nothing */
+/* Of one process of several: rank 0 tells of what all know of, else the one that it happened to. */
+int cli_hosts_error(const vox_hosts *hosts, const vox_error *err);
 
 /* A complaint about the command line, with a pointer to `voxcl COMMAND --help`
  * (command may be NULL) or the hint given; returns CLI_USAGE. */

@@ -43,11 +43,13 @@ int cli_error(const vox_error *err)
     return print_error("", err);
 }
 
-int cli_rank_error(size_t rank, const vox_error *err)
+int cli_hosts_error(const vox_hosts *hosts, const vox_error *err)
 {
     char who[48];
-    snprintf(who, sizeof who, "rank %zu: ", rank);
-    return print_error(who, err);
+    snprintf(who, sizeof who, "rank %zu: ", vox_hosts_rank(hosts));
+    if (vox_hosts_alone(hosts))
+        return print_error(who, err);
+    return vox_hosts_rank(hosts) == 0 ? cli_error(err) : cli_error_code(err);
 }
 
 int cli_usage(const char *command, const char *hint, const char *fmt, ...)

@@ -242,16 +242,6 @@ static int interrupted(const watch *w, const vox_error *err, int argc, char **ar
     return cli_stop_code();
 }
 
-/* One rank tells of what all know of; else the one that it happened to. */
-static int failed(const vox_hosts *hosts, const vox_error *err)
-{
-    if (vox_hosts_alone(hosts))
-        return cli_rank_error(vox_hosts_rank(hosts), err);
-    if (vox_hosts_rank(hosts) == 0)
-        return cli_error(err);
-    return cli_error_code(err);
-}
-
 static int run(const vox_experiment *exp, vox_ctx *ctx, vox_train_options *opt, int argc,
                char **argv)
 {
@@ -270,7 +260,7 @@ static int run(const vox_experiment *exp, vox_ctx *ctx, vox_train_options *opt, 
     if (status == VOX_ERR_INTERRUPTED)
         code = leads ? interrupted(&w, &err, argc, argv) : cli_stop_code();
     else if (status != VOX_OK)
-        code = failed(opt->hosts, &err);
+        code = cli_hosts_error(opt->hosts, &err);
     else if (leads)
         print_summary(&result);
     if (result.hangs) { /* a driver's own cleaning up might wait for its device for ever */
@@ -351,7 +341,7 @@ static int open_and_run(const char *path, const cli_list *set, const char *devic
         vox_log_set(NULL, NULL); /* rank 0 speaks for all */
     vox_status s = open_job(&exp, &ctx, path, set, devices, hosts, &err);
     if (vox_hosts_agree(hosts, s, &err) != VOX_OK)
-        code = failed(hosts, &err);
+        code = cli_hosts_error(hosts, &err);
     else
         code = run(exp, ctx, opt, argc, argv);
     vox_ctx_free(&ctx);

@@ -10,6 +10,12 @@
 
 typedef enum ask_kind { ASK_SUM, ASK_GATHER, ASK_BROADCAST, ASK_BARRIER } ask_kind;
 
+/* A message that goes to a rank in pieces; sent: floats of it that are under way or gone. */
+typedef struct vox_out {
+    const float *from;
+    size_t floats, sent, to;
+} vox_out;
+
 struct vox_ask {
     ask_kind kind;
     void *data;       /* of a sum, or what is broadcast or gathered */
@@ -25,8 +31,13 @@ struct vox_ask {
     vox_sum_memory memory; /* data NULL: this rank is a group of its own */
     unsigned turn;         /* how often it was begun */
     int round;
-    MPI_Request *request; /* [2 size] */
+    int tag;
+    MPI_Request *request; /* what comes in this round, then what goes; one, if it is no sum */
     int requests;
+    size_t receives;
+    vox_out *out;         /* [size]: the round's messages */
+    size_t outs, unsent;  /* of them; pieces that wait for others to be gone */
+    int *gone;            /* room for MPI_Testsome */
     bool under_way, done; /* guarded by the lock */
     vox_ask *next;
 };
@@ -58,13 +69,12 @@ struct vox_mpi {
 /* Whether all of count[n] have reached turn, modulo 2^32. */
 bool vox_mpi_counts_reached(atomic_uint *count, size_t n, unsigned turn);
 
-/* Whether MPI did it; if not, all is lost from here on. */
-bool vox_mpi_check(vox_mpi *m, int code, const char *what);
-
 /* hosts_mpi_sum.c: begins; goes on after its messages (true: something moved), a finished one
  * having requests < 0. */
 bool vox_mpi_sum_begin(vox_mpi *m, vox_ask *a);
 bool vox_mpi_sum_advance(vox_mpi *m, vox_ask *a);
+/* Sends more when some of it has gone; whether all that goes in this round is under way. */
+bool vox_mpi_sum_sent(vox_mpi *m, vox_ask *a);
 
 /* The thread; arg: the vox_mpi. */
 void *vox_mpi_main(void *arg);

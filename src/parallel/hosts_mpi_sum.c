@@ -28,6 +28,9 @@
 
 /* Parts of a sum begin at whole cache lines. */
 #define LINE_FLOATS 16
+/* Messages go in pieces of so many floats, so many of them at a time. */
+#define PIECE_FLOATS ((size_t)1 << 17)
+#define WINDOW       2
 
 enum { ROUND_HERE, ROUND_IN, ROUND_OUT }; /* what is waited for */
 
@@ -61,6 +64,20 @@ static bool serves(const vox_mpi *m, const vox_ask *a, size_t part)
 static bool is_here(const vox_ask *a, size_t rank)
 {
     return a->groups->of[rank] == a->groups->own;
+}
+
+static size_t pieces_of(size_t floats)
+{
+    return (floats + PIECE_FLOATS - 1) / PIECE_FLOATS;
+}
+
+/* The most messages of a round that are under way at once: all that come, and a few that go. */
+static size_t count_requests(const vox_mpi *m, const vox_ask *a)
+{
+    size_t in = a->groups->count * pieces_of(a->floats), out = 0;
+    for (size_t part = 0; part < (size_t)m->size; part++)
+        out += pieces_of(floats_of(m, a, part));
+    return (in > out ? in : out) + (size_t)m->size * WINDOW;
 }
 
 /* The k-th group from this one on. */
@@ -107,12 +124,15 @@ vox_status vox_mpi_sum_open(vox_ask **out, vox_mpi *m, int key, size_t count,
     a->groups = groups ? groups : &m->each;
     a->own = begin_of(m, a, (size_t)m->rank);
     a->floats = floats_of(m, a, (size_t)m->rank);
-    a->request = vox_calloc(2 * size, sizeof(MPI_Request), "a sum over hosts", err);
+    const size_t requests = count_requests(m, a);
+    a->request = vox_calloc(requests, sizeof(MPI_Request), "a sum over hosts", err);
+    a->gone = vox_calloc(requests, sizeof *a->gone, "a sum over hosts", err);
+    a->out = vox_calloc(size, sizeof *a->out, "a sum over hosts", err);
     a->in = vox_calloc(size, sizeof *a->in, "a sum over hosts", err);
     size_t bytes = SIZE_MAX;
     if (vox_mul(a->floats, a->groups->count * sizeof(float), &bytes) && a->groups->count > 1)
         a->others = vox_aligned(64, bytes ? bytes : 64, "a sum over hosts", err);
-    vox_status s = a->request && a->in && (a->others || a->groups->count == 1)
+    vox_status s = a->request && a->gone && a->out && a->in && (a->others || a->groups->count == 1)
                        ? vox_tree_init(&a->tree, a->groups->count, err)
                        : vox_fail_memory(err, "a sum over hosts", bytes);
     if (s == VOX_OK && memory)
@@ -132,6 +152,8 @@ void vox_mpi_sum_free(vox_ask **sum)
     vox_tree_release(&a->local);
     free((void *)(uintptr_t)a->memory.data);
     free(a->request);
+    free(a->gone);
+    free(a->out);
     free(a->in);
     free(a->others);
     free(a);
@@ -140,20 +162,83 @@ void vox_mpi_sum_free(vox_ask **sum)
 
 /* ---- a sum -------------------------------------------------------------------- */
 
-static bool receive(vox_mpi *m, vox_ask *a, float *to, size_t floats, size_t from, int tag)
+static int piece(size_t floats, size_t at)
 {
-    return floats == 0 || vox_mpi_check(m,
-                                        MPI_Irecv(to, (int)floats, MPI_FLOAT, (int)from, tag,
-                                                  m->comm, &a->request[a->requests++]),
-                                        "MPI_Irecv");
+    return (int)(floats - at < PIECE_FLOATS ? floats - at : PIECE_FLOATS);
 }
 
-static bool send(vox_mpi *m, vox_ask *a, const float *from, size_t floats, size_t to, int tag)
+static void begin_round(vox_ask *a, int round)
 {
-    return floats == 0 || vox_mpi_check(m,
-                                        MPI_Isend(from, (int)floats, MPI_FLOAT, (int)to, tag,
-                                                  m->comm, &a->request[a->requests++]),
-                                        "MPI_Isend");
+    a->round = round;
+    a->tag = a->key * 2 + (round == ROUND_OUT);
+    a->requests = 0;
+    a->receives = 0;
+    a->outs = 0;
+    a->unsent = 0;
+}
+
+/* Pieces of a message have its tag: MPI keeps their order. */
+static bool receive(vox_mpi *m, vox_ask *a, float *to, size_t floats, size_t from)
+{
+    bool good = true;
+    for (size_t at = 0; good && at < floats; at += PIECE_FLOATS)
+        good = vox_mpi_check(m,
+                             MPI_Irecv(to + at, piece(floats, at), MPI_FLOAT, (int)from, a->tag,
+                                       m->comm, &a->request[a->receives++]),
+                             "MPI_Irecv");
+    return good;
+}
+
+/* It goes when the round's receives are there: see send_more. */
+static void send(vox_ask *a, const float *from, size_t floats, size_t to)
+{
+    if (floats == 0)
+        return;
+    a->out[a->outs++] = (vox_out){.from = from, .floats = floats, .to = to};
+    a->unsent += pieces_of(floats);
+}
+
+/* Fills the places that are free, a piece of each message in turn.  Why only a few at a time: Open
+ * MPI over TCP says "go on" to the other side behind all that it is sending there itself, so that
+ * large messages went one after the other, not both ways at once. */
+static bool send_more(vox_mpi *m, vox_ask *a)
+{
+    MPI_Request *place = a->request + a->receives;
+    bool good = true;
+    for (size_t i = 0; good && i < a->outs * WINDOW; i++) {
+        vox_out *o = &a->out[i % a->outs];
+        const size_t at = o->sent;
+        if (place[i] != MPI_REQUEST_NULL || at >= o->floats)
+            continue;
+        o->sent += PIECE_FLOATS;
+        a->unsent--;
+        good = vox_mpi_check(m,
+                             MPI_Isend(o->from + at, piece(o->floats, at), MPI_FLOAT, (int)o->to,
+                                       a->tag, m->comm, &place[i]),
+                             "MPI_Isend");
+    }
+    return good;
+}
+
+static bool begin_sending(vox_mpi *m, vox_ask *a)
+{
+    a->requests = (int)(a->receives + a->outs * WINDOW);
+    for (size_t i = 0; i < a->outs * WINDOW; i++)
+        a->request[a->receives + i] = MPI_REQUEST_NULL;
+    return send_more(m, a);
+}
+
+bool vox_mpi_sum_sent(vox_mpi *m, vox_ask *a)
+{
+    int gone = 1;
+    while (a->unsent > 0 && gone > 0)
+        if (!vox_mpi_check(m,
+                           MPI_Testsome((int)(a->outs * WINDOW), a->request + a->receives, &gone,
+                                        a->gone, MPI_STATUSES_IGNORE),
+                           "a message") ||
+            (gone > 0 && !send_more(m, a)))
+            return false;
+    return a->unsent == 0;
 }
 
 /* The group's values of the parts that are this rank's business become their sum. */
@@ -175,21 +260,19 @@ static void add_up_here(const vox_mpi *m, vox_ask *a)
 static bool exchange_in(vox_mpi *m, vox_ask *a)
 {
     const size_t rank = (size_t)m->rank, size = (size_t)m->size;
-    const int tag = a->key * 2;
     bool good = true;
-    a->round = ROUND_IN;
-    a->requests = 0;
+    begin_round(a, ROUND_IN);
     for (size_t k = a->groups->count - 1; good && k > 0; k--) {
         const size_t group = group_from(a->groups, k);
-        good = receive(m, a, a->others + group * a->floats, a->floats,
-                       server(a->groups, group, rank), tag);
+        good =
+            receive(m, a, a->others + group * a->floats, a->floats, server(a->groups, group, rank));
     }
-    for (size_t k = 1; good && k < size; k++) {
+    for (size_t k = 1; k < size; k++) {
         const size_t part = (rank + k) % size;
         if (!is_here(a, part) && serves(m, a, part))
-            good = send(m, a, sum_of(a) + begin_of(m, a, part), floats_of(m, a, part), part, tag);
+            send(a, sum_of(a) + begin_of(m, a, part), floats_of(m, a, part), part);
     }
-    return good;
+    return good && begin_sending(m, a);
 }
 
 /* In the tree's order from this group on: so its own values are the first leaf, and become the sum
@@ -208,28 +291,23 @@ static void add_up_groups(vox_ask *a)
 static bool exchange_out(vox_mpi *m, vox_ask *a)
 {
     const size_t rank = (size_t)m->rank, size = (size_t)m->size;
-    const int tag = a->key * 2 + 1;
     bool good = true;
-    a->round = ROUND_OUT;
-    a->requests = 0;
+    begin_round(a, ROUND_OUT);
     for (size_t k = size - 1; good && k > 0; k--) {
         const size_t part = (rank + k) % size;
         if (!is_here(a, part) && serves(m, a, part))
-            good =
-                receive(m, a, sum_of(a) + begin_of(m, a, part), floats_of(m, a, part), part, tag);
+            good = receive(m, a, sum_of(a) + begin_of(m, a, part), floats_of(m, a, part), part);
     }
-    for (size_t k = 1; good && k < a->groups->count; k++)
-        good = send(m, a, sum_of(a) + a->own, a->floats,
-                    server(a->groups, group_from(a->groups, k), rank), tag);
-    return good;
+    for (size_t k = 1; k < a->groups->count; k++)
+        send(a, sum_of(a) + a->own, a->floats, server(a->groups, group_from(a->groups, k), rank));
+    return good && begin_sending(m, a);
 }
 
 bool vox_mpi_sum_begin(vox_mpi *m, vox_ask *a)
 {
     if (!a->memory.data)
         return exchange_in(m, a);
-    a->round = ROUND_HERE;
-    a->requests = 0;
+    begin_round(a, ROUND_HERE);
     atomic_store_explicit(&a->memory.started[a->memory.index], ++a->turn, memory_order_release);
     return true;
 }

@@ -77,6 +77,8 @@ static bool begin(vox_mpi *m, vox_ask *a)
 static bool advance(vox_mpi *m, vox_ask *a)
 {
     int all = 0;
+    if (a->kind == ASK_SUM && !vox_mpi_sum_sent(m, a))
+        return false;
     if (!vox_mpi_check(m, MPI_Testall(a->requests, a->request, &all, MPI_STATUSES_IGNORE),
                        "a message") ||
         !all)

@@ -174,6 +174,10 @@ ranks 2 '' '3 weights and 2 devices' train exp.yaml --data "$data" --run refused
 ranks 3 '' '3 devices cannot share 2 samples' $(train refused) --set train.batch=2
 ranks 2 '' 'cannot go by measured times' $(train refused) --tune quick
 
+# ---- what the network is worth ----
+ranks 3 0 'ranks +3 .*gbit_per_s +[0-9].*latency_us +[0-9]' bench hosts --bytes 1000000
+expect 2 'need several ranks +hint: mpirun' bench hosts
+
 # ---- interrupted: the step is finished and saved; resumed with the shares it had ----
 SHARD=auto
 FAULT=$paces SIGNAL=INT AFTER=8 IN=stopped ranks 2 130 'interrupted after step' $(train stopped)

@@ -85,7 +85,7 @@ static void expected(float *out, size_t count, uint32_t key)
 /* Sizes around the parts' edges: none, fewer than ranks, one cache line more or less, many. */
 static void sums_are_the_trees_to_the_bit(void **state)
 {
-    static const size_t counts[] = {0, 1, 3, 15, 16, 17, 33, 64, 1000, 65536, 300001};
+    static const size_t counts[] = {0, 1, 3, 15, 16, 17, 33, 64, 1000, 65536, 300001, 1200007};
     (void)state;
     vox_error err = {0};
     for (size_t k = 0; k < sizeof counts / sizeof *counts; k++) {
