@@ -124,9 +124,15 @@ static void choose_points(form *f, int axis)
     set_points(f, axis, best);
 }
 
+/* Transformed gradients of 16 x 16 channels, and of all. */
+static int64_t block_floats(const form *f)
+{
+    return f->s.kernel[0] * points_of(f) * 256;
+}
+
 static int64_t u_floats(const form *f)
 {
-    return f->s.ob * f->s.ib * f->s.kernel[0] * points_of(f) * 256;
+    return f->s.ob * f->s.ib * block_floats(f);
 }
 
 /* Enough tasks to keep all cores busy to the end. */
@@ -182,14 +188,16 @@ vox_status vox_conv_winograd16_weights_build(vox_work *w, vox_error *err)
                 f.points[0], f.points[1], f.samples, f.planes, f.strip, f.shares);
     vox_status status =
         more.failed ? vox_fail_memory(err, "kernel options", more.capacity) : VOX_OK;
-    for (int i = 0; i < 2 && status == VOX_OK; i++)
+    for (int i = 0; i < (f.splits > 1 ? 2 : 1) && status == VOX_OK; i++)
         status = vox_conv_kernel(w, i, "conv3d_winograd16_weights.cl", entry[i], s, more.text, err);
     vox_str_release(&more);
     if (status == VOX_OK)
-        status = vox_conv_scratch(w, 0, f.groups * slab_floats(&f), "transformed tiles", err);
+        status = vox_conv_scratch(w, 0, f.groups * (slab_floats(&f) + block_floats(&f)),
+                                  "transformed tiles", err);
     if (status == VOX_OK)
-        status =
-            vox_conv_scratch(w, 1, f.splits * u_floats(&f), "transformed weight gradients", err);
+        status = vox_conv_scratch(w, 1,
+                                  units_of(&f, w->problem.n_max) > 1 ? f.splits * u_floats(&f) : 16,
+                                  "transformed weight gradients", err);
     return status == VOX_OK
                ? vox_conv_scratch(w, 2, f.splits * s->ob * 16, "partial bias gradients", err)
                : status;
@@ -201,15 +209,26 @@ vox_status vox_conv_winograd16_weights_run(vox_work *w, const vox_io *io, vox_er
     const vox_conv_shape *s = &f.s;
     const int64_t splits = least(f.splits, units_of(&f, io->n));
     const vox_grid grid = {{(size_t)f.groups, 1, 1}, {1, 1, 1}};
-    const vox_arg args[] = {vox_arg_buffer(io->x[0]->buf), vox_arg_buffer(io->dy->buf),
-                            vox_arg_buffer(w->scratch[1]), vox_arg_buffer(w->scratch[2]),
-                            vox_arg_buffer(w->scratch[0]), vox_arg_i32((int32_t)io->n),
-                            vox_arg_i32((int32_t)splits)};
-    vox_status status = vox_kernel_launch(w->kernel[0], &grid, args, 7, err);
+    vox_buffer *dw = io->dparam[0], *db = vox_conv_bias(s, io->dparam);
+    const vox_arg args[] = {vox_arg_buffer(io->x[0]->buf),
+                            vox_arg_buffer(io->dy->buf),
+                            vox_arg_buffer(w->scratch[1]),
+                            vox_arg_buffer(w->scratch[2]),
+                            vox_arg_buffer(w->scratch[0]),
+                            vox_arg_buffer(dw),
+                            vox_arg_buffer(db),
+                            vox_arg_i32((int32_t)io->n),
+                            vox_arg_i32((int32_t)splits),
+                            vox_arg_i32(io->accumulate)};
+    vox_status status = vox_kernel_launch(w->kernel[0], &grid, args, 10, err);
+    if (status != VOX_OK || splits == 1)
+        return status;
     const vox_grid sums = {{(size_t)(s->ib * 16), (size_t)s->ob, 1}, {1, 1, 1}};
-    const vox_arg sums_args[] = {
-        vox_arg_buffer(w->scratch[1]), vox_arg_buffer(w->scratch[2]),
-        vox_arg_buffer(io->dparam[0]), vox_arg_buffer(vox_conv_bias(s, io->dparam)),
-        vox_arg_i32((int32_t)splits),  vox_arg_i32(io->accumulate)};
-    return status == VOX_OK ? vox_kernel_launch(w->kernel[1], &sums, sums_args, 6, err) : status;
+    const vox_arg sums_args[] = {vox_arg_buffer(w->scratch[1]),
+                                 vox_arg_buffer(w->scratch[2]),
+                                 vox_arg_buffer(dw),
+                                 vox_arg_buffer(db),
+                                 vox_arg_i32((int32_t)splits),
+                                 vox_arg_i32(io->accumulate)};
+    return vox_kernel_launch(w->kernel[1], &sums, sums_args, 6, err);
 }
