@@ -2,7 +2,8 @@
  *
  * Chooses the points for each axis and the units that the layer is cut into, of which the
  * transformed tensors fit a core's second-level cache; beside them only the transformed gradients
- * themselves are kept, one for each split of the units.  The kernels are
+ * themselves are kept, one for each split of the units, and not even they where there is one unit.
+ * The kernels are
  * cl/conv3d_winograd16_weights.cl. */
 #include "ops/conv.h"
 
