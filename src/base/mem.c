@@ -81,6 +81,19 @@ void *vox_room_take(vox_room *room, size_t bytes)
     return at;
 }
 
+void vox_leave_behind(void *p)
+{
+    static struct left {
+        struct left *next;
+        void *p;
+    } * all;
+    struct left *l = p ? malloc(sizeof *l) : NULL;
+    if (!l)
+        return;
+    *l = (struct left){all, p};
+    all = l;
+}
+
 char *vox_strdup(const char *text, vox_error *err)
 {
     if (!text)

@@ -31,6 +31,10 @@ size_t vox_room_of(size_t bytes);
 /* Aligned to 64; NULL if not enough is left. */
 void *vox_room_take(vox_room *room, size_t bytes);
 
+/* p is never freed, as a thread that hangs may yet use it; it stays in sight, so that no leak
+ * checker takes it, and what it points to, for lost.  NULL is fine.  From one thread. */
+void vox_leave_behind(void *p);
+
 /* strdup with the error convention; text NULL gives NULL without an error. */
 char *vox_strdup(const char *text, vox_error *err);
 

@@ -242,9 +242,6 @@ static void free_lists_of_all(vox_team *team)
     free(team->begin);
 }
 
-/* Those that could not be freed; kept in sight, so that nobody takes them for lost memory. */
-static vox_team *left_behind;
-
 void vox_team_free(vox_team **teamp)
 {
     vox_team *team = teamp ? *teamp : NULL;
@@ -264,8 +261,7 @@ void vox_team_free(vox_team **teamp)
     }
     vox_team_leave_hosts(team);
     if (hangs) { /* the thread that does may come to life again */
-        team->next_left = left_behind;
-        left_behind = team;
+        vox_leave_behind(team);
         *teamp = NULL;
         return;
     }

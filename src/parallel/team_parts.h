@@ -112,8 +112,6 @@ struct vox_team {
     vox_host_memory *own; /* in it: where this rank's gradients are summed; NULL: it has none */
     vox_room room;        /* in it: what is left of the common memory */
     bool keeps;           /* vox_team_keeps */
-
-    struct vox_team *next_left; /* see vox_team_free */
 };
 
 /* ---- team_hosts.c: several ranks ---- */

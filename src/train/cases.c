@@ -301,6 +301,15 @@ static void own_samples(void *user, size_t n, size_t *from, size_t *count)
     *count = (size_t)own.count;
 }
 
+static void leave_behind(const eval_room *room, vox_loader *loader)
+{
+    eval_room *kept = vox_calloc(1, sizeof *kept, "an evaluation", NULL);
+    if (kept)
+        *kept = *room;
+    vox_leave_behind(kept);
+    vox_leave_behind(loader);
+}
+
 vox_status vox_cases_evaluate(vox_cases *c, vox_team *team, const vox_graph *graph, int64_t batch,
                               vox_metrics_result *out, vox_error *err)
 {
@@ -327,6 +336,7 @@ vox_status vox_cases_evaluate(vox_cases *c, vox_team *team, const vox_graph *gra
         s = vox_metrics_get(&room.metrics, out, err);
     if (vox_team_hangs(team) > hung) { /* its thread may yet read the batch: that stays for good */
         vox_loader_stop(loader);
+        leave_behind(&room, loader);
         return s;
     }
     vox_loader_free(&loader);

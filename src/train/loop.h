@@ -49,7 +49,6 @@ typedef struct vox_trainer {
     bool closing;           /* it is to end as soon as the model is between two steps */
     double began;           /* vox_now() - seconds trained before */
     double started;         /* vox_now() of this call */
-    struct vox_trainer *behind; /* see vox_trainer_close */
 } vox_trainer;
 
 /* Fills a zeroed trainer, ready for its next step; on failure vox_trainer_close cleans up. */

@@ -436,17 +436,13 @@ vox_status vox_trainer_open(vox_trainer *t, const vox_experiment *exp, vox_ctx *
     return s;
 }
 
-/* What a device's thread that hangs may yet read or write stays for good; in sight, so that nobody
- * takes it for lost memory. */
+/* What a device's thread that hangs may yet read or write stays for good. */
 static void leave_behind(vox_trainer *t)
 {
-    static vox_trainer *behind;
     vox_trainer *kept = vox_calloc(1, sizeof *kept, "a training", NULL);
-    if (kept) {
+    if (kept)
         *kept = *t;
-        kept->behind = behind;
-        behind = kept;
-    }
+    vox_leave_behind(kept);
     t->train = t->valid = (vox_cases){0};
     t->loader = NULL;
     t->optimizer = NULL;

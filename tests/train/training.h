@@ -177,8 +177,11 @@ static inline vox_status training_run(training *t, vox_error *err)
     vox_status s = vox_ctx_open(&ctx, t->devices ? t->devices : "all", err);
     if (s == VOX_OK)
         s = vox_train(exp, ctx, &opt, &t->result, err);
-    if (t->result.hangs) /* its thread may come to life again */
+    if (t->result.hangs) { /* its thread may come to life again */
+        vox_leave_behind(ctx);
+        vox_leave_behind(exp);
         return s;
+    }
     vox_ctx_free(&ctx);
     vox_experiment_free(&exp);
     return s;
