@@ -241,7 +241,10 @@ vox_status vox_meeting_exchange(vox_meeting *m, size_t member, const vox_node *n
     const uint64_t now = m->held;
     vox_status s = bring(m, member, node, pass, values, &why);
     if (s == VOX_OK && m->here == expected(m)) {
+        const double start = vox_now();
         s = hold(m, join, floats, &why);
+        if (m->hosts) /* mostly for other ranks, which may be slower */
+            m->waited[member] += vox_now() - start;
     } else if (s == VOX_OK) {
         m->turn = next_member(m, member + 1);
         pthread_cond_broadcast(&m->changed);

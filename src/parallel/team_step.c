@@ -298,7 +298,9 @@ vox_status vox_team_gradients_job(vox_replica *r, void *arg, vox_error *err)
         after = *share.next, share.next = &after;
     const int64_t step = (int64_t)share.step + 1;
     vox_status s = run_pieces(r, m, &share, err);
-    const bool dawdled = vox_faults_dawdle(&m->team->faults, i, step, vox_now() - start);
+    const double waited =
+        m->team->meeting ? vox_meeting_waited(m->team->meeting, i - m->team->fleet.own) : 0;
+    const bool dawdled = vox_faults_dawdle(&m->team->faults, i, step, vox_now() - start - waited);
     m->done_at = vox_now();
     m->busy_s = m->done_at - start;
     if (s == VOX_OK && share.last && buckets) /* those of one without samples in this part */
