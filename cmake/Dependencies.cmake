@@ -11,6 +11,12 @@ find_package(Threads REQUIRED)
 add_library(voxcl_deps INTERFACE)
 add_library(voxcl_flags INTERFACE)
 target_link_libraries(voxcl_deps INTERFACE Threads::Threads m)
+# Shared memory is in the C library itself since glibc 2.34.
+include(CheckFunctionExists)
+check_function_exists(shm_open VOXCL_SHM_OPEN_IN_LIBC)
+if(NOT VOXCL_SHM_OPEN_IN_LIBC)
+  target_link_libraries(voxcl_deps INTERFACE rt)
+endif()
 set(VOXCL_MODULES "")             # those that pkg-config knows, for the CMake package
 # For voxcl.pc.  Flags rather than Requires.private, which would also demand what
 # those libraries need to be linked statically (hwloc: udev) and is not installed.
