@@ -157,6 +157,12 @@ if(VOXCL_WITH_MPI)
     voxcl_missing("MPI (training on several hosts)" VOXCL_WITH_MPI "libopenmpi-dev openmpi-bin"
                   "openmpi-devel && module load mpi")
   endif()
+  # The tests start ranks by this MPI's own mpiexec, which lies beside its mpicc: mpiexec.mpich beside
+  # mpicc.mpich.  CMake would take any mpiexec.
+  string(REGEX REPLACE "mpi[a-z]*cc([^/]*)$" "mpiexec\\1" VOXCL_MPIEXEC "${MPI_C_COMPILER}")
+  if(VOXCL_MPIEXEC STREQUAL MPI_C_COMPILER OR NOT EXISTS "${VOXCL_MPIEXEC}")
+    set(VOXCL_MPIEXEC "${MPIEXEC_EXECUTABLE}")
+  endif()
   foreach(library ${MPI_C_LIBRARIES})
     voxcl_pc_library(${library})
   endforeach()

@@ -40,6 +40,17 @@ static void warn_of_binding(void)
                 vox_processors(), there);
 }
 
+/* Processes that srun started but not for MPI do not know of each other: said once. */
+static void warn_of_srun(void)
+{
+    const char *tasks = getenv("SLURM_STEP_NUM_TASKS"), *own = getenv("SLURM_PROCID");
+    if (tasks && own && atol(tasks) > 1 && atol(own) == 0)
+        vox_log(VOX_LOG_WARN,
+                "srun started %s processes, each of which works alone: srun --mpi=pmix (Open MPI) "
+                "or --mpi=pmi2 (MPICH) makes them one job",
+                tasks);
+}
+
 static vox_status check_size(const vox_hosts *h, long started, vox_error *err)
 {
     if (started == 0 || (size_t)started == h->size)
@@ -63,6 +74,8 @@ vox_status vox_hosts_open(vox_hosts **out, vox_error *err)
     h->size = 1;
     if (gethostname(h->name, sizeof h->name - 1) != 0)
         snprintf(h->name, sizeof h->name, "here");
+    if (started == 1)
+        warn_of_srun();
     vox_status s = started == 1 ? VOX_OK : vox_mpi_open(&h->mpi, &h->rank, &h->size, err);
     if (s == VOX_ERR_UNSUPPORTED && !h->mpi && started > 1)
         vox_detail(err, "%ld processes of it were started as one job", started);

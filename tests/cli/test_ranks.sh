@@ -7,7 +7,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 cd "$work" || exit 1
 data=$here/../golden/train50
 with_ranks=$here/../with_ranks.sh
-command -v mpirun > /dev/null || { echo "no mpirun here"; exit 77; }
+command -v "${VOXCL_MPIEXEC:-mpirun}" > /dev/null || { echo "no mpirun here"; exit 77; }
 
 cat > exp.yaml << 'YAML'
 name: small
