@@ -92,6 +92,7 @@ static size_t expected(const vox_meeting *m)
 
 void vox_meeting_call(vox_meeting *m, const int64_t *n, bool one_by_one)
 {
+    pthread_mutex_lock(&m->lock); /* one that was given up may come to life */
     memcpy(m->n, n, m->members * sizeof *n);
     memset(m->waited, 0, m->members * sizeof *m->waited);
     m->one_by_one = one_by_one;
@@ -99,6 +100,7 @@ void vox_meeting_call(vox_meeting *m, const int64_t *n, bool one_by_one)
     m->node = NULL;
     m->turn = next_member(m, 0);
     m->fault = VOX_OK;
+    pthread_mutex_unlock(&m->lock);
 }
 
 /* The lock is held: waits until it is the member's turn, or somebody failed. */
@@ -271,10 +273,12 @@ vox_status vox_meeting_exchange(vox_meeting *m, size_t member, const vox_node *n
 void vox_meeting_leave(vox_meeting *m, size_t member, vox_status status, const vox_error *err)
 {
     pthread_mutex_lock(&m->lock);
-    if (status != VOX_OK)
-        fail(m, status, err);
-    m->turn = next_member(m, member + 1);
-    pthread_cond_broadcast(&m->changed);
+    if (m->n[member] > 0) { /* else it was given up in another step */
+        if (status != VOX_OK)
+            fail(m, status, err);
+        m->turn = next_member(m, member + 1);
+        pthread_cond_broadcast(&m->changed);
+    }
     pthread_mutex_unlock(&m->lock);
 }
 

@@ -77,7 +77,7 @@ struct vox_team {
     size_t sample_floats;          /* of one input */
     size_t sample_labels;          /* as vox_graph_labels */
     vox_meeting *meeting;          /* NULL: the replicas exchange nothing in mid-step */
-    vox_replica_fn work;           /* what they do when they meet */
+    _Atomic(vox_replica_fn) work;  /* what they do when they meet */
     const vox_team_update *update; /* the caller's, during a step */
     bool changed;                  /* the step under way has begun to change the model */
     int64_t now;                   /* samples of its batch */

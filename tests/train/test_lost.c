@@ -109,8 +109,9 @@ static void one_that_hangs_is_left_to_itself(void **state)
 {
     (void)state;
     survive("0:7:hang", 1, 0, 7, "no answer for 2 s");
-    survive("2:9:hang", 1, 2, 9, "no answer for 2 s");     /* in a validation */
-    survive("1:7:hang=2.5", 1, 1, 7, "no answer for 2 s"); /* a little too late */
+    survive("2:9:hang", 1, 2, 9, "no answer for 2 s");                 /* in a validation */
+    survive("1:7:hang=2.5", 1, 1, 7, "no answer for 2 s");             /* a little too late */
+    survive("1:7:hang=3,0:8:hang=0.15", 1, 1, 7, "no answer for 2 s"); /* others are in mid-step */
 }
 
 /* It had the model and the running statistics in its hands: with both devices' own, a run whose
