@@ -47,11 +47,12 @@ static vox_status work_job(vox_replica *r, void *arg, vox_error *err)
 {
     const vox_member *m = arg;
     const size_t i = (size_t)(m - m->team->member);
+    const vox_replica_fn work = m->team->work;
     if (m->team->count[i] == 0)
-        return m->team->work(r, arg, err);
+        return work(r, arg, err);
     vox_status s = vox_meeting_enter(m->team->meeting, i, err);
     if (s == VOX_OK)
-        s = m->team->work(r, arg, err);
+        s = work(r, arg, err);
     if (s != VOX_OK && s != VOX_ERR_INTERRUPTED && err &&
         !strstr(err->detail, vox_replica_title(r)))
         vox_error_at(err, "device %s", vox_replica_title(r));

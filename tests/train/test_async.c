@@ -202,7 +202,7 @@ static void survive(const char *fault, int64_t bound, size_t lost, size_t device
                   .run = training_path(name),
                   .sets = sets,
                   .sync = VOX_SYNC_ASYNC,
-                  .hang_timeout_s = 2,
+                  .hang_timeout_s = fault && strstr(fault, "hang") ? 2 : 0,
                   .staleness_set = true,
                   .staleness = bound};
     if (fault && turns[0] == 0)
