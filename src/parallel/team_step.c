@@ -53,6 +53,8 @@ static vox_status work_job(vox_replica *r, void *arg, vox_error *err)
     vox_status s = vox_meeting_enter(m->team->meeting, i, err);
     if (s == VOX_OK)
         s = work(r, arg, err);
+    else if (vox_replica_buckets(r)) /* another failed before this one began: nobody waits for it */
+        vox_buckets_end(vox_replica_buckets(r), true);
     if (s != VOX_OK && s != VOX_ERR_INTERRUPTED && err &&
         !strstr(err->detail, vox_replica_title(r)))
         vox_error_at(err, "device %s", vox_replica_title(r));

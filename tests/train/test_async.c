@@ -216,7 +216,8 @@ static void survive(const char *fault, int64_t bound, size_t lost, size_t device
     assert_int_equal(t.result.lost, lost);
     if (lost) {
         const vox_lost_device *gone = &t.result.gone[0];
-        assert_int_equal(gone->step, step);
+        /* Free to take what they can, a device may have no share of that very step. */
+        assert_true(bound > 0 ? gone->step >= step : gone->step == step);
         if (strncmp(gone->device, number, strlen(number)) != 0 || !strstr(gone->reason, why))
             fail_msg("%s: device %s: %s", fault, gone->device, gone->reason);
         char *metrics = training_metrics(t.run);
