@@ -1,8 +1,8 @@
 /* conv.h - what the convolution's algorithms share: its numbers and the kernels' options.
  *
  * One file per method: conv_naive.c, conv_direct16.c, conv_depthwise16.c, conv_first16.c,
- * conv_tiled.c, conv_gemm.c, conv_fft*.c; conv.c holds the operation itself and the table of
- * algorithms.
+ * conv_tiled.c, conv_gemm.c, conv_winograd*.c, conv_fft*.c; conv.c holds the operation itself and
+ * the table of algorithms.
  *
  * A transposed convolution (conv_transpose.c) is a convolution seen from its other side: its output
  * is the convolution's input.  The methods meet it as that convolution: its forward pass is their
@@ -54,6 +54,17 @@ typedef struct vox_conv_shape {
     bool bias;
     bool bias_back; /* of a transposed one: backward-data adds a bias */
 } vox_conv_shape;
+
+static inline int64_t vox_least(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* a / b, rounded up; both above 0. */
+static inline int64_t vox_ceil_div(int64_t a, int64_t b)
+{
+    return (a + b - 1) / b;
+}
 
 /* VOX_ERR_INPUT unless the groups divide the channels. */
 vox_status vox_conv_check_groups(const vox_conv_attr *a, int64_t channels, vox_error *err);

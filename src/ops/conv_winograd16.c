@@ -29,11 +29,6 @@ static int64_t volume(const int64_t v[3])
     return v[0] * v[1] * v[2];
 }
 
-static int64_t ceil_div(int64_t a, int64_t b)
-{
-    return (a + b - 1) / b;
-}
-
 /* What the products and the transforms cost with f's points; the shares were measured on Zen 4. */
 static double cycles_of(const form *f, int64_t n_max)
 {
@@ -54,8 +49,8 @@ static void choose_points(form *f, int64_t n_max)
             for (int64_t w = k[2]; w <= MAX_POINTS; w++) {
                 form g = *f;
                 memcpy(g.points, (const int64_t[3]){d, h, w}, sizeof g.points);
-                g.tiles = ceil_div(to[0], d + 1 - k[0]) * ceil_div(to[1], h + 1 - k[1]) *
-                          ceil_div(to[2], w + 1 - k[2]);
+                g.tiles = vox_ceil_div(to[0], d + 1 - k[0]) * vox_ceil_div(to[1], h + 1 - k[1]) *
+                          vox_ceil_div(to[2], w + 1 - k[2]);
                 g.cycles = cycles_of(&g, n_max);
                 if (!best.tiles || g.cycles < best.cycles)
                     best = g;
@@ -73,7 +68,7 @@ static form form_of(const vox_problem *p, vox_pass pass)
     f.tb = f.back ? s->ib : s->ob;
     f.r = 8; /* 12 x 2 sums and PoCL's compiler spills some of them */
     f.q = f.tb > 1 ? 2 : 1;
-    f.qgroups = ceil_div(f.tb, f.q);
+    f.qgroups = vox_ceil_div(f.tb, f.q);
     choose_points(&f, p->n_max);
 
     const int64_t units = vox_device_get(p->dev)->compute_units, all = f.tiles * p->n_max;
@@ -82,7 +77,7 @@ static form form_of(const vox_problem *p, vox_pass pass)
     const int64_t share = all / (f.r * 4 * (units ? units : 1)); /* four chunks a core at least */
     const int64_t steps = fit < share ? fit : share;
     f.t = f.r * (steps < 1 ? 1 : steps);
-    const int64_t chunks = ceil_div(all, f.t), most = 4 * (units ? units : 1);
+    const int64_t chunks = vox_ceil_div(all, f.t), most = 4 * (units ? units : 1);
     f.groups = chunks < most ? chunks : most;
     return f;
 }

@@ -9,9 +9,8 @@
 #include <string.h>
 
 #define MAX_POINTS 8      /* of an axis: WINO_MAX */
-#define V_BYTES    1000e3 /* of the tiles done at a time; more of them share the weights' transform \
-                           */
-#define M_BYTES 256e3     /* of the products of some of those */
+#define V_BYTES    1000e3 /* of the tiles that share one transform of the weights */
+#define M_BYTES    256e3  /* of the products of some of those */
 
 /* What the method makes of a problem. */
 typedef struct form {
@@ -27,16 +26,6 @@ typedef struct form {
     double cycles; /* of the device for n_max samples, where a multiply-add of float16 is one */
 } form;
 
-static int64_t ceil_div(int64_t a, int64_t b)
-{
-    return (a + b - 1) / b;
-}
-
-static int64_t least(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
 static int64_t plane_of(const form *f)
 {
     return f->points[1] * f->points[2];
@@ -48,21 +37,21 @@ static double group_cycles(const form *f, int64_t tiles, int64_t qgroups)
 {
     const double points = (double)(f->points[0] * plane_of(f)), n = (double)tiles;
     const double in = (double)f->fc, out = (double)(qgroups * f->q);
-    const double rounds = (double)ceil_div(tiles, f->round);
+    const double rounds = (double)vox_ceil_div(tiles, f->round);
     return points * (n * (in * out / 0.75 + 16 * ((double)f->fb + out)) + rounds * 7 * in * out);
 }
 
 /* The parts and shares that end first: two work-groups for each core at most. */
 static void try_parts(form *f, form *best, int64_t units)
 {
-    const int64_t all = ceil_div(f->tiles, f->r); /* register tiles */
+    const int64_t all = vox_ceil_div(f->tiles, f->r); /* register tiles */
     const int64_t fit = (int64_t)(V_BYTES / 64) / (plane_of(f) * f->fb * f->r);
-    for (f->shares = 1; f->shares <= least(f->qgroups, 2 * units); f->shares++)
-        for (f->parts = 1; f->parts <= least(all, 2 * units / f->shares); f->parts++) {
-            const int64_t own = ceil_div(all, f->parts);
-            f->round = ceil_div(own, ceil_div(own, fit < 1 ? 1 : fit)) * f->r;
-            f->cycles = group_cycles(f, own * f->r, ceil_div(f->qgroups, f->shares)) *
-                        (double)ceil_div(f->parts * f->shares, units);
+    for (f->shares = 1; f->shares <= vox_least(f->qgroups, 2 * units); f->shares++)
+        for (f->parts = 1; f->parts <= vox_least(all, 2 * units / f->shares); f->parts++) {
+            const int64_t own = vox_ceil_div(all, f->parts);
+            f->round = vox_ceil_div(own, vox_ceil_div(own, fit < 1 ? 1 : fit)) * f->r;
+            f->cycles = group_cycles(f, own * f->r, vox_ceil_div(f->qgroups, f->shares)) *
+                        (double)vox_ceil_div(f->parts * f->shares, units);
             if (best->tiles == 0 || f->cycles < best->cycles)
                 *best = *f;
         }
@@ -76,7 +65,7 @@ static void try_points(form *f, form *best, int64_t n_max, int64_t units)
     const int64_t *k = f->s.kernel, *to = f->back ? f->s.in : f->s.out;
     f->tiles = n_max;
     for (int i = 0; i < 3; i++)
-        f->tiles *= ceil_div(to[i], f->points[i] + 1 - k[i]);
+        f->tiles *= vox_ceil_div(to[i], f->points[i] + 1 - k[i]);
     for (int i = 0; i < 3; i++) {
         f->r = sizes[i];
         try_parts(f, best, units);
@@ -93,7 +82,7 @@ static form form_of(const vox_problem *p, vox_pass pass)
     f.fb = f.back ? s->ob : s->ib;
     f.tb = f.back ? s->ib : s->ob;
     f.q = f.tb > 1 ? 2 : 1;
-    f.qgroups = ceil_div(f.tb, f.q);
+    f.qgroups = vox_ceil_div(f.tb, f.q);
     for (int64_t d = k[0]; d <= MAX_POINTS; d++)
         for (int64_t h = k[1]; h <= MAX_POINTS; h++)
             for (int64_t w = k[2]; w <= MAX_POINTS; w++) {
@@ -101,7 +90,7 @@ static form form_of(const vox_problem *p, vox_pass pass)
                 try_points(&f, &best, p->n_max, units ? units : 1);
             }
     const int64_t steps = (int64_t)(M_BYTES / 64) / (plane_of(&best) * best.q * best.r);
-    best.t = least(best.round, best.r * (steps < 1 ? 1 : steps));
+    best.t = vox_least(best.round, best.r * (steps < 1 ? 1 : steps));
     return best;
 }
 

@@ -25,22 +25,12 @@ typedef struct form {
     double cycles; /* of a core for n_max samples, 16 multiply-adds being one */
 } form;
 
-static int64_t least(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
-static int64_t ceil_div(int64_t a, int64_t b)
-{
-    return (a + b - 1) / b;
-}
-
 /* Planes of x that a unit's planes of dy reach. */
 static int64_t reach(const form *f)
 {
     const vox_conv_shape *s = &f->s;
-    return least(s->in[0],
-                 (f->planes - 1) * s->stride[0] + (s->kernel[0] - 1) * s->dilation[0] + 1);
+    return vox_least(s->in[0],
+                     (f->planes - 1) * s->stride[0] + (s->kernel[0] - 1) * s->dilation[0] + 1);
 }
 
 static int64_t points_of(const form *f)
@@ -56,8 +46,8 @@ static int64_t slab_floats(const form *f)
 
 static int64_t units_of(const form *f, int64_t n)
 {
-    return ceil_div(n, f->samples) * ceil_div(f->s.out[0], f->planes) *
-           ceil_div(f->count[0], f->strip);
+    return vox_ceil_div(n, f->samples) * vox_ceil_div(f->s.out[0], f->planes) *
+           vox_ceil_div(f->count[0], f->strip);
 }
 
 /* Of a unit that is full, for all blocks of channels. */
@@ -105,7 +95,7 @@ static void set_points(form *f, int axis, int64_t points)
 {
     f->points[axis] = points;
     f->tile[axis] = points - f->s.kernel[1 + axis] + 1;
-    f->count[axis] = ceil_div(f->s.out[1 + axis], f->tile[axis]);
+    f->count[axis] = vox_ceil_div(f->s.out[1 + axis], f->tile[axis]);
 }
 
 /* As many points as make the fewest multiplications; where the kernel has one tap, one. */
@@ -142,10 +132,10 @@ static void choose_tasks(form *f, int64_t n_max, const vox_device *dev)
     const int64_t units = vox_device_get(dev)->compute_units;
     const int64_t wanted = GROUPS * (units ? units : 1);
     const int64_t room = U_BYTES / (u_floats(f) * (int64_t)sizeof(float));
-    f->splits = least(ceil_div(2 * wanted, f->s.ob), units_of(f, n_max));
-    f->splits = least(f->splits, room < 1 ? 1 : room);
-    f->shares = least(f->s.ib, ceil_div(wanted, f->splits * f->s.ob));
-    f->groups = least(wanted, f->splits * f->s.ob * f->shares);
+    f->splits = vox_least(vox_ceil_div(2 * wanted, f->s.ob), units_of(f, n_max));
+    f->splits = vox_least(f->splits, room < 1 ? 1 : room);
+    f->shares = vox_least(f->s.ib, vox_ceil_div(wanted, f->splits * f->s.ob));
+    f->groups = vox_least(wanted, f->splits * f->s.ob * f->shares);
 }
 
 static form form_of(const vox_problem *p)
@@ -208,7 +198,7 @@ vox_status vox_conv_winograd16_weights_run(vox_work *w, const vox_io *io, vox_er
 {
     const form f = form_of(&w->problem);
     const vox_conv_shape *s = &f.s;
-    const int64_t splits = least(f.splits, units_of(&f, io->n));
+    const int64_t splits = vox_least(f.splits, units_of(&f, io->n));
     const vox_grid grid = {{(size_t)f.groups, 1, 1}, {1, 1, 1}};
     vox_buffer *dw = io->dparam[0], *db = vox_conv_bias(s, io->dparam);
     const vox_arg args[] = {vox_arg_buffer(io->x[0]->buf),

@@ -1,5 +1,5 @@
 # expect.sh - what the command line's tests share: a folder $work that goes away with the script,
-# counters, and expect.  $VOXCL_BINARY is the program.  To be sourced first.
+# counters, expect, and the losses of runs.  $VOXCL_BINARY is the program.  To be sourced first.
 set -u
 voxcl=$VOXCL_BINARY
 work=$(mktemp -d)
@@ -23,4 +23,15 @@ expect() {
         fail "voxcl $*: exit $got, wanted $code and /$pattern/; it printed:"
         sed 's/^/    /' "$work/out"
     fi
+}
+
+# losses RUN - of its steps and validations, in their order
+losses() { sed -n 's/.*"loss": \([^,]*\),.*/\1/p' "$1/metrics.jsonl"; }
+
+# same_losses A B N - runs of as many losses, N at least, none further than 1e-5 from the other's
+same_losses() {
+    checks=$((checks + 1))
+    paste <(losses "$1") <(losses "$2") | awk -v a="$1" -v b="$2" -v least="$3" '
+        { d = ($1 - $2) / $1; if (d < 0) d = -d; if (!(d <= 1e-5)) { bad = 1; print a, b, "line", NR, $1, $2 } }
+        END { exit bad || NR < least }' || fail "the losses of $1 and $2 differ"
 }
