@@ -242,14 +242,14 @@ static bool is_stuck(const vox_team *team, vox_status s)
     return !vox_team_is_failure(s) || (team->meeting && left == 0);
 }
 
-vox_status vox_team_drop_over_hosts(vox_team *team, vox_status s, vox_team_batch *batch,
-                                    vox_error *err)
+/* stuck: this rank could not go on.  VOX_OK: all can, with other shares. */
+static vox_status go_on(vox_team *team, vox_status s, unsigned stuck, vox_error *err)
 {
-    unsigned stuck = is_stuck(team, s) || !team->update->fetch;
     const vox_error why = err ? *err : (vox_error){0};
     bool any;
     if (!vox_hosts_agreed(team->hosts))
         return s; /* the others do not know of it */
+    stuck |= is_stuck(team, s);
     vox_status told = vox_hosts_vote(team->hosts, VOX_OK, &stuck, err);
     if (told != VOX_OK || stuck)
         return told != VOX_OK ? told : s;
@@ -264,9 +264,24 @@ vox_status vox_team_drop_over_hosts(vox_team *team, vox_status s, vox_team_batch
         *err = (vox_error){0};
     if (told == VOX_OK)
         told = leave_model(team, err);
+    told = vox_hosts_agree(team->hosts, told, err);
     if (told == VOX_OK)
-        told = team->update->fetch(team->update->arg, batch, err);
-    return vox_hosts_agree(team->hosts, told, err);
+        vox_hosts_clear(team->hosts);
+    return told;
+}
+
+vox_status vox_team_drop_over_hosts(vox_team *team, vox_status s, vox_team_batch *batch,
+                                    vox_error *err)
+{
+    s = go_on(team, s, !team->update->fetch, err);
+    return s == VOX_OK ? vox_hosts_agree(team->hosts,
+                                         team->update->fetch(team->update->arg, batch, err), err)
+                       : s;
+}
+
+vox_status vox_team_eval_again(vox_team *team, vox_status s, vox_error *err)
+{
+    return team->before ? go_on(team, s, false, err) : s;
 }
 
 vox_status vox_team_drop_late(vox_team *team, vox_error *err)

@@ -61,7 +61,7 @@ static vox_status take_from_all(vox_team *team, vox_error *err)
     vox_status s = vox_team_drop_late(team, err);
     while (s == VOX_OK && (s = vox_team_run(team, VOX_ALL, take_model_job, err)) != VOX_OK) {
         vox_team_run(team, VOX_ALL, send_job, NULL); /* the others have theirs back */
-        s = vox_team_drop_failed(team, team->step, s, err);
+        s = vox_team_is_failure(s) ? vox_team_drop_late(team, err) : s;
         if (s != VOX_OK)
             return s;
     }
@@ -81,7 +81,7 @@ vox_status vox_team_put_model(vox_team *team, const float *flat, vox_error *err)
     if (s != VOX_OK)
         return s;
     s = vox_team_run(team, VOX_ALL, send_job, err);
-    return s == VOX_OK ? s : vox_team_drop_failed(team, team->step, s, err);
+    return vox_team_is_failure(s) ? vox_team_drop_late(team, err) : s;
 }
 
 /* The sum goes to the first member's place: no memory of its own; or where the other ranks of this

@@ -90,7 +90,7 @@ vox_status vox_team_set_params(vox_team *team, const float *flat, vox_error *err
 vox_status vox_team_get_params(vox_team *team, float *flat, vox_error *err);
 
 /* The samples of a batch of n that this rank's devices compute: all, unless there are several
- * ranks.  Changes within vox_team_step alone; from any thread. */
+ * ranks.  Changes within vox_team_step and vox_team_eval_again alone; from any thread. */
 vox_slice vox_team_slice(const vox_team *team, int64_t n);
 /* rows[n][bytes], of which every rank has computed those of its samples, become everybody's; and an
  * error of one (mine) all ranks'.  Collective. */
@@ -199,6 +199,10 @@ vox_status vox_team_check(const vox_team *team, int64_t n, vox_error *err);
  * this rank's samples, each in its place. */
 vox_status vox_team_eval(vox_team *team, const vox_team_batch *batch, float *output, float *loss,
                          vox_error *err);
+/* Several ranks: after s, an error of one of them that vox_team_share made all ranks'.  VOX_OK if
+ * it was that its last device failed, and others can do its samples: this rank's are others now
+ * (vox_team_slice), and the batch is to be evaluated again.  Else s.  Collective. */
+vox_status vox_team_eval_again(vox_team *team, vox_status s, vox_error *err);
 
 /* After vox_team_step gave a loss that is not finite: the first layer
  * whose output is not, or "" if only the loss itself is; on every rank. */

@@ -501,8 +501,10 @@ vox_status vox_team_step(vox_team *team, const vox_team_batch *batch, const vox_
         s = step_on_all(team, batch, loss, err);
     }
     team->undecided = false;
-    if (s == VOX_OK)
+    if (s == VOX_OK) {
+        team->changed = false; /* it is whole */
         team->step++;
+    }
     return s;
 }
 
@@ -535,6 +537,7 @@ static vox_status eval_part(vox_team *team, const part *p, float *output, float 
         const size_t floats = vox_team_output(team);
         if (m->hung)
             continue;
+        m->share.bystander = true; /* running statistics stay as they are */
         m->output_to = output + (size_t)m->share.first * floats;
         if (!vox_grow(&m->output, &m->room, (size_t)m->share.n * floats, sizeof *m->output, err))
             return VOX_ERR_MEMORY;

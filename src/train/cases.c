@@ -273,13 +273,29 @@ static vox_status add_ranks(eval_room *r, vox_team *team, vox_error *err)
     return s;
 }
 
-static vox_status evaluate_batch(vox_cases *c, vox_team *team, const vox_graph *graph,
-                                 const vox_batch *batch, eval_room *r, vox_error *err)
+/* Outputs and losses; once more if a rank lost its last device, whose samples others have then. */
+static vox_status run_batch(vox_cases *c, vox_team *team, vox_loader *loader,
+                            const vox_batch *batch, eval_room *r, vox_error *err)
 {
-    vox_cases_labels(c, batch, r->label);
-    const vox_team_batch b = {.sample = batch->sample, .label = r->label, .n = (int64_t)batch->n};
-    vox_status s = vox_team_eval(team, &b, r->output, r->loss, err);
-    s = vox_team_share(team, b.n, s, r->loss, sizeof *r->loss, err);
+    vox_status s;
+    do {
+        vox_cases_labels(c, batch, r->label);
+        const vox_team_batch b = {
+            .sample = batch->sample, .label = r->label, .n = (int64_t)batch->n};
+        s = vox_team_eval(team, &b, r->output, r->loss, err);
+        s = vox_team_share(team, b.n, s, r->loss, sizeof *r->loss, err);
+        if (s == VOX_OK || (s = vox_team_eval_again(team, s, err)) != VOX_OK)
+            return s;
+        s = vox_team_agree(team, vox_loader_again(loader, err), err);
+    } while (s == VOX_OK);
+    return s;
+}
+
+static vox_status evaluate_batch(vox_cases *c, vox_team *team, const vox_graph *graph,
+                                 vox_loader *loader, const vox_batch *batch, eval_room *r,
+                                 vox_error *err)
+{
+    vox_status s = run_batch(c, team, loader, batch, r, err);
     if (s != VOX_OK)
         return s;
     for (size_t i = 0; i < batch->n; i++) {
@@ -327,7 +343,7 @@ vox_status vox_cases_evaluate(vox_cases *c, vox_team *team, const vox_graph *gra
         const vox_batch *b;
         s = vox_team_agree(team, vox_loader_next(loader, &b, err), err);
         if (s == VOX_OK)
-            s = evaluate_batch(c, team, graph, b, &room, err);
+            s = evaluate_batch(c, team, graph, loader, b, &room, err);
         seen += s == VOX_OK ? b->n : 0;
     }
     if (s == VOX_OK && room.labels > 1)

@@ -207,7 +207,8 @@ static vox_status step(vox_trainer *t, vox_error *err)
 
 static vox_status fetch_state(vox_trainer *t, vox_error *err)
 {
-    vox_status s = vox_team_get_params(t->team, t->state.params, err);
+    /* averaged: a validation failed, and maybe with the last device */
+    vox_status s = t->averaged ? VOX_OK : vox_team_get_params(t->team, t->state.params, err);
     free(t->state.shares);
     t->state.shares = NULL;
     if (s == VOX_OK && vox_team_fleet(t->team)->count > 1) {
@@ -309,13 +310,15 @@ static vox_status evaluate(vox_trainer *t, vox_error *err)
     vox_status s = t->ema ? vox_team_get_params(t->team, c->params, err) : VOX_OK;
     if (s == VOX_OK && t->ema)
         s = vox_ema_get(t->ema, c->ema, err);
-    if (s == VOX_OK && t->ema)
+    t->averaged = s == VOX_OK && t->ema;
+    if (t->averaged)
         s = vox_team_set_params(t->team, c->ema, err);
     if (s == VOX_OK)
         s = vox_cases_evaluate(&t->valid, t->team, t->exp->graph, t->exp->train.batch,
                                &t->valid_last, err);
     if (s == VOX_OK && t->ema)
         s = vox_team_set_params(t->team, c->params, err);
+    t->averaged = t->averaged && s != VOX_OK;
     vox_span_end(&span);
     return s;
 }

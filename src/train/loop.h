@@ -29,6 +29,7 @@ typedef struct vox_trainer {
     int64_t *shares;  /* [devices of all ranks], as last said in metrics.jsonl; -1: not yet */
     vox_optimizer *optimizer; /* where the model lives (vox_team_home), like: */
     vox_ema *ema;             /* NULL: none */
+    bool averaged;            /* the team has the averaged weights; state.params the others */
     vox_loader *loader;
     vox_usage_sum *used;             /* NULL: no step was counted yet */
     vox_trace *trace;                /* NULL: none is written */

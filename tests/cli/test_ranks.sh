@@ -99,12 +99,12 @@ same_losses one unequal 50
 VOXCL_RANK_MEMORY=off ranks 2 0 'have no memory in common .VOXCL_RANK_MEMORY is off.: each has a model of its own.*step 50/50' $(train apart)
 same_losses one apart 50
 VOXCL_RANK_MEMORY=1000 ranks 2 0 'no memory in common .* MB, and VOXCL_RANK_MEMORY is 1000' $(train small) --set train.iterations=1
-sed 's/optimizer: .*/optimizer: {lamb: {lr: 0.002}}\n  ema: {decay: 0.9}/' exp.yaml > lamb.yaml
+sed 's/optimizer: .*/optimizer: {lamb: {lr: 0.002}}\n  ema: {decay: 0.9}\n  validate_every: 20/' exp.yaml > lamb.yaml
 EXP=lamb.yaml
 expect 0 'step 50/50' $(train lamb)
 SIGNAL=INT AFTER=20 IN=lamb3 HOSTS='a b a' ranks 3 130 'the 2 ranks on a share one model.*interrupted' $(train lamb3)
 ranks 2 0 'step 50/50' $(train lamb3) --resume
-same_losses lamb lamb3 50
+same_losses lamb lamb3 53
 EXP=exp.yaml
 
 # ---- shares by speed; the times are told, not taken, so that they surely change ----
@@ -135,6 +135,14 @@ FAULT=1:20:hang=3 ranks 2 0 "rank 1: 0 .*is lost.*step 50/50" $(train hung) --ha
 same_losses plain hung 50
 FAULT=0:20:hang=3 ranks 2 0 "rank 0: 0 .*is lost.*step 50/50" $(train hung0) --hang-timeout 1
 same_losses plain hung0 50
+# A rank's last device, in a validation: with sync its rank could bring nothing to the next step.
+sed '/batch_norm/d' lamb.yaml > valid.yaml
+EXP=valid.yaml
+expect 0 'step 50/50' $(train valid)
+FAULT=0:41:hang=1.5,2:21:lost ranks 3 0 "step 21: device rank 2: 0 .* is lost.*step 41: device rank 0: 0 .* is lost.*1 of 3 were left" $(train valid3) --hang-timeout 1
+same_losses valid valid3 53
+EXP=lamb.yaml
+FAULT=1:21:driver ranks 2 1 'everything up to step 20 is in' $(train sync)
 sed 's/, sync: true//' exp.yaml > local.yaml
 EXP=local.yaml
 FAULT=0:20:hang ranks 2 1 'device that hangs has the model that ranks share.*everything up to step 19 is in' $(train hung1) --hang-timeout 1

@@ -139,7 +139,8 @@ static void one_that_comes_to_life_changes_nothing(void **state)
     training_same_tensors(run[0], run[1]);
 }
 
-/* Also before the first step is done, and before the first checkpoint (after step 4). */
+/* Also before the first step is done, before the first checkpoint (after step 4), and in a
+ * validation (after step 8), where the averaged weights are in the model's place. */
 static void with_nobody_left_it_saves(void **state)
 {
     (void)state;
@@ -156,13 +157,17 @@ static void with_nobody_left_it_saves(void **state)
         {"0,1,2", "0:2:driver,1:2:lost,2:2:memory", "everything up to step 1 is in",
          VOX_SYNC_SERVER},
         {"0,1", "0:2:hang,1:3:lost", "everything up to step 2 is in", VOX_SYNC_TREE},
+        {"0", "0:9:lost", "everything up to step 8 is in", VOX_SYNC_TREE},
+        {"0,1", "0:9:driver,1:9:lost", "everything up to step 8 is in", VOX_SYNC_TREE},
     };
+    static const char *const sets[] = {"train.ema={decay: 0.9}", NULL};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         char name[16];
         snprintf(name, sizeof name, "none-%zu", i);
         training t = {.devices = all[i].devices,
                       .run = training_path(name),
                       .sync = all[i].sync,
+                      .sets = sets,
                       .hang_timeout_s = 2};
         setenv(VOX_FAULT_VARIABLE, all[i].fault, 1);
         const vox_status s = training_run(&t, &err);
