@@ -94,13 +94,19 @@ size_t vox_team_hangs(const vox_team *team)
 
 /* ---- going on without them -------------------------------------------------- */
 
+/* Whether what hangs may come to life and write to the model, which it has in place. */
+static bool may_write(const vox_team *team, const vox_member *m)
+{
+    return m->failed && m->hung && !m->share.bystander && team->params &&
+           vox_replica_shares(m->replica);
+}
+
 static void note_why(vox_team *team, vox_member *m, int64_t step)
 {
     vox_gone *gone = &team->gone[team->fleet.own + (size_t)(m - team->member)];
+    team->shared = team->shared || may_write(team, m);
     m->lost = true;
     m->failed = false;
-    if (m->hung && !m->share.bystander && team->params && vox_replica_shares(m->replica))
-        team->shared = true;
     gone->lost = true;
     gone->step = step;
     snprintf(gone->reason, sizeof gone->reason, "%s%s%s", m->why.message,
@@ -153,13 +159,14 @@ static void drop(vox_team *team, int64_t step)
     }
 }
 
-/* One of the lost may yet write to the model. */
-static vox_status leave_model(vox_team *team, vox_error *err)
+/* One of the lost may yet write to the model.  One that ranks have in common moves only if it hung
+ * in mid-step (go_on): later it has written the running statistics, all that it writes. */
+static vox_status leave_model(vox_team *team, bool common, vox_error *err)
 {
-    if (!team->shared)
-        return VOX_OK;
+    const bool alone = team->shared && !team->own;
+    vox_status s = common ? vox_team_move_common_model(team, err) : VOX_OK;
     team->shared = false;
-    return vox_team_move_model(team, err);
+    return s == VOX_OK && alone ? vox_team_move_model(team, err) : s;
 }
 
 vox_status vox_team_drop_failed(vox_team *team, int64_t step, vox_status s, vox_error *err)
@@ -171,7 +178,7 @@ vox_status vox_team_drop_failed(vox_team *team, int64_t step, vox_status s, vox_
     drop(team, step);
     if (err)
         *err = (vox_error){0};
-    return leave_model(team, err);
+    return leave_model(team, false, err);
 }
 
 /* ---- between ranks ----------------------------------------------------------- */
@@ -242,16 +249,29 @@ static bool is_stuck(const vox_team *team, vox_status s)
     return !vox_team_is_failure(s) || (team->meeting && left == 0);
 }
 
-/* stuck: this rank could not go on.  VOX_OK: all can, with other shares. */
-static vox_status go_on(vox_team *team, vox_status s, unsigned stuck, vox_error *err)
+/* What a rank tells the others. */
+enum { STUCK = 1, WRITES = 2 };
+
+/* One that hangs may write to the model that ranks have in common. */
+static bool writes_to_common(const vox_team *team)
 {
+    bool writes = false;
+    for (size_t i = 0; team->own && team->kepts > 0 && i < team->size; i++)
+        writes = writes || may_write(team, &team->member[i]);
+    return writes;
+}
+
+/* stuck: this rank cannot go on.  VOX_OK: all can, with other shares. */
+static vox_status go_on(vox_team *team, vox_status s, bool stuck, vox_error *err)
+{
+    unsigned flags =
+        (stuck || is_stuck(team, s) ? STUCK : 0) | (writes_to_common(team) ? WRITES : 0);
     const vox_error why = err ? *err : (vox_error){0};
     bool any;
     if (!vox_hosts_agreed(team->hosts))
         return s; /* the others do not know of it */
-    stuck |= is_stuck(team, s);
-    vox_status told = vox_hosts_vote(team->hosts, VOX_OK, &stuck, err);
-    if (told != VOX_OK || stuck)
+    vox_status told = vox_hosts_vote(team->hosts, VOX_OK, &flags, err);
+    if (told != VOX_OK || flags & STUCK)
         return told != VOX_OK ? told : s;
     drop(team, team->step);
     told = tell_all(team, &any, err);
@@ -263,7 +283,7 @@ static vox_status go_on(vox_team *team, vox_status s, unsigned stuck, vox_error 
     if (told == VOX_OK && err)
         *err = (vox_error){0};
     if (told == VOX_OK)
-        told = leave_model(team, err);
+        told = leave_model(team, flags & WRITES, err);
     told = vox_hosts_agree(team->hosts, told, err);
     if (told == VOX_OK)
         vox_hosts_clear(team->hosts);
@@ -296,7 +316,7 @@ vox_status vox_team_drop_late(vox_team *team, vox_error *err)
         if (s == VOX_OK || !team->before || team->meeting)
             return s;
         drop(team, team->step); /* other ranks may have some left */
-        return leave_model(team, err);
+        return leave_model(team, false, err);
     }
     return VOX_OK;
 }

@@ -117,17 +117,22 @@ static vox_status reopen(vox_team *team, size_t i, int64_t n, const vox_meter *w
     return vox_replica_wait(m->replica, err);
 }
 
+/* All that use the model in place use it where it is now. */
+static vox_status reopen_sharing(vox_team *team, vox_error *err)
+{
+    vox_status s = VOX_OK;
+    for (size_t i = 0; s == VOX_OK && i < team->size; i++) {
+        const vox_member *m = &team->member[i];
+        if (!m->lost && !m->failed && vox_replica_shares(m->replica))
+            s = reopen(team, i, m->limit, vox_replica_meter(m->replica), err);
+    }
+    return s;
+}
+
 vox_status vox_team_move_model(vox_team *team, vox_error *err)
 {
     const size_t bytes = (team->graph->flat_floats ? team->graph->flat_floats : 1) * sizeof(float);
     vox_host_memory *fresh = NULL;
-    if (team->own) { /* it is the other ranks' model too */
-        if (team->kepts == 0)
-            return VOX_OK; /* devices write no weights */
-        vox_fail(err, VOX_ERR_DEVICE, "a device that hangs has the model that ranks share");
-        vox_hint(err, "go on with --resume, with %s=off perhaps", VOX_WINDOW_VARIABLE);
-        return VOX_ERR_DEVICE;
-    }
     vox_status s = vox_host_memory_open(&fresh, bytes, "the model", err);
     if (s != VOX_OK)
         return s;
@@ -136,12 +141,13 @@ vox_status vox_team_move_model(vox_team *team, vox_error *err)
     team->params = vox_host_memory_at(fresh);
     if (team->undecided)
         vox_team_put_kept(team, team->kept_before);
-    for (size_t i = 0; s == VOX_OK && i < team->size; i++) {
-        const vox_member *m = &team->member[i];
-        if (!m->lost && !m->failed && vox_replica_shares(m->replica))
-            s = reopen(team, i, m->limit, vox_replica_meter(m->replica), err);
-    }
-    return s;
+    return reopen_sharing(team, err);
+}
+
+vox_status vox_team_move_common_model(vox_team *team, vox_error *err)
+{
+    vox_status s = vox_team_move_window(team, err);
+    return s == VOX_OK && team->own ? reopen_sharing(team, err) : s;
 }
 
 /* For n samples at once; or as many as before, if that will do and there is no room for more. */

@@ -94,7 +94,7 @@ struct vox_team {
     size_t kepts;
     float *kept_before; /* what these were before the step */
     bool undecided;     /* and may have to be again */
-    bool shared;        /* one that hangs has the model in place: see vox_team_move_model */
+    bool shared;        /* one that hangs may write to the model: see vox_team_move_model */
 
     /* Several ranks share the batches; before NULL: one. */
     vox_hosts *hosts;      /* borrowed */
@@ -154,6 +154,9 @@ bool vox_team_writes(const vox_team *team);
 /* The rank's only device, which wrote its gradients where others see them, hangs: nobody looks
  * there any more, as it may come to life again. */
 void vox_team_withdraw(vox_team *team);
+/* The model, that of the step's begin, goes to fresh memory, which they have in common too.
+ * Collective, of all ranks; nothing happens to one with a model of its own. */
+vox_status vox_team_move_window(vox_team *team, vox_error *err);
 /* Returns once all ranks with this model are here. */
 vox_status vox_team_meet(vox_team *team, vox_error *err);
 
@@ -183,6 +186,8 @@ vox_status vox_team_open_members(vox_team *team, vox_error *err);
 /* The model moves to fresh memory, and with it all that use it in place: a lost one that hangs may
  * come to life again, and write to what it had. */
 vox_status vox_team_move_model(vox_team *team, vox_error *err);
+/* The same of the model that ranks have in common; collective. */
+vox_status vox_team_move_common_model(vox_team *team, vox_error *err);
 /* Before a part of a batch: one that was set up for less than its share is set up anew, as pieces
  * cost each what a step costs whatever its samples.  Without room it goes on in pieces, but for
  * those that exchange numbers in mid-step, which must have their shares at once. */

@@ -12,6 +12,8 @@
  * nobody reads those of the last any more, and weights when nobody computes with them. */
 #include "parallel/team_parts.h"
 
+#include <string.h>
+
 static vox_status lay_over(vox_host_memory **out, vox_host_window *w, void *at, size_t bytes,
                            vox_error *err)
 {
@@ -77,6 +79,36 @@ void vox_team_withdraw(vox_team *team)
 {
     if (shares(team) && team->size == 1 && team->member[0].hung)
         vox_host_window_withdraw(team->window);
+}
+
+/* The memory before stays, as the optimiser's state is in it. */
+vox_status vox_team_move_window(vox_team *team, vox_error *err)
+{
+    const size_t bytes = (team->graph->flat_floats ? team->graph->flat_floats : 1) * sizeof(float);
+    vox_host_window *w;
+    vox_host_memory *fresh = NULL;
+    vox_status s = vox_host_window_open(&w, team->hosts, vox_room_of(bytes), 0, err);
+    float *at = vox_host_window_common(w);
+    if (s == VOX_OK && team->own && !at) {
+        vox_fail(err, VOX_ERR_DEVICE, "a device that hangs has the model that ranks share");
+        s = vox_detail(err, "there is no room for another one");
+    } else if (s == VOX_OK && team->own) {
+        s = lay_over(&fresh, w, at, bytes, err);
+    }
+    vox_host_window_free(&w);
+    s = vox_hosts_agree(team->hosts, s, err);
+    if (s != VOX_OK || !team->own) {
+        vox_host_memory_free(&fresh);
+        return s;
+    }
+    if (vox_team_writes(team))
+        memcpy(at, team->params, bytes);
+    s = vox_team_meet(team, err);
+    team->model = team->options.params = fresh;
+    team->params = at;
+    if (s == VOX_OK && team->undecided && vox_team_keeps(team))
+        vox_team_put_kept(team, team->kept_before);
+    return s == VOX_OK ? vox_team_meet(team, err) : s;
 }
 
 vox_status vox_team_meet(vox_team *team, vox_error *err)

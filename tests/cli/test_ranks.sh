@@ -145,7 +145,12 @@ EXP=lamb.yaml
 FAULT=1:21:driver ranks 2 1 'everything up to step 20 is in' $(train sync)
 sed 's/, sync: true//' exp.yaml > local.yaml
 EXP=local.yaml
-FAULT=0:20:hang ranks 2 1 'device that hangs has the model that ranks share.*everything up to step 19 is in' $(train hung1) --hang-timeout 1
+# One that hangs has the common model and its running statistics in its hands: it changes nothing when
+# it comes to life.
+FAULT=0:20:lost ranks 2 0 'step 50/50' $(train dead)
+FAULT=0:20:hang=2,1:21:hang=0.05 ranks 2 0 'rank 0: 0 .*is lost.*step 50/50' $(train alive) --hang-timeout 1
+cmp -s <(losses dead) <(losses alive) && cmp -s <(tensors dead) <(tensors alive) ||
+    fail "a device that came to life changed the model"
 EXP=plain.yaml
 FAULT=0:7:lost,1:7:driver ranks 2 1 'everything up to step 6 is in' $(train gone)
 expect 0 'step 50/50' $(train gone) --resume
