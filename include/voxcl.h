@@ -341,6 +341,10 @@ typedef struct vox_train_options {
     /* Several devices: gradients are summed in pieces of about this many bytes while others are
      * still computed; 0: 4 MiB. */
     size_t bucket_bytes;
+    /* Gradients of large dense layers are summed like all others, also where what they are products
+     * of, each sample's input and output gradient, is much less (but with ASYNC, which sums none).
+     */
+    bool whole_gradients;
     vox_methods methods;
     /* Where to write what ran when, on every device and thread, as Chrome's trace events (JSON;
      * opens in ui.perfetto.dev); NULL: nowhere.  Of the first trace_steps steps of this call, 0: of

@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -113,7 +114,12 @@ static vox_status build_step(vox_plan *p, vox_plan_step *step, vox_error *err)
 static vox_status build_kernels(vox_plan *p, vox_error *err)
 {
     for (int i = 0; i < p->steps.steps; i++) {
-        vox_status s = build_step(p, &p->steps.step[i], err);
+        vox_plan_step *step = &p->steps.step[i];
+        if (vox_plan_keeps_factors(p, step)) {
+            snprintf(step->name, sizeof step->name, "factors");
+            continue;
+        }
+        vox_status s = build_step(p, step, err);
         if (s != VOX_OK)
             return s;
     }

@@ -35,6 +35,10 @@ typedef struct vox_plan_options {
     vox_host_memory *params;
     vox_host_memory *grads; /* likewise the gradients, for this plan alone */
     bool ahead;             /* room for the next batch's input and labels (vox_plan_next_input) */
+    /* [graph->layers], borrowed: of these layers, whose operations have factors (vox_op), the
+     * gradients are not made, but what they are products of is kept (vox_plan_read_factors).  n_max
+     * samples of it must not be larger than the gradient.  NULL: none. */
+    const bool *factors;
 } vox_plan_options;
 
 /* graph and dev are borrowed and must outlive it.  A plan that does not fit the device is
@@ -86,6 +90,11 @@ typedef struct vox_plan_watch {
 int vox_plan_last_writer(const vox_plan *plan, size_t offset, size_t count);
 /* For the backward passes from now on; watch is borrowed.  NULL: nobody wants to know. */
 void vox_plan_set_watch(vox_plan *plan, const vox_plan_watch *watch);
+
+/* After a backward pass over n samples, of a layer of vox_plan_options.factors: x[n][in] and
+ * dy[n][out] are read.  Enqueues only; they have to stay until the device is through. */
+vox_status vox_plan_read_factors(vox_plan *plan, int layer, int64_t n, float *x, float *dy,
+                                 vox_error *err);
 
 /* ---- several replicas of a network ---- */
 

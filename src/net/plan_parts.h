@@ -195,5 +195,7 @@ struct vox_plan {
 };
 
 const vox_node *vox_plan_step_node(const vox_plan *p, const vox_plan_step *step);
+/* A backward-weights pass that keeps the gradient's factors, where the gradient would be. */
+bool vox_plan_keeps_factors(const vox_plan *p, const vox_plan_step *step);
 
 #endif

@@ -57,6 +57,38 @@ static vox_status run_halves(vox_plan *p, vox_plan_step *step, vox_io *io, vox_j
     return s == VOX_OK ? step->algo->run(&step->work, io, err) : s;
 }
 
+bool vox_plan_keeps_factors(const vox_plan *p, const vox_plan_step *step)
+{
+    return p->opt.factors && !step->node && step->pass == VOX_BACKWARD_WEIGHTS &&
+           p->opt.factors[step->layer];
+}
+
+static size_t bytes_of_sample(const vox_tensor *t)
+{
+    return (size_t)vox_sample_floats(&t->shape, t->layout) * sizeof(float);
+}
+
+static vox_status keep_factors(const vox_io *io, vox_error *err)
+{
+    const size_t n = (size_t)io->n, x = n * bytes_of_sample(io->x[0]);
+    vox_status s = vox_buffer_copy(io->dparam[0], 0, io->x[0]->buf, 0, x, err);
+    return s == VOX_OK
+               ? vox_buffer_copy(io->dparam[0], x, io->dy->buf, 0, n * bytes_of_sample(io->dy), err)
+               : s;
+}
+
+vox_status vox_plan_read_factors(vox_plan *plan, int layer, int64_t n, float *x, float *dy,
+                                 vox_error *err)
+{
+    const vox_graph_layer *l = &plan->graph->layer[layer];
+    const vox_shape *w = &plan->graph->param[l->first_param].desc.shape;
+    vox_buffer *from = plan->dparam[l->first_param];
+    const size_t in = (size_t)(n * w->dim[1]) * sizeof *x,
+                 out = (size_t)(n * w->dim[0]) * sizeof *x;
+    vox_status s = vox_buffer_read(from, 0, x, in, false, err);
+    return s == VOX_OK ? vox_buffer_read(from, in, dy, out, false, err) : s;
+}
+
 /* io: n, training, scale, accumulate, step set. */
 static vox_status run_step(vox_plan *p, int number, const vox_io *base, vox_error *err)
 {
@@ -76,8 +108,9 @@ static vox_status run_step(vox_plan *p, int number, const vox_io *base, vox_erro
     const vox_join_fn join = p->exchange && io.step.all > 0 && !step->node
                                  ? joins(vox_plan_step_node(p, step), step->pass, io.training)
                                  : NULL;
-    vox_status s =
-        join ? run_halves(p, step, &io, join, err) : step->algo->run(&step->work, &io, err);
+    vox_status s = vox_plan_keeps_factors(p, step) ? keep_factors(&io, err)
+                   : join                          ? run_halves(p, step, &io, join, err)
+                                                   : step->algo->run(&step->work, &io, err);
     if (s != VOX_OK)
         vox_error_at(err, "layer %s, %s", vox_plan_step_node(p, step)->name, pass_name[step->pass]);
     return s;

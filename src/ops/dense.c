@@ -309,4 +309,5 @@ const vox_op vox_op_dense = {.name = "dense",
                              .params = params,
                              .flops = flops,
                              .algos = algos,
-                             .backward_reads_x = true};
+                             .backward_reads_x = true,
+                             .factors = true};

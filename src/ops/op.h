@@ -281,6 +281,9 @@ struct vox_op {
      * is not kept for the backward pass, but computed again (src/net/again.c). */
     bool cheap;
     bool training_only; /* does nothing (y = x) in evaluation: dropout */
+    /* Its parameters are a weight [out, in] and perhaps a bias [out], whose gradients are the sums
+     * over the samples of dy x^T and of dy, [N, in] and [N, out] in PLAIN. */
+    bool factors;
     bool relu;          /* y = max(x, 0): its neighbours may do it (vox_algo.fuses_relu) */
     /* With `relu`: slope * x in place of 0, and its neighbours may where that is above 0; NULL: 0.
      */

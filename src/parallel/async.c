@@ -131,7 +131,7 @@ static vox_status call_update(vox_async *a, const vox_client *c, const vox_slot 
     const vox_span span = vox_span_begin("update", "update");
     vox_status status = team->update->host(
         team->update->arg, team->params, vox_buckets_host(vox_replica_buckets(c->member->replica)),
-        team->pool, err);
+        NULL, team->pool, err);
     vox_span_end(&span);
     team->times.update_s += vox_now() - start;
     return status;
@@ -201,7 +201,7 @@ static vox_status finish(vox_async *a, vox_slot *head, float *loss, vox_error *e
         return run_on_all(a, give_back_job, err);
     }
     team->taking.whole = true;
-    return team->update->host(team->update->arg, team->params, NULL, team->pool, err);
+    return team->update->host(team->update->arg, team->params, NULL, NULL, team->pool, err);
 }
 
 /* Devices that failed at the start or in a validation get nothing. */

@@ -33,23 +33,26 @@ struct vox_buckets {
 
 /* ---- cutting --------------------------------------------------------------- */
 
-vox_status vox_buckets_cut(const vox_graph *graph, size_t bytes, vox_range **range, size_t *count,
-                           vox_error *err)
+vox_status vox_buckets_cut(const vox_graph *graph, const bool *without, size_t bytes,
+                           vox_range **range, size_t *count, vox_error *err)
 {
     *count = 0;
     *range = vox_calloc((size_t)graph->params + 1, sizeof **range, "buckets", err);
     if (!*range)
         return VOX_ERR_MEMORY;
-    size_t end = graph->flat_floats;
-    for (int i = graph->params - 1; i >= 0 && bytes > 0; i--) {
-        const size_t from = graph->param[i].offset;
-        if (from == 0 || (end - from) * sizeof(float) < bytes)
-            continue;
-        (*range)[(*count)++] = (vox_range){from, end - from};
-        end = from;
+    size_t end = graph->flat_floats, from = end; /* the bucket in the making */
+    for (int i = graph->params - 1; i >= 0; i--) {
+        const vox_graph_param *p = &graph->param[i];
+        const bool out = without && without[p->layer];
+        if (!out)
+            from = i > 0 ? p->offset : 0;
+        if (from < end && (out || i == 0 || (bytes > 0 && (end - from) * sizeof(float) >= bytes))) {
+            (*range)[(*count)++] = (vox_range){from, end - from};
+            end = from;
+        }
+        if (out)
+            end = from = p->offset;
     }
-    if (end > 0)
-        (*range)[(*count)++] = (vox_range){0, end};
     return VOX_OK;
 }
 

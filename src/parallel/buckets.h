@@ -18,10 +18,11 @@ typedef struct vox_range {
     size_t offset, count;
 } vox_range;
 
-/* Cuts a graph's flat vector at tensors into ranges of about `bytes` or more (0: one range), from
- * its end to its beginning; range[*count] is the caller's (free). */
-vox_status vox_buckets_cut(const vox_graph *graph, size_t bytes, vox_range **range, size_t *count,
-                           vox_error *err);
+/* Cuts a graph's flat vector at tensors into ranges of about `bytes` or more (0: as few as there
+ * can be), from its end to its beginning, leaving out layers whose gradients do not go that way
+ * (without[layers], or NULL); range[*count] is the caller's (free). */
+vox_status vox_buckets_cut(const vox_graph *graph, const bool *without, size_t bytes,
+                           vox_range **range, size_t *count, vox_error *err);
 
 /* For the gradients of plan on dev; range[count] is copied.  host is where they are
  * [flat_floats]: in_place, the memory that they lie over (vox_plan_options.grads), else pinned

@@ -150,8 +150,8 @@ vox_status vox_team_update_model(vox_team *team, vox_error *err)
     const vox_span span = vox_span_begin("update", "update");
     if (s == VOX_OK)
         s = update->host(update->arg, team->params,
-                         team->own ? vox_team_common_sum(team) : place_of_sum(team), team->pool,
-                         err);
+                         team->own ? vox_team_common_sum(team) : place_of_sum(team),
+                         team->factors.layers ? &team->factors : NULL, team->pool, err);
     if (s == VOX_OK)
         s = vox_team_meet(team, err);
     team->changed = s == VOX_OK;

@@ -179,6 +179,7 @@ static vox_status build(vox_replica *r, void *arg, vox_error *err)
                                    .times = r->opt.times,
                                    .params = r->opt.params,
                                    .grads = r->grads,
+                                   .factors = r->opt.factors ? r->opt.factors->has : NULL,
                                    .ahead = r->opt.training};
     if (r->track && s == VOX_OK)
         s = vox_device_trace(r->dev, vox_track_trace(r->track), r->title, err);
@@ -398,6 +399,21 @@ static vox_status read_losses(vox_replica *r, const vox_share *share, vox_error 
                            (size_t)share->n * sizeof(float), false, err);
 }
 
+static vox_status read_factors(vox_replica *r, const vox_share *share, vox_error *err)
+{
+    const vox_factors *f = r->opt.factors;
+    const size_t at = (size_t)share->factors_at;
+    vox_status s = VOX_OK;
+    vox_device_label(r->dev, VOX_LABEL_TRANSFER);
+    for (size_t i = 0; f && s == VOX_OK && i < f->layers; i++) {
+        const vox_factored *k = &f->layer[i];
+        s = vox_plan_read_factors(r->plan, k->layer, share->n,
+                                  vox_factors_x(f, i, share->factors) + at * k->in,
+                                  vox_factors_dy(f, i, share->factors) + at * k->out, err);
+    }
+    return s;
+}
+
 vox_status vox_replica_gradients(vox_replica *r, const vox_share *share, vox_error *err)
 {
     const vox_step step = {.seed = r->opt.seed,
@@ -422,6 +438,8 @@ vox_status vox_replica_gradients(vox_replica *r, const vox_share *share, vox_err
         vox_buckets_watch(r->buckets, share->last);
     if (s == VOX_OK)
         s = vox_plan_backward(r->plan, share->n, share->scale, share->accumulate, &step, err);
+    if (s == VOX_OK)
+        s = read_factors(r, share, err);
     vox_span_end_with(&span, &(vox_trace_arg){.key = "samples", .number = (double)share->n}, 1);
     return s;
 }

@@ -9,6 +9,7 @@
 #include "data/augment.h"
 #include "net/plan.h"
 #include "parallel/buckets.h"
+#include "parallel/factors.h"
 #include "parallel/meter.h"
 
 typedef struct vox_replica vox_replica;
@@ -36,6 +37,8 @@ typedef struct vox_replica_options {
     /* How gradients go to the host: borrowed, [buckets] (vox_buckets_cut).  0: they do not. */
     const vox_range *bucket;
     size_t buckets;
+    /* The layers whose gradients go as factors instead, borrowed; NULL: none. */
+    const vox_factors *factors;
 } vox_replica_options;
 
 /* Starts a thread bound near dev, which builds the plan: wait for it before anything else.  dev is
@@ -88,6 +91,8 @@ typedef struct vox_share {
     bool last;       /* of the batch: the gradients go to the host (vox_replica_buckets) */
     bool accumulate; /* its gradients are added to those there: another part of the same batch */
     float *loss;     /* [n], written */
+    float *factors;  /* written from sample factors_at on; see vox_factors_x */
+    int64_t factors_at;
     /* The share that will come next, to be uploaded meanwhile; NULL: not known yet. */
     const struct vox_share *next;
 } vox_share;

@@ -88,10 +88,23 @@ static vox_status open_model(vox_team *team, size_t bucket_bytes, vox_error *err
         return s;
     team->params = vox_host_memory_at(team->model);
     s = list_kept(team, err);
-    return s == VOX_OK
-               ? vox_buckets_cut(team->graph, bucket_bytes ? bucket_bytes : VOX_BUCKET_BYTES,
-                                 &team->bucket, &team->buckets, err)
-               : s;
+    return s == VOX_OK ? vox_buckets_cut(team->graph, team->factors.has,
+                                         bucket_bytes ? bucket_bytes : VOX_BUCKET_BYTES,
+                                         &team->bucket, &team->buckets, err)
+                       : s;
+}
+
+/* Before the model is opened. */
+static vox_status open_factors(vox_team *team, vox_error *err)
+{
+    const size_t batch = (size_t)team->batch;
+    vox_status s = vox_factors_init(&team->factors, team->graph, team->batch, err);
+    for (size_t i = 0; s == VOX_OK && i < team->size; i++) {
+        vox_member *m = &team->member[i];
+        m->factors = vox_calloc(batch * team->factors.row + 1, sizeof *m->factors, "factors", err);
+        s = m->factors ? VOX_OK : VOX_ERR_MEMORY;
+    }
+    return s;
 }
 
 static vox_status make_lists_of_all(vox_team *team, vox_error *err)
@@ -191,8 +204,11 @@ vox_status vox_team_open(vox_team **out, const vox_ctx *ctx, const vox_team_opti
         s = make_lists(team, ctx, err);
     if (s == VOX_OK)
         s = open_speed(team, opt, err);
-    if (s == VOX_OK && opt->training &&
-        (opt->on_host || opt->sync == VOX_SYNC_ASYNC || team->before || team->size > 1))
+    const bool on_host = opt->training && (opt->on_host || opt->sync == VOX_SYNC_ASYNC ||
+                                           team->before || team->size > 1);
+    if (s == VOX_OK && on_host && opt->sync != VOX_SYNC_ASYNC && !opt->whole_gradients)
+        s = open_factors(team, err);
+    if (s == VOX_OK && on_host)
         s = open_model(team, opt->bucket_bytes, err);
     if (s == VOX_OK && team->before && team->params)
         s = vox_team_open_sums(team, err);
@@ -209,7 +225,8 @@ vox_status vox_team_open(vox_team **out, const vox_ctx *ctx, const vox_team_opti
                               .params = opt->sync == VOX_SYNC_ASYNC ? NULL : team->model,
                               .grads = team->size == 1 ? team->own : NULL,
                               .bucket = team->bucket,
-                              .buckets = team->buckets};
+                              .buckets = team->buckets,
+                              .factors = team->factors.layers ? &team->factors : NULL};
     if (s == VOX_OK)
         s = open_meeting(team, opt->training, err);
     if (s == VOX_OK)
@@ -254,6 +271,7 @@ void vox_team_free(vox_team **teamp)
         if (hangs)
             continue;
         free(team->member[i].loss);
+        free(team->member[i].factors);
         free(team->member[i].output);
         free(team->member[i].kept);
         for (int k = 0; k < VOX_WORK_KINDS; k++)
@@ -279,6 +297,7 @@ void vox_team_free(vox_team **teamp)
     vox_host_memory_free(&team->own);
     vox_host_window_free(&team->window);
     free(team->bucket);
+    vox_factors_release(&team->factors);
     free(team->kept);
     free(team->kept_before);
     free(team);
@@ -362,6 +381,7 @@ void vox_team_describe(const vox_team *team, vox_str *text)
                         "batches of %lld samples in parts of %lld, their gradients added up\n",
                         (long long)team->batch, (long long)team->part);
         describe_scheme(team, label, text);
+        vox_factors_describe(&team->factors, team->graph, text);
     } else {
         text->failed = true;
     }

@@ -41,6 +41,7 @@ typedef struct vox_team_options {
     uint64_t memory;         /* likewise */
     const vox_finddb *times; /* measured times (vox_plan_options), or NULL */
     vox_sync sync;           /* how the devices' gradients come together */
+    bool whole_gradients;    /* all of them, where factors (factors.h) would be less */
     int64_t staleness;       /* with VOX_SYNC_ASYNC the bound; < 0: the default */
     bool copy;               /* see vox_replica_options */
     size_t bucket_bytes;     /* see vox_buckets_cut; 0: VOX_BUCKET_BYTES */
@@ -124,9 +125,11 @@ typedef struct vox_team_update {
     vox_replica_fn device;
     /* Model on the host: called on the caller's thread once all losses are known to be finite, and
      * by all that vox_team_portion tells of, each of which does its part.  params and grads are
-     * flat; the gradients may be overwritten.  With VOX_SYNC_ASYNC it is called for each share of a
-     * batch (vox_team_now), and with grads NULL when the step's batch is whole. */
-    vox_status (*host)(void *arg, float *params, float *grads, vox_pool *pool, vox_error *err);
+     * flat; the gradients may be overwritten, and those that factors (NULL: none) are of have to be
+     * made of these before, in their place or elsewhere.  With VOX_SYNC_ASYNC it is called for each
+     * share of a batch (vox_team_now), and with grads NULL when the step's batch is whole. */
+    vox_status (*host)(void *arg, float *params, float *grads, const vox_factors *factors,
+                       vox_pool *pool, vox_error *err);
     void *arg;
     /* Several ranks: since devices failed in the step, this rank's samples are others
      * (vox_team_slice), also of the batches to come; fills all of the batch in anew.  NULL: such a

@@ -225,6 +225,9 @@ vox_status vox_team_finish_hosts(vox_team *team, int64_t n, vox_status mine, flo
         return mine; /* the other ranks wait for what this one was to bring */
     start_rest(team);
     vox_status first = share_losses(team, n, mine, loss, err);
+    if (first == VOX_OK && team->factors.layers) /* else nobody comes */
+        first = vox_team_share(team, n, first, team->factors.rows,
+                               team->factors.row * sizeof *team->factors.rows, err);
     const vox_span span = vox_span_begin("sum over hosts", "reduce");
     for (size_t i = 0; i < team->buckets; i++) {
         vox_status s = vox_host_sum_wait(team->sum[i], first == VOX_OK ? err : NULL);

@@ -23,7 +23,7 @@ typedef struct vox_member {
     vox_share share, next; /* next: of the batch after this one, if it is known */
     /* Its samples' losses, and in vox_team_eval outputs, come here and go there: one that hangs may
      * write to the first long after. */
-    float *loss, *output;
+    float *loss, *output, *factors;
     float *loss_to, *output_to;
     float *kept;  /* its running statistics, as vox_team.kept_before; no model on the host: NULL */
     size_t room;  /* floats of output */
@@ -90,7 +90,8 @@ struct vox_team {
     float *params;     /* what is in it, flat; the host's only while the members have none of it */
     vox_range *bucket; /* [buckets]: how the gradients come to the host */
     size_t buckets;
-    vox_range *kept; /* parameters that the devices change themselves: running statistics */
+    vox_factors factors; /* gradients that do not come so, but as rows of the batch's samples */
+    vox_range *kept;     /* parameters that the devices change themselves: running statistics */
     size_t kepts;
     float *kept_before; /* what these were before the step */
     bool undecided;     /* and may have to be again */
@@ -178,6 +179,25 @@ vox_status vox_team_run_first(vox_team *team, vox_replica_fn fn, void *arg, vox_
 
 /* All members, which have no work now, wait for this. */
 void vox_team_phase(vox_team *team, vox_phase phase);
+
+/* ---- team_share.c: who has what of a batch ---- */
+
+/* What the devices of all ranks have at once of a batch: `all` samples (0: none) after `at` others.
+ * This rank has [from, from + n) of its own in it. */
+typedef struct vox_part {
+    const vox_team_batch *batch;
+    int64_t at, all;
+    int64_t from, n;
+} vox_part;
+
+/* The part after `at` others; team->count and first are set for it. */
+vox_part vox_team_part_at(vox_team *team, const vox_team_batch *batch, int64_t at);
+/* Sets everyone's share of a part, and of the one after it; loss: of the batch, or NULL. */
+void vox_team_share_out(vox_team *team, const vox_part *p, float *loss);
+/* Samples [from, ...) of a member's share, as many as it can have at once. */
+vox_share vox_team_piece_of(const vox_member *m, const vox_share *share, int64_t from);
+/* After the work: what the members found goes to the caller and to the team. */
+void vox_team_collect(vox_team *team, vox_work_kind kind);
 
 /* ---- members.c: the replicas ---- */
 

@@ -77,19 +77,6 @@ static void note_ran(vox_team *team, vox_work_kind kind)
         team->member[i].ran[kind][team->count[i]] = true;
 }
 
-/* What the members found goes to the caller. */
-static void collect(const vox_team *team, vox_work_kind kind)
-{
-    for (size_t i = 0; i < team->size; i++) {
-        const vox_member *m = &team->member[i];
-        const size_t n = m->hung ? 0 : (size_t)m->share.n;
-        if (n > 0 && m->share.loss && (kind == VOX_WORK_GRADIENTS || m->share.label))
-            memcpy(m->loss_to, m->loss, n * sizeof *m->loss);
-        if (n > 0 && kind == VOX_WORK_EVAL)
-            memcpy(m->output_to, m->output, n * vox_team_output(team) * sizeof *m->output);
-    }
-}
-
 /* A part of a batch through the replicas.  The first one of each size goes through one after the
  * other: PoCL (seen with 3.1, told of 5.0) specialises kernels at their first launch on a larger
  * grid, and if another of its devices is running the same kernel then, it loses count of the uses
@@ -139,7 +126,7 @@ static vox_status run_part(vox_team *team, vox_work_kind kind, vox_replica_fn fn
     if (s == VOX_OK)
         note_ran(team, kind);
     if (s == VOX_OK)
-        collect(team, kind);
+        vox_team_collect(team, kind);
     return s;
 }
 
@@ -169,102 +156,11 @@ static vox_status check_batch(const vox_team *team, const vox_team_batch *batch,
     return vox_detail(err, "the devices were set up for 1 to %lld", (long long)team->batch);
 }
 
-/* What the devices of all ranks have at once of a batch: `all` samples (0: none) after `at` others.
- * This rank has [from, from + n) of its own in it. */
-typedef struct part {
-    const vox_team_batch *batch;
-    int64_t at, all;
-    int64_t from, n;
-} part;
-
-/* Sets team->count and first for it. */
-static part part_at(vox_team *team, const vox_team_batch *batch, int64_t at)
-{
-    const int64_t left = batch->n - at;
-    part p = {.batch = batch, .at = at, .all = left < team->part ? left : team->part};
-    if (at > 0) /* the parts before were full */
-        p.from = at / team->part * vox_team_split(team, team->part);
-    p.n = vox_team_split(team, p.all);
-    return p;
-}
-
-/* The next one of the batch, or the first one of the next batch if that is known. */
-static part part_after(vox_team *team, const part *p)
-{
-    const int64_t end = p->at + p->all;
-    if (end < p->batch->n)
-        return part_at(team, p->batch, end);
-    return p->batch->next ? part_at(team, p->batch->next, 0) : (part){0};
-}
-
-/* One member's share, its place among all ranks' samples; team->count and first are set for the
- * part. */
-static vox_share share_of(const vox_team *team, size_t i, const part *p)
-{
-    const int64_t first = p->from + team->first[i];
-    const vox_team_batch *b = p->batch;
-    return (vox_share){
-        .voxel = b->voxel ? b->voxel + (size_t)first * team->sample_floats : NULL,
-        .sample = b->sample ? b->sample + first : NULL,
-        .label = b->label ? b->label + (size_t)first * team->sample_labels : NULL,
-        .n = team->count[i],
-        .first = vox_team_slice(team, b->n).first + first,
-        .step = b->step,
-        .scale = 1.0f / (float)b->n,
-        .all = !team->meeting ? 0 : p->all,
-    };
-}
-
-/* Sets everyone's share of a part, and of the one after it. */
-static void share_out(vox_team *team, const part *p, float *loss)
-{
-    const part after = part_after(team, p);
-    for (size_t i = 0; after.n > 0 && i < team->size; i++)
-        if (!team->member[i].hung)
-            team->member[i].next = share_of(team, i, &after);
-    bool led = !vox_team_keeps(team);
-    vox_team_split(team, p->all);
-    for (size_t i = 0; i < team->size; i++) {
-        vox_member *m = &team->member[i];
-        if (m->hung) { /* its thread has its share still */
-            m->started = false;
-            continue;
-        }
-        m->share = share_of(team, i, p);
-        m->share.loss = loss ? m->loss : NULL;
-        m->loss_to = loss ? loss + m->share.first : NULL;
-        m->share.next = after.n > 0 ? &m->next : NULL;
-        m->share.accumulate = p->at > 0 && m->started;
-        m->started = m->share.n > 0 || m->share.accumulate;
-        m->share.bystander = led; /* the first at work leads */
-        led = led || m->started;
-    }
-}
-
 /* The work that was enqueued is waited for even after an error. */
 static vox_status finish(vox_replica *r, vox_status s, vox_error *err)
 {
     vox_status done = vox_replica_finish(r, s == VOX_OK ? err : NULL);
     return s == VOX_OK ? done : s;
-}
-
-/* Samples [from, ...) of a member's share, as many as it can have at once. */
-static vox_share piece_of(const vox_member *m, const vox_share *share, int64_t from)
-{
-    const vox_team *team = m->team;
-    vox_share piece = *share;
-    if (share->voxel)
-        piece.voxel += (size_t)from * team->sample_floats;
-    else
-        piece.sample += from;
-    if (share->label)
-        piece.label += (size_t)from * team->sample_labels;
-    if (share->loss)
-        piece.loss += from;
-    piece.first += from;
-    piece.n = share->n - from < m->limit ? share->n - from : m->limit;
-    piece.accumulate = share->accumulate || from > 0;
-    return piece;
 }
 
 /* The whole share, piece by piece. */
@@ -273,13 +169,13 @@ static vox_status run_pieces(vox_replica *r, const vox_member *m, const vox_shar
 {
     vox_status s = VOX_OK;
     for (int64_t from = 0; s == VOX_OK && !m->hung && from < share->n; from += m->limit) {
-        vox_share piece = piece_of(m, share, from), next;
+        vox_share piece = vox_team_piece_of(m, share, from), next;
         const bool more = from + piece.n < share->n;
         piece.last = share->last && !more;
         if (more)
-            piece.next = &next, next = piece_of(m, share, from + piece.n);
+            piece.next = &next, next = vox_team_piece_of(m, share, from + piece.n);
         else if (share->next)
-            piece.next = &next, next = piece_of(m, share->next, 0);
+            piece.next = &next, next = vox_team_piece_of(m, share->next, 0);
         if (from == 0)
             s = vox_faults_at_step(&m->team->faults,
                                    m->team->fleet.own + (size_t)(m - m->team->member),
@@ -379,7 +275,7 @@ static void begin(vox_member *m, bool last)
 
 /* A rank whose devices are all lost has no say until the others know; they have not failed it yet.
  */
-static vox_status check_left(const part *p, vox_error *err)
+static vox_status check_left(const vox_part *p, vox_error *err)
 {
     return p->n >= 0 ? VOX_OK : vox_fail(err, VOX_ERR_DEVICE, "this rank has no device left");
 }
@@ -391,13 +287,14 @@ static vox_status compute(vox_team *team, const vox_team_batch *batch, float *lo
     const vox_slice own = vox_team_slice(team, batch->n);
     vox_status s = VOX_OK;
     *finite = true;
+    team->factors.n = batch->n;
     vox_team_times_begin(team);
     for (int64_t at = 0; s == VOX_OK && *finite && at < batch->n; at += team->part) {
-        const part p = part_at(team, batch, at);
+        const vox_part p = vox_team_part_at(team, batch, at);
         const bool last = at + p.all == batch->n;
         if ((s = check_left(&p, err)) != VOX_OK)
             break;
-        share_out(team, &p, loss);
+        vox_team_share_out(team, &p, loss);
         for (size_t i = 0; i < team->size; i++)
             begin(&team->member[i], last);
         s = run_part(team, VOX_WORK_GRADIENTS, vox_team_gradients_job, last && team->params, err);
@@ -490,13 +387,13 @@ vox_status vox_team_step(vox_team *team, const vox_team_batch *batch, const vox_
         team->changed = true; /* soon, by shares */
         s = vox_async_step(team->async, batch, loss, err);
     } else if (!vox_team_looks(team, batch->n)) {
-        const part p = part_at(team, batch, 0);
-        share_out(team, &p, loss);
+        const vox_part p = vox_team_part_at(team, batch, 0);
+        vox_team_share_out(team, &p, loss);
         team->fresh = !team->member[0].ran[VOX_WORK_GRADIENTS][p.n];
         s = vox_team_run_first(team, whole_step_job, team, err);
         team->member[0].ran[VOX_WORK_GRADIENTS][p.n] = s == VOX_OK;
         if (s == VOX_OK)
-            collect(team, VOX_WORK_GRADIENTS);
+            vox_team_collect(team, VOX_WORK_GRADIENTS);
     } else {
         s = step_on_all(team, batch, loss, err);
     }
@@ -521,17 +418,17 @@ static vox_status eval_job(vox_replica *r, void *arg, vox_error *err)
     const double start = vox_now();
     vox_status s = vox_faults_at_step(&team->faults, i, step, err);
     for (int64_t from = 0; s == VOX_OK && !m->hung && from < share.n; from += m->limit) {
-        const vox_share piece = piece_of(m, &share, from);
+        const vox_share piece = vox_team_piece_of(m, &share, from);
         s = vox_replica_forward(r, &piece, output + (size_t)from * vox_team_output(team), err);
     }
     vox_faults_dawdle(&team->faults, i, step, vox_now() - start);
     return s;
 }
 
-static vox_status eval_part(vox_team *team, const part *p, float *output, float *loss,
+static vox_status eval_part(vox_team *team, const vox_part *p, float *output, float *loss,
                             vox_error *err)
 {
-    share_out(team, p, loss);
+    vox_team_share_out(team, p, loss);
     for (size_t i = 0; i < team->size; i++) {
         vox_member *m = &team->member[i];
         const size_t floats = vox_team_output(team);
@@ -554,7 +451,7 @@ vox_status vox_team_eval(vox_team *team, const vox_team_batch *batch, float *out
     if (s == VOX_OK)
         s = vox_team_drop_late(team, err);
     for (int64_t at = 0; s == VOX_OK && at < batch->n;) {
-        const part p = part_at(team, batch, at);
+        const vox_part p = vox_team_part_at(team, batch, at);
         if ((s = check_left(&p, err)) == VOX_OK)
             s = eval_part(team, &p, output, loss, err);
         if (s == VOX_OK)
@@ -572,7 +469,7 @@ static vox_status find_job(vox_replica *r, void *arg, vox_error *err)
     vox_status s = VOX_OK;
     m->layer = NULL;
     for (int64_t from = 0; s == VOX_OK && !m->layer && from < m->share.n; from += m->limit) {
-        const vox_share piece = piece_of(m, &m->share, from);
+        const vox_share piece = vox_team_piece_of(m, &m->share, from);
         if (m->share.n > m->limit)
             s = finish(r, vox_replica_gradients(r, &piece, err), err);
         if (s == VOX_OK)

@@ -50,7 +50,8 @@ static vox_status step_adam(vox_optimizer *o, vox_buffer *params, vox_buffer *gr
 }
 
 /* As cl/adam.cl has it; shrink is 1 and decay the weight decay, or, decoupled, decay 0. */
-static void host(const vox_optimizer *o, const vox_host_update *u, size_t at, size_t count)
+static void host(const vox_optimizer *o, const vox_host_update *u, size_t at, size_t count,
+                 const float *restrict grad)
 {
     const vox_optimizer_spec *s = &o->spec;
     const bool decoupled = s->kind == VOX_OPTIMIZER_ADAMW;
@@ -64,7 +65,6 @@ static void host(const vox_optimizer *o, const vox_host_update *u, size_t at, si
     float *restrict p = u->param + at, *restrict m = o->host_part[0] + at,
                     *restrict v = o->host_part[1] + at;
     float *restrict most = s->amsgrad ? o->host_part[2] + at : NULL;
-    const float *restrict grad = u->grad + at;
     for (size_t i = 0; i < count; i++) {
         const float w = p[i] * shrink, g = scale * grad[i] + decay * w;
         m[i] = beta1 * m[i] + take1 * g;

@@ -88,12 +88,12 @@ static void host_direction(const vox_optimizer *o, const vox_host_update *u, siz
     }
 }
 
-static void host(const vox_optimizer *o, const vox_host_update *u, size_t at, size_t count)
+static void host(const vox_optimizer *o, const vox_host_update *u, size_t at, size_t count,
+                 const float *restrict grad)
 {
     const uint32_t tensor = o->trust.host_tensor[at / VOX_OPTIMIZER_BLOCK];
     const float rate = (float)u->lr * o->trust.host_ratio[tensor];
     float *restrict p = u->param + at;
-    const float *restrict grad = u->grad + at;
     for (size_t i = 0; i < count; i++)
         p[i] -= rate * grad[i];
 }

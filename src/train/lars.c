@@ -37,14 +37,14 @@ static vox_status step_lars(vox_optimizer *o, vox_buffer *params, vox_buffer *gr
                        : s;
 }
 
-static void host(const vox_optimizer *o, const vox_host_update *u, size_t at, size_t count)
+static void host(const vox_optimizer *o, const vox_host_update *u, size_t at, size_t count,
+                 const float *restrict grad)
 {
     const uint32_t tensor = o->trust.host_tensor[at / VOX_OPTIMIZER_BLOCK];
     const float rate = (float)u->lr * o->trust.host_ratio[tensor], scale = u->scale,
                 decay = tensor ? (float)o->spec.weight_decay : 0,
                 momentum = (float)o->spec.momentum;
     float *restrict p = u->param + at, *restrict m = o->host_part[0] + at;
-    const float *restrict grad = u->grad + at;
     for (size_t i = 0; i < count; i++) {
         m[i] = momentum * m[i] + rate * (scale * grad[i] + decay * p[i]);
         p[i] -= m[i];

@@ -56,16 +56,16 @@ static vox_status update_on_device(vox_replica *r, void *arg, vox_error *err)
     return s == VOX_OK && u->t->ema ? vox_ema_step(u->t->ema, vox_plan_params(plan), step, err) : s;
 }
 
-static vox_status update_on_host(void *arg, float *params, float *grads, vox_pool *pool,
-                                 vox_error *err)
+static vox_status update_on_host(void *arg, float *params, float *grads, const vox_factors *factors,
+                                 vox_pool *pool, vox_error *err)
 {
     const update_arg *u = arg;
     const int64_t step = u->t->state.progress.step;
     const vox_team_taking now = vox_team_now(u->t->team);
     vox_status s = VOX_OK;
     if (grads)
-        s = vox_optimizer_step_host(u->t->optimizer, params, grads, u->lr * now.part, now.number,
-                                    pool, err);
+        s = vox_optimizer_step_host(u->t->optimizer, params, grads, factors, u->lr * now.part,
+                                    now.number, pool, err);
     if (s == VOX_OK && u->t->ema && now.whole)
         s = vox_ema_step_host(u->t->ema, params, step, pool, err);
     return s;

@@ -92,11 +92,12 @@ static vox_status update_on_device(vox_replica *r, void *arg, vox_error *err)
                               vox_plan_loss(plan)->buf, unseen, TINY_RATE, m->done, err);
 }
 
-static vox_status update_on_host(void *arg, float *params, float *grads, vox_pool *pool,
-                                 vox_error *err)
+static vox_status update_on_host(void *arg, float *params, float *grads, const vox_factors *factors,
+                                 vox_pool *pool, vox_error *err)
 {
     vox_made_up *m = arg;
-    return vox_optimizer_step_host(m->optimizer, params, grads, TINY_RATE, m->done, pool, err);
+    return vox_optimizer_step_host(m->optimizer, params, grads, factors, TINY_RATE, m->done, pool,
+                                   err);
 }
 
 vox_status vox_made_up_step(vox_made_up *m, vox_error *err)

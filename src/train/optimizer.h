@@ -8,6 +8,7 @@
 
 #include "base/mem.h"
 #include "base/thread.h"
+#include "parallel/factors.h"
 #include "train/experiment.h"
 
 typedef struct vox_optimizer vox_optimizer;
@@ -28,10 +29,12 @@ vox_status vox_optimizer_step(vox_optimizer *o, vox_buffer *params, vox_buffer *
                               vox_buffer *loss, int64_t n, double lr, int64_t step, vox_error *err);
 
 /* In host memory (dev NULL): the same update of params [flat_floats] at once, on the pool's threads
- * (NULL: the caller's).  grads may be overwritten.  The caller has seen that the losses are finite;
+ * (NULL: the caller's).  grads may be overwritten; gradients that factors (NULL: none) are of are
+ * made of these, whatever is in grads.  The caller has seen that the losses are finite;
  * nothing can fail but meeting others (see below). */
-vox_status vox_optimizer_step_host(vox_optimizer *o, float *params, float *grads, double lr,
-                                   int64_t step, vox_pool *pool, vox_error *err);
+vox_status vox_optimizer_step_host(vox_optimizer *o, float *params, float *grads,
+                                   const vox_factors *factors, double lr, int64_t step,
+                                   vox_pool *pool, vox_error *err);
 
 /* In host memory, right after opening: the state goes to memory that several processes have in
  * common, and they do every update together: each calls vox_optimizer_step_host for the same params

@@ -7,6 +7,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/mem.h"
 
@@ -124,6 +125,33 @@ static void run(job *j, void (*fn)(const job *j, size_t item), vox_pool *pool)
     vox_pool_for(pool, j->count, run_item, j);
 }
 
+/* ---- gradients made of factors ------------------------------------------------ */
+
+#define AT_ONCE 8192
+
+/* For what looks at them more than once. */
+static void make_item(const job *j, size_t item)
+{
+    size_t block = item * PIECE_BLOCKS, at, count;
+    while (next_run(j->o, item, &block, &at, &count))
+        vox_factors_fill(j->u.factors, at, count, j->u.grad + at);
+}
+
+/* They are made here, and never in memory. */
+static void update_run(const job *j, size_t at, size_t count)
+{
+    float made[AT_ONCE];
+    for (const size_t end = at + count; at < end; at += count) {
+        bool of_factors;
+        count = vox_factors_alike(j->u.factors, at, end - at, &of_factors);
+        if (of_factors && count > AT_ONCE)
+            count = AT_ONCE;
+        if (of_factors)
+            vox_factors_fill(j->u.factors, at, count, made);
+        j->o->method->host(j->o, &j->u, at, count, of_factors ? made : j->u.grad + at);
+    }
+}
+
 /* ---- clipping ------------------------------------------------------------ */
 
 #define LANES 8
@@ -214,14 +242,20 @@ static void update_item(const job *j, size_t item)
 {
     size_t block = item * PIECE_BLOCKS, at, count;
     while (next_run(j->o, item, &block, &at, &count))
-        j->o->method->host(j->o, &j->u, at, count);
+        update_run(j, at, count);
 }
 
-vox_status vox_optimizer_step_host(vox_optimizer *o, float *params, float *grads, double lr,
-                                   int64_t step, vox_pool *pool, vox_error *err)
+vox_status vox_optimizer_step_host(vox_optimizer *o, float *params, float *grads,
+                                   const vox_factors *factors, double lr, int64_t step,
+                                   vox_pool *pool, vox_error *err)
 {
-    job j = {.o = o, .u = {.param = params, .grad = grads, .lr = lr, .step = step}};
+    job j = {.o = o,
+             .u = {.param = params, .grad = grads, .factors = factors, .lr = lr, .step = step}};
     j.count = vox_portion_items(o->portion, pieces(o), &j.first) - j.first;
+    if (factors && (o->clip_norm > 0 || o->method->layer_wise)) {
+        run(&j, make_item, pool);
+        j.u.factors = NULL;
+    }
     vox_status s = find_scale(&j, pool, err);
     if (s == VOX_OK && o->method->layer_wise)
         s = find_ratios(&j, pool, err);

@@ -15,8 +15,9 @@
 
 /* One update in host memory. */
 typedef struct vox_host_update {
-    float *param, *grad; /* flat */
-    float scale;         /* of the gradients: clipping's coefficient */
+    float *param, *grad;        /* flat; in grad is nothing where it is made of: */
+    const vox_factors *factors; /* or NULL */
+    float scale;                /* of the gradients: clipping's coefficient */
     double lr;
     int64_t step;
 } vox_host_update;
@@ -31,8 +32,9 @@ typedef struct vox_optimizer_method {
     vox_status (*step)(struct vox_optimizer *o, vox_buffer *params, vox_buffer *grads, double lr,
                        int64_t step, vox_error *err);
     /* On the host: updates `count` trainable elements from `at`, all of one tensor if it is
-     * layer-wise, on the calling thread. */
-    void (*host)(const struct vox_optimizer *o, const vox_host_update *u, size_t at, size_t count);
+     * layer-wise, on the calling thread, by grad[count]. */
+    void (*host)(const struct vox_optimizer *o, const vox_host_update *u, size_t at, size_t count,
+                 const float *restrict grad);
     bool layer_wise; /* it goes by o->trust; false may be left out, as the next */
     /* On the host, before the tensors' norms are taken: makes grad what the weights are to go
      * along; NULL: it is. */

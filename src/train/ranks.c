@@ -20,7 +20,8 @@ static uint64_t options_mark(const vox_train_options *opt)
                                 (uint64_t)opt->methods.tune,
                                 opt->methods.workspace_bytes,
                                 opt->bucket_bytes,
-                                (uint64_t)opt->sync};
+                                (uint64_t)opt->sync,
+                                opt->whole_gradients};
     const uint64_t mark =
         hash_text(vox_hash(VOX_HASH_START, numbers, sizeof numbers), opt->methods.algo);
     return hash_text(mark, opt->shard);

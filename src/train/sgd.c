@@ -47,7 +47,8 @@ static vox_status step_sgd(vox_optimizer *o, vox_buffer *params, vox_buffer *gra
 }
 
 /* As cl/sgd.cl has it: the step is along look * momentum + now * gradient. */
-static void host(const vox_optimizer *o, const vox_host_update *u, size_t at, size_t count)
+static void host(const vox_optimizer *o, const vox_host_update *u, size_t at, size_t count,
+                 const float *restrict grad)
 {
     const float lr = (float)u->lr, decay = (float)o->spec.weight_decay, scale = u->scale,
                 keep = (float)keep_of(o, u->step), take = (float)take_of(o, u->step),
@@ -55,7 +56,6 @@ static void host(const vox_optimizer *o, const vox_host_update *u, size_t at, si
                 now = o->spec.nesterov ? 1 : 0;
     float *restrict p = u->param + at;
     float *restrict m = o->parts ? o->host_part[0] + at : NULL;
-    const float *restrict grad = u->grad + at;
     for (size_t i = 0; i < count; i++) {
         const float g = scale * grad[i] + decay * p[i];
         float along = g;

@@ -121,6 +121,7 @@ static vox_status open_team(vox_trainer *t, vox_ctx *ctx, vox_error *err)
                             .augment = t->exp->data.augment,
                             .seed = train->seed,
                             .sync = t->opt->sync,
+                            .whole_gradients = t->opt->whole_gradients,
                             .staleness = t->opt->staleness_set ? t->opt->staleness : -1,
                             .algo = t->opt->methods.algo,
                             .workspace = t->opt->methods.workspace_bytes,

@@ -54,7 +54,7 @@ network:
     - conv: {name: conv1, out: 4, kernel: 3, pad: 1}
     - relu:
     - flatten:
-    - dense: {name: fc1, out: 8}
+    - dense: {name: fc1, out: 64}
     - relu:
     - dense: {name: fc2, out: 3}
   loss: cross_entropy

@@ -19,7 +19,7 @@ network:
     - relu:
     - max_pool: {kernel: 2}
     - flatten:
-    - dense: {name: fc1, out: 8}
+    - dense: {name: fc1, out: 64}
     - relu:
     - dropout: {p: 0.3}
     - dense: {name: fc2, out: 3}

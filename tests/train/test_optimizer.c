@@ -106,8 +106,8 @@ static void update(rig *r, double lr, int64_t step)
     if (r->dev)
         assert_ok(vox_optimizer_step(r->optimizer, r->params, r->grads, NULL, 0, lr, step, &err));
     else
-        assert_ok(vox_optimizer_step_host(r->optimizer, r->host_params, r->host_grads, lr, step,
-                                          r->pool, &err));
+        assert_ok(vox_optimizer_step_host(r->optimizer, r->host_params, r->host_grads, NULL, lr,
+                                          step, r->pool, &err));
 }
 
 static void read_params(rig *r)

@@ -69,7 +69,7 @@ static vox_status steps(worker *w, vox_optimizer *o, vox_ema *ema)
     vox_status s = VOX_OK;
     for (int64_t step = 0; s == VOX_OK && step < STEPS; step++) {
         fill(w, c->grad, (uint32_t)step + 1);
-        s = vox_optimizer_step_host(o, c->param, c->grad, 0.05, step, NULL, &w->err);
+        s = vox_optimizer_step_host(o, c->param, c->grad, NULL, 0.05, step, NULL, &w->err);
         if (s == VOX_OK)
             s = vox_ema_step_host(ema, c->param, step, NULL, &w->err);
     }

@@ -14,7 +14,7 @@
 #define TRAINING_DATA VOXCL_SOURCE_DIR "/tests/golden/train50"
 
 /* Everything a step can depend on: statistics of the batch, dropout, each augmentation, momentum, a
- * schedule. */
+ * schedule.  Several devices bring fc1's gradient as factors. */
 static const char *const training_text =
     "name: small\n"
     "network:\n"
@@ -25,7 +25,7 @@ static const char *const training_text =
     "    - relu:\n"
     "    - max_pool: {kernel: 2}\n"
     "    - flatten:\n"
-    "    - dense: {name: fc1, out: 8}\n"
+    "    - dense: {name: fc1, out: 64}\n"
     "    - relu:\n"
     "    - dropout: {p: 0.3}\n"
     "    - dense: {name: fc2, out: 3}\n"
@@ -136,17 +136,21 @@ typedef struct training {
     const char *trace;
     int64_t trace_steps;
     double hang_timeout_s;
+    bool whole_gradients;
     const char *shard; /* NULL: "equal", as clocks differ from run to run */
     vox_sync sync;
     bool staleness_set;
     int64_t staleness;
     vox_train_result result;
+    bool factors; /* the job told of gradients as factors */
 } training;
 
 static inline void training_count(void *user, const vox_event *event)
 {
     training *t = user;
     t->seen = event->step;
+    if (event->kind == VOX_EVENT_START)
+        t->factors = strstr(event->text, "as factors") != NULL;
 }
 
 static inline bool training_stop(void *user)
@@ -169,6 +173,7 @@ static inline vox_status training_run(training *t, vox_error *err)
                                    .hang_timeout_s = t->hang_timeout_s,
                                    .shard = t->shard ? t->shard : "equal",
                                    .sync = t->sync,
+                                   .whole_gradients = t->whole_gradients,
                                    .staleness_set = t->staleness_set,
                                    .staleness = t->staleness,
                                    .on_event = training_count,

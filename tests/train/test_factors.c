@@ -1,0 +1,102 @@
+/* test_factors.c - several devices bring fc1's gradient as factors: the losses are those of one
+ * device, and of whole gradients, with every optimiser, in parts of a batch, with clipping and
+ * without, and when a device is lost. */
+#include "training.h"
+
+#include "parallel/faults.h"
+
+#define STEPS 20
+
+static size_t devices;
+
+static void losses_of(training *t, double loss[STEPS])
+{
+    vox_error err = {0};
+    assert_ok(training_run(t, &err));
+    assert_int_equal(training_losses(t->run, loss, STEPS), STEPS);
+}
+
+static void same(const double *a, const double *b, const char *what)
+{
+    for (size_t i = 0; i < STEPS; i++)
+        if (!(fabs(a[i] - b[i]) <= 1e-5 * fabs(b[i])))
+            fail_msg("%s, step %zu: loss %.9g instead of %.9g", what, i + 1, a[i], b[i]);
+}
+
+/* On one device, on three, and on three with whole gradients. */
+static void compare(const char *name, const char *const *sets)
+{
+    double one[STEPS], factors[STEPS], whole[STEPS];
+    char path[3][32];
+    for (size_t i = 0; i < 3; i++)
+        snprintf(path[i], sizeof path[i], "%s-%zu", name, i);
+    training a = {.devices = "0", .sets = sets, .run = training_path(path[0])};
+    training b = {.devices = "0,1,2", .sets = sets, .run = training_path(path[1])};
+    training c = b;
+    c.run = training_path(path[2]);
+    c.whole_gradients = true;
+    losses_of(&a, one);
+    losses_of(&b, factors);
+    losses_of(&c, whole);
+    assert_true(b.factors && !a.factors && !c.factors);
+    same(factors, one, name);
+    same(factors, whole, name);
+}
+
+static void every_optimiser(void **state)
+{
+    (void)state;
+    static const char *const sets[][4] = {
+        {"train.optimizer={sgd: {lr: 0.02, momentum: 0.9, nesterov: true}}", "train.clip_norm=0"},
+        {"train.optimizer={adam: {lr: 0.001}}", "train.clip_norm=0"},
+        {"train.optimizer={adamw: {lr: 0.001}}", "train.clip_norm=0.5"},
+        {"train.optimizer={lars: {lr: 0.05}}"},
+        {"train.optimizer={lamb: {lr: 0.01}}", "train.batch=8", "train.accumulate=2"}};
+    static const char *const name[] = {"sgd", "adam", "adamw", "lars", "lamb"};
+    for (size_t i = 0; i < sizeof sets / sizeof *sets; i++)
+        compare(name[i], sets[i]);
+}
+
+static void a_lost_devices_rows_are_the_others(void **state)
+{
+    (void)state;
+    double one[STEPS], left[STEPS];
+    training a = {.devices = "0", .run = training_path("none-lost")};
+    training b = {.devices = "0,1,2", .run = training_path("one-lost")};
+    losses_of(&a, one);
+    setenv(VOX_FAULT_VARIABLE, "1:7:driver", 1);
+    losses_of(&b, left);
+    unsetenv(VOX_FAULT_VARIABLE);
+    assert_int_equal(b.result.lost, 1);
+    same(left, one, "a device lost");
+}
+
+static void runs_repeat_to_the_bit(void **state)
+{
+    (void)state;
+    vox_error err = {0};
+    static const char *const sets[] = {"train.clip_norm=0", NULL};
+    training a = {.devices = "0,1,2", .sets = sets, .run = training_path("bits-a")}, b = a;
+    b.run = training_path("bits-b");
+    assert_ok(training_run(&a, &err));
+    assert_ok(training_run(&b, &err));
+    training_same_run(a.run, b.run);
+}
+
+int main(int argc, char **argv)
+{
+    if (!training_possible())
+        return 77;
+    (void)argc;
+    devices = training_devices(argv, "111");
+    if (devices < 3) {
+        printf("skipped: needs PoCL or three devices\n");
+        return 77;
+    }
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_optimiser),
+        cmocka_unit_test(a_lost_devices_rows_are_the_others),
+        cmocka_unit_test(runs_repeat_to_the_bit),
+    };
+    return cmocka_run_group_tests(tests, training_setup, training_teardown);
+}
