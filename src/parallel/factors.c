@@ -50,6 +50,21 @@ vox_status vox_factors_init(vox_factors *f, const vox_graph *graph, int64_t batc
     return f->rows ? VOX_OK : VOX_ERR_MEMORY;
 }
 
+void vox_factors_count(const vox_graph *graph, int64_t batch, size_t *summed, size_t *rows)
+{
+    *summed = graph->flat_floats;
+    *rows = 0;
+    for (int i = 0; i < graph->layers; i++) {
+        const vox_graph_layer *l = &graph->layer[i];
+        if (!pays(graph, i, batch))
+            continue;
+        const vox_shape *w = &graph->param[l->first_param].desc.shape;
+        *rows += (size_t)(batch * (w->dim[0] + w->dim[1]));
+        for (int k = 0; k < l->params; k++)
+            *summed -= graph->param[l->first_param + k].count;
+    }
+}
+
 void vox_factors_release(vox_factors *f)
 {
     free(f->layer);

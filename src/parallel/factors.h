@@ -44,6 +44,9 @@ typedef struct vox_factors {
 /* The layers for which it pays in batches of so many; none may. */
 vox_status vox_factors_init(vox_factors *f, const vox_graph *graph, int64_t batch, vox_error *err);
 void vox_factors_release(vox_factors *f);
+/* Floats of the gradients in batches of so many: those that are summed, and in the rows of a batch.
+ */
+void vox_factors_count(const vox_graph *graph, int64_t batch, size_t *summed, size_t *rows);
 
 /* "fc1's gradient as factors, ...": a line for each layer. */
 void vox_factors_describe(const vox_factors *f, const vox_graph *graph, vox_str *text);

@@ -75,10 +75,21 @@ static void fit_compute(vox_scaling_model *m, const vox_scaling_point *point, si
     m->crowding = down > 0 ? most(0, up / down) : 0;
 }
 
-static double tree_s(const vox_scaling_model *m, int64_t k)
+static vox_scaling_sent sent(const vox_scaling_model *m, int64_t batch)
+{
+    return m->sent ? m->sent(m->sent_arg, batch) : (vox_scaling_sent){.summed = m->bytes};
+}
+
+static double tree_s(const vox_scaling_model *m, int64_t k, int64_t batch)
 {
     return k < 2 ? 0
-                 : m->level_s * (double)levels(k) + m->byte_reduced_s * (double)(k + 1) * m->bytes;
+                 : m->level_s * (double)levels(k) +
+                       m->byte_reduced_s * (double)(k + 1) * sent(m, batch).summed;
+}
+
+static int64_t batch_of(const vox_scaling_point *p)
+{
+    return p->devices * p->share;
 }
 
 /* What the points say beside the tree's own time, which sums measured alone give (or, without
@@ -94,7 +105,8 @@ static void fit_rest(vox_scaling_model *m, const vox_scaling_point *point, size_
     for (size_t i = 0; i < points && sums == 0; i++)
         if (point[i].devices > 1)
             add_point(&tree, (double)levels(point[i].devices),
-                      (double)(point[i].devices + 1) * m->bytes, point[i].reduce_s);
+                      (double)(point[i].devices + 1) * sent(m, batch_of(&point[i])).summed,
+                      point[i].reduce_s);
     solve(&tree, &m->level_s, &m->byte_reduced_s);
     double reduce = 0, whole = 0; /* left, and if nothing ran beside backward */
     m->update_s = m->send_s = 0;
@@ -102,7 +114,7 @@ static void fit_rest(vox_scaling_model *m, const vox_scaling_point *point, size_
         if (point[i].devices < 2)
             continue;
         reduce += point[i].reduce_s;
-        whole += tree_s(m, point[i].devices);
+        whole += tree_s(m, point[i].devices, batch_of(&point[i]));
         m->update_s += point[i].update_s;
         m->send_s += point[i].send_s;
         n++;
@@ -118,7 +130,7 @@ static void find_error(vox_scaling_model *m, const vox_scaling_point *point, siz
     m->error = 0;
     for (size_t i = 0; i < points; i++) {
         const vox_scaling_point *p = &point[i];
-        const vox_scaling_step c = vox_scaling_predict(m, p->devices, p->devices * p->share);
+        const vox_scaling_step c = vox_scaling_predict(m, p->devices, batch_of(p));
         const double step = p->compute_s + p->reduce_s + p->update_s + p->send_s;
         if (step > 0 && p->devices <= m->per_host)
             m->error = most(m->error, fabs(c.step_s / step - 1));
@@ -147,14 +159,16 @@ vox_status vox_scaling_fit(vox_scaling_model *m, const vox_scaling_point *point,
 
 /* ---- predicting ----------------------------------------------------------- */
 
-static double network_s(const vox_scaling_model *m, int64_t hosts, double compute_s)
+/* Factors come when backward is done: nothing hides them. */
+static double network_s(const vox_scaling_model *m, int64_t hosts, int64_t batch, double compute_s)
 {
     if (hosts < 2)
         return 0;
-    const double h = (double)hosts;
-    const double all =
-        2 * m->latency_s * (double)levels(hosts) + 2 * (h - 1) / h * m->bytes / m->bandwidth;
-    return most(0, all - m->hidden * compute_s);
+    const vox_scaling_sent b = sent(m, batch);
+    const double h = (double)hosts, way = m->latency_s * (double)levels(hosts),
+                 others = (h - 1) / h / m->bandwidth;
+    return most(0, 2 * way + 2 * others * b.summed - m->hidden * compute_s) +
+           (b.factors > 0 ? way + others * b.factors : 0);
 }
 
 /* Devices compute (fixed + per_sample * share) of the step; the first batch % devices have one
@@ -182,9 +196,9 @@ vox_scaling_step vox_scaling_predict(const vox_scaling_model *m, int64_t devices
     c.compute_s = (m->fixed_s + m->per_sample_s * (double)share) * crowd;
     c.update_s = devices > 1 ? m->update_s : m->own_update_s;
     if (devices > 1) {
-        c.reduce_s = m->fetch_s + m->exposed * tree_s(m, k);
+        c.reduce_s = m->fetch_s + m->exposed * tree_s(m, k, batch);
         c.send_s = m->send_s;
-        c.network_s = network_s(m, c.hosts, c.compute_s);
+        c.network_s = network_s(m, c.hosts, batch, c.compute_s);
     }
     c.step_s = c.compute_s + c.reduce_s + c.update_s + c.send_s + c.network_s;
     set_utilisation(&c, m, crowd);

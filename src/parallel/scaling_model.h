@@ -6,9 +6,12 @@
  *
  *   T(n, B) = compute + reduce + update + send + network
  *   compute = (fixed + per_sample * m) * (1 + crowding * (k - 1))
- *   reduce  = fetch + exposed * (level * ceil(log2 k) + byte_reduced * (k + 1) * bytes)
- *   network = 2 * latency * ceil(log2 h) + 2 * (h - 1) / h * bytes / bandwidth, less `hidden` of
- *             the compute time, beside which gradients travel; 0 for h = 1
+ *   reduce  = fetch + exposed * (level * ceil(log2 k) + byte_reduced * (k + 1) * summed)
+ *   network = 2 * latency * ceil(log2 h) + 2 * (h - 1) / h * summed / bandwidth, less `hidden` of
+ *             the compute time, beside which gradients travel, and, if there are factors,
+ *             latency * ceil(log2 h) + (h - 1) / h * factors / bandwidth; 0 for h = 1
+ *   summed, factors: bytes of gradients that are summed, and of what others are products of
+ *             (factors.h), in batches of B
  *
  * and on one device T(1, B) = fixed + per_sample * B + own_update: nothing leaves it.
  *
@@ -41,8 +44,16 @@ typedef struct vox_scaling_sum {
     double seconds;
 } vox_scaling_sum;
 
+/* Bytes of one batch. */
+typedef struct vox_scaling_sent {
+    double summed, factors;
+} vox_scaling_sent;
+
 typedef struct vox_scaling_model {
     double bytes; /* of all gradients */
+    /* How they go in batches of so many; NULL: all of them summed. */
+    vox_scaling_sent (*sent)(const void *arg, int64_t batch);
+    const void *sent_arg; /* borrowed */
     int64_t per_host;
     /* fitted: seconds */
     double fixed_s, per_sample_s, crowding;
@@ -58,8 +69,8 @@ typedef struct vox_scaling_model {
 } vox_scaling_model;
 
 /* Fits to points on 1 device (at least one; with two shares or more fixed_s is told apart from
- * per_sample_s) and on several (none: crowding, update and send are 0).  bytes, per_host and what
- * is assumed are left as they are.  VOX_ERR_USAGE without a point on one device. */
+ * per_sample_s) and on several (none: crowding, update and send are 0).  bytes, sent, per_host and
+ * what is assumed are left as they are.  VOX_ERR_USAGE without a point on one device. */
 vox_status vox_scaling_fit(vox_scaling_model *m, const vox_scaling_point *point, size_t points,
                            const vox_scaling_sum *sum, size_t sums, vox_error *err);
 

@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "ocl/device.h"
+#include "parallel/factors.h"
 #include "train/scaling.h"
 
 #include <inttypes.h>
@@ -124,6 +125,13 @@ static double own_update_s(const scaling *b)
     return alone_s > compute_s ? alone_s - compute_s : 0;
 }
 
+static vox_scaling_sent sent(const void *graph, int64_t batch)
+{
+    size_t summed, rows;
+    vox_factors_count(graph, batch, &summed, &rows);
+    return (vox_scaling_sent){(double)(summed * sizeof(float)), (double)(rows * sizeof(float))};
+}
+
 static vox_status fit(scaling *b, vox_error *err)
 {
     vox_scaling_point point[MOST_RUNS];
@@ -145,6 +153,8 @@ static vox_status fit(scaling *b, vox_error *err)
     }
     b->model =
         (vox_scaling_model){.bytes = (double)(b->exp->graph->flat_floats * sizeof(float)),
+                            .sent = sent,
+                            .sent_arg = b->exp->graph,
                             .per_host = b->opt->per_host > 0 ? b->opt->per_host : (int64_t)b->most,
                             .latency_s = b->opt->network_latency_s,
                             .bandwidth = b->opt->network_bytes_per_s,
@@ -296,6 +306,8 @@ static void put_model(scaling *b)
                {"fit_error_share", m->error}};
     vox_json_begin(&b->j, "model", '{');
     vox_json_int(&b->j, "gradient_bytes", (int64_t)m->bytes);
+    vox_json_int(&b->j, "summed_bytes", (int64_t)sent(b->exp->graph, b->batch).summed);
+    vox_json_int(&b->j, "factor_bytes", (int64_t)sent(b->exp->graph, b->batch).factors);
     vox_json_int(&b->j, "devices_per_host", m->per_host);
     for (size_t i = 0; i < sizeof row / sizeof *row; i++)
         vox_json_number(&b->j, row[i].key, row[i].value);

@@ -52,6 +52,14 @@ static void by_size(void **state)
     assert_false(f.layer[1].has_bias);
     for (int i = 0; i < graph->layers; i++)
         assert_int_equal(f.has[i], i == f.layer[0].layer || i == f.layer[1].layer);
+    size_t summed, rows, others = 0;
+    vox_factors_count(graph, 7, &summed, &rows);
+    assert_int_equal(rows, 7 * f.row);
+    for (int i = 0; i < graph->params; i++)
+        others += f.has[graph->param[i].layer] ? 0 : graph->param[i].count;
+    assert_in_range(summed, others, others + (size_t)graph->params * 256);
+    vox_factors_count(graph, VOX_FACTORS_BATCH + 1, &summed, &rows);
+    assert_true(summed == graph->flat_floats && rows == 0);
     vox_factors_release(&f);
     assert_ok(vox_factors_init(&f, graph, VOX_FACTORS_BATCH + 1, &err));
     assert_int_equal(f.layers, 0);

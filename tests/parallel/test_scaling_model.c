@@ -117,6 +117,30 @@ static void little_was_measured(void **state)
     assert_true(m.per_sample_s == 0 && m.fixed_s > 0.4 && m.fixed_s < 0.5);
 }
 
+/* Small batches send 10 MB and 1 kB a sample, others all 50 MB. */
+static vox_scaling_sent rows(const void *arg, int64_t batch)
+{
+    assert_null(arg);
+    return batch > 16 ? (vox_scaling_sent){.summed = 50e6}
+                      : (vox_scaling_sent){10e6, 1e3 * (double)batch};
+}
+
+static void factors_are_less_to_send(void **state)
+{
+    (void)state;
+    vox_scaling_model m = truth;
+    m.hidden = 0;
+    m.per_host = 2;
+    const vox_scaling_step whole = vox_scaling_predict(&m, 4, 16);
+    m.sent = rows;
+    const vox_scaling_step some = vox_scaling_predict(&m, 4, 16),
+                           large = vox_scaling_predict(&m, 4, 32);
+    assert_near(whole.network_s, 2 * m.latency_s + 50e6 / m.bandwidth);
+    assert_near(some.network_s, 3 * m.latency_s + (10e6 + 16e3 / 2) / m.bandwidth);
+    assert_near(large.network_s, whole.network_s);
+    assert_near(whole.reduce_s - some.reduce_s, m.exposed * m.byte_reduced_s * 3 * 40e6);
+}
+
 static void more_devices_do_more(void **state)
 {
     (void)state;
@@ -165,6 +189,7 @@ int main(void)
         cmocka_unit_test(what_backward_hides_is_found),
         cmocka_unit_test(noise_is_told),
         cmocka_unit_test(little_was_measured),
+        cmocka_unit_test(factors_are_less_to_send),
         cmocka_unit_test(more_devices_do_more),
         cmocka_unit_test(networks_cost_what_their_formula_says),
     };
