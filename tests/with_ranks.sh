@@ -6,8 +6,6 @@ n=$1
 shift
 mpirun=${VOXCL_MPIEXEC:-mpirun}
 command -v "$mpirun" > /dev/null || { echo "no $mpirun here"; exit 77; }
-# What MPI keeps until exit, much of it in modules that are gone by then, is not ours.
-export ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}detect_leaks=0
 options=()
 case $("$mpirun" --version 2> /dev/null) in
 *'Open MPI'* | *OpenRTE*)

@@ -315,9 +315,9 @@ static vox_status after_gradients(vox_team *team, double start, vox_status statu
                                   vox_error *err)
 {
     double done = start;
-    for (size_t i = 0; i < team->size; i++)
-        if (team->member[i].started && team->member[i].done_at > done)
-            done = team->member[i].done_at;
+    for (const vox_member *m = team->member; m < team->member + team->size; m++)
+        if (m->started && !m->hung && m->done_at > done) /* one that hangs may write it yet */
+            done = m->done_at;
     const double now = vox_now();
     team->times = (vox_team_times){.compute_s = done - start, .reduce_s = now - done};
     for (size_t i = 0; i < team->size; i++) /* the sums that backward did not hide */
