@@ -81,7 +81,7 @@ void vox_team_withdraw(vox_team *team)
         vox_host_window_withdraw(team->window);
 }
 
-/* The memory before stays, as the optimiser's state is in it. */
+/* The window before stays, as the optimiser's state is in it. */
 vox_status vox_team_move_window(vox_team *team, vox_error *err)
 {
     const size_t bytes = (team->graph->flat_floats ? team->graph->flat_floats : 1) * sizeof(float);
@@ -104,6 +104,7 @@ vox_status vox_team_move_window(vox_team *team, vox_error *err)
     if (vox_team_writes(team))
         memcpy(at, team->params, bytes);
     s = vox_team_meet(team, err);
+    vox_host_memory_free(&team->model); /* it stays while a device has it */
     team->model = team->options.params = fresh;
     team->params = at;
     if (s == VOX_OK && team->undecided && vox_team_keeps(team))
