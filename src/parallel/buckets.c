@@ -86,8 +86,8 @@ vox_status vox_buckets_open(vox_buckets **out, vox_plan *plan, vox_device *dev,
         (vox_buckets){.plan = plan, .dev = dev, .host = host, .in_place = in_place, .count = count};
     pthread_mutex_init(&b->lock, NULL);
     pthread_cond_init(&b->changed, NULL);
-    b->bucket = vox_calloc(count, sizeof *b->bucket, "buckets", err);
-    b->after = vox_calloc(count, sizeof *b->after, "buckets", err);
+    b->bucket = vox_calloc(count + 1, sizeof *b->bucket, "buckets", err);
+    b->after = vox_calloc(count + 1, sizeof *b->after, "buckets", err);
     b->watch = (vox_plan_watch){count, b->after, tell, b};
     vox_status s = b->bucket && b->after ? open_windows(b, range, err) : VOX_ERR_MEMORY;
     if (s != VOX_OK)

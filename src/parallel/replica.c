@@ -167,9 +167,9 @@ static vox_status build(vox_replica *r, void *arg, vox_error *err)
         r->opt.params = NULL;
     const size_t flat = (g->flat_floats ? g->flat_floats : 1) * sizeof(float);
     vox_status s = VOX_OK;
-    if (r->opt.buckets && !r->opt.copy && r->opt.grads)
+    if (r->opt.bucket && !r->opt.copy && r->opt.grads)
         r->grads = r->opt.grads;
-    else if (r->opt.buckets && !r->opt.copy)
+    else if (r->opt.bucket && !r->opt.copy)
         s = vox_host_memory_open(&r->grads, flat, "gradients of the parameters", err);
     const vox_plan_options plan = {.n_max = r->opt.n_max,
                                    .training = r->opt.training,
@@ -189,7 +189,7 @@ static vox_status build(vox_replica *r, void *arg, vox_error *err)
         name_labels(r);
     if (s == VOX_OK && r->opt.augment && r->opt.training)
         s = vox_augment_open(&r->augment, r->opt.augment, r->dev, &g->input, r->opt.n_max, err);
-    if (s == VOX_OK && r->opt.buckets)
+    if (s == VOX_OK && r->opt.bucket)
         s = open_buckets(r, flat, err);
     r->sample_floats = (size_t)vox_sample_floats(&g->input, VOX_LAYOUT_PLAIN);
     r->sample_labels = vox_graph_labels(g);

@@ -34,7 +34,8 @@ typedef struct vox_replica_options {
     /* Likewise where its gradients are to be, for this replica alone; NULL: in memory of its own.
      */
     vox_host_memory *grads;
-    /* How gradients go to the host: borrowed, [buckets] (vox_buckets_cut).  0: they do not. */
+    /* How gradients go to the host: borrowed, [buckets] (vox_buckets_cut), of which there are 0
+     * where all go as factors.  NULL: they do not. */
     const vox_range *bucket;
     size_t buckets;
     /* The layers whose gradients go as factors instead, borrowed; NULL: none. */

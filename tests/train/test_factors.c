@@ -57,6 +57,17 @@ static void every_optimiser(void **state)
         compare(name[i], sets[i]);
 }
 
+/* The host has no gradients to sum. */
+static void nothing_but_factors(void **state)
+{
+    (void)state;
+    static const char *const sets[] = {
+        "network.layers=[{flatten: }, {dense: {name: fc1, out: 64}}, {relu: },"
+        " {dense: {name: fc2, out: 64, bias: false}}]",
+        NULL};
+    compare("nothing-else", sets);
+}
+
 static void a_lost_devices_rows_are_the_others(void **state)
 {
     (void)state;
@@ -95,6 +106,7 @@ int main(int argc, char **argv)
     }
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_optimiser),
+        cmocka_unit_test(nothing_but_factors),
         cmocka_unit_test(a_lost_devices_rows_are_the_others),
         cmocka_unit_test(runs_repeat_to_the_bit),
     };
