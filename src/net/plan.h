@@ -118,7 +118,7 @@ typedef struct vox_plan_row {
     vox_pass pass;
     vox_shape out;
     bool relu;            /* does the work of a relu layer next to it too */
-    double flops;         /* of one sample */
+    double flops;         /* of one sample; 0: not counted, or not done here (factors) */
     int label;            /* its profiling label (vox_device_profile_take) */
     const vox_node *node; /* what it computes; borrowed from the plan */
 } vox_plan_row;

@@ -257,13 +257,14 @@ vox_plan_row vox_plan_row_get(const vox_plan *plan, size_t i)
     const vox_plan_step *step = &plan->steps.step[i];
     const vox_node *node = vox_plan_step_node(plan, step);
     const char *layer = step->node ? vox_graph_edge_name(plan->graph, step->layer + 1) : node->name;
+    const bool counted = node->op->flops && !vox_plan_keeps_factors(plan, step);
     return (vox_plan_row){.layer = layer,
                           .op = node->op->name,
                           .algo = step->name,
                           .pass = step->pass,
                           .out = node->out,
                           .relu = step->work.problem.relu_out || step->work.problem.relu_in,
-                          .flops = node->op->flops ? node->op->flops(node, step->pass) : 0,
+                          .flops = counted ? node->op->flops(node, step->pass) : 0,
                           .label = label_of((int)i),
                           .node = node};
 }

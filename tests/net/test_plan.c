@@ -373,6 +373,50 @@ static void rows_name_every_step(void **state)
     close_fixture(&f);
 }
 
+/* What is kept of layer c instead of its gradient makes just that; the step has no products to be
+ * told of as its speed. */
+static void factors_make_the_gradient(void **state)
+{
+    (void)state;
+    enum { N = 3, C = 6 };
+    fixture f = open_fixture(chain, N);
+    const vox_graph_layer *l = &f.graph->layer[C];
+    const vox_graph_param *w = &f.graph->param[l->first_param];
+    const size_t out = (size_t)w->desc.shape.dim[0], in = (size_t)w->desc.shape.dim[1];
+    float *x = calloc(N * in, sizeof *x), *dy = calloc(N * out, sizeof *dy);
+    double *sum = calloc(in * out, sizeof *sum);
+    bool *has = calloc((size_t)f.graph->layers, sizeof *has);
+    has[C] = true;
+    const vox_plan_options opt = {.n_max = N, .training = true, .factors = has};
+    vox_plan *whole = open_plan(&f, vox_ctx_get(ctx, 0), true, NULL), *kept = NULL;
+    assert_ok(vox_plan_open(&kept, f.graph, vox_ctx_get(ctx, 0), &opt, &err));
+    assert_ok(
+        vox_buffer_write(vox_plan_params(kept), 0, f.params, f.graph->flat_floats * 4, true, &err));
+    for (int64_t n = N; n > 1; n--) { /* the rows of dy follow on those of x, wherever these end */
+        feed(whole, &f, n), feed(kept, &f, n);
+        step_plan(whole, n, 0.5f, false), step_plan(kept, n, 0.5f, n < N);
+        assert_ok(vox_plan_read_factors(kept, C, n, x, dy, &err));
+        assert_ok(vox_device_finish(vox_ctx_get(ctx, 0), &err));
+        float *grads = read_floats(vox_plan_grads(whole), f.graph->flat_floats);
+        for (size_t i = 0; i < in * out; i++) {
+            sum[i] = 0;
+            for (size_t s = 0; s < (size_t)n; s++)
+                sum[i] += (double)dy[s * out + i / in] * (double)x[s * in + i % in];
+        }
+        assert_near(grads + w->offset, sum, in * out, 1e-4, "c's gradient");
+        free(grads);
+    }
+    size_t rows = 0;
+    for (size_t i = 0; i < vox_plan_rows(kept); i++) {
+        const vox_plan_row row = vox_plan_row_get(kept, i);
+        rows += !strcmp(row.algo, "factors") && !strcmp(row.layer, "c") && row.flops == 0;
+    }
+    assert_int_equal(rows, 1);
+    vox_plan_free(&whole), vox_plan_free(&kept);
+    free(x), free(dy), free(sum), free(has);
+    close_fixture(&f);
+}
+
 static void forced_algorithms_are_checked(void **state)
 {
     (void)state;
@@ -503,6 +547,7 @@ int main(void)
         cmocka_unit_test(the_same_run_gives_the_same_bits),
         cmocka_unit_test(dropout_is_for_training_only),
         cmocka_unit_test(rows_name_every_step),
+        cmocka_unit_test(factors_make_the_gradient),
         cmocka_unit_test(forced_algorithms_are_checked),
         cmocka_unit_test(a_nan_is_found_where_it_began),
         cmocka_unit_test(a_method_the_device_cannot_build_is_replaced),
