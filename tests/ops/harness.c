@@ -341,11 +341,11 @@ static void run_algo(scope *s, vox_device *dev, const vox_algo *a)
     s->variant = 0;
 }
 
-/* Whether the case says that it is about the algorithm: why has the word "@name". */
-static bool is_about(const vt_case *c, const char *name)
+/* Whether the case says that it is about the algorithm: why has the word "@name" (mark '@'). */
+static bool is_about(const vt_case *c, char mark, const char *name)
 {
     const size_t length = strlen(name);
-    for (const char *at = strchr(c->why, '@'); at; at = strchr(at + 1, '@'))
+    for (const char *at = strchr(c->why, mark); at; at = strchr(at + 1, mark))
         if (strncmp(at + 1, name, length) == 0 && (at[1 + length] == '\0' || at[1 + length] == ' '))
             return true;
     return false;
@@ -361,7 +361,7 @@ static bool skip_algo(const scope *s, vox_device *dev, const vox_algo *a, double
     if (s->opt->all)
         return false;
     if (strchr(s->c->why, '@'))
-        return !is_about(s->c, a->name);
+        return !is_about(s->c, '@', a->name) && !(s->opt->sweep && is_about(s->c, '+', a->name));
     return s->c->when != VT_TINY && !s->random && a->seconds && a->seconds(&p) > 4 * best;
 }
 
@@ -497,9 +497,10 @@ void vt_run_suite(const vt_suite *suite, vox_ctx *ctx, const vt_options *opt, vt
     run_bad(suite, totals);
     vt_check_golden(suite, totals);
     for (const vt_case *c = suite->cases; c->why; c++) {
-        bool wanted = opt->bench  ? c->when == VT_BENCH
-                      : opt->tiny ? c->when == VT_TINY
-                                  : c->when != VT_BENCH;
+        bool wanted = opt->bench ? c->when == VT_BENCH
+                      : opt->tiny
+                          ? c->when == VT_TINY
+                          : c->when != VT_BENCH && (c->when != VT_SWEEP || opt->sweep || opt->all);
         if (wanted)
             run_case(suite, c, ctx, opt, opt->seed + (uint64_t)(c - suite->cases) * 1000, false,
                      totals);
@@ -525,9 +526,10 @@ void vt_list_suite(const vt_suite *suite)
         char text[320];
         vt_case_text(c, text);
         printf("  case%s %s\n",
-               c->when == VT_BENCH  ? " (bench)"
-               : c->when == VT_TINY ? " (tiny)"
-                                    : "",
+               c->when == VT_BENCH   ? " (bench)"
+               : c->when == VT_SWEEP ? " (sweep)"
+               : c->when == VT_TINY  ? " (tiny)"
+                                     : "",
                text);
     }
 }

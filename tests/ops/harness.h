@@ -41,13 +41,15 @@ typedef enum vt_fill {
 
 typedef enum vt_when {
     VT_ALWAYS,
-    VT_TINY, /* always, and it is small enough for --tiny (simulators): under 500 elements or so */
-    VT_BENCH /* large: only with --bench */
+    VT_TINY,  /* always, and it is small enough for --tiny (simulators): under 500 elements or so */
+    VT_SWEEP, /* seldom, with --sweep: others take the same paths with other numbers */
+    VT_BENCH  /* large: only with --bench */
 } vt_when;
 
 typedef struct vt_case {
     const char *why; /* the reason it exists; NULL ends a table.  "... @naive @tiled" is about these
-                        algorithms only (the others run on it with --all) */
+                        algorithms only (the others run on it with --all), "+name"
+                        about that one too with --sweep */
     const char *attr; /* "kernel=2,3,3 stride=2 ceil=true"; the rest has its default; NULL: none */
     int64_t in[5];    /* shape of the first input; in[0] is n_max */
     int64_t n;        /* the smaller batch it is run with too; 0: n_max only */
@@ -106,7 +108,8 @@ typedef struct vt_options {
     uint64_t seed;
     int random; /* random cases per operation */
     bool tiny, list, bench, verbose;
-    bool all; /* slow algorithms on every case, and every variant */
+    bool sweep; /* also what is run seldom */
+    bool all;   /* slow algorithms on every case, and every variant */
 } vt_options;
 
 typedef struct vt_totals {

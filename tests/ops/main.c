@@ -20,14 +20,15 @@ static const vt_suite *const suites[] = {
 
 static const char usage[] =
     "usage: test_ops [--tiny] [--op NAME] [--seed N] [--random N] [--device SEL] [--list]\n"
-    "                [--bench] [--all] [--verbose]\n"
+    "                [--bench] [--sweep] [--all] [--verbose]\n"
     "  --tiny        only the tiny cases (for simulators)\n"
     "  --op NAME     only this operation\n"
     "  --seed N      of the numbers and of the random cases (1)\n"
-    "  --random N    random cases per operation (3; tiny: 1)\n"
+    "  --random N    random cases per operation (2; tiny: 1; sweep: 5)\n"
     "  --device SEL  as voxcl's --devices (all)\n"
     "  --list        operations, algorithms and cases\n"
     "  --bench       the large cases, timed after they passed\n"
+    "  --sweep       also the cases, and a case's algorithms, that are run seldom\n"
     "  --all         on every case also the algorithms that are slow on the device, and all\n"
     "                tuning values\n"
     "  --verbose     name each case before it runs\n"
@@ -61,6 +62,8 @@ static bool parse(vt_options *o, int argc, char **argv)
             o->list = true;
         else if (strcmp(argv[i], "--bench") == 0)
             o->bench = true;
+        else if (strcmp(argv[i], "--sweep") == 0)
+            o->sweep = true;
         else if (strcmp(argv[i], "--all") == 0)
             o->all = true;
         else if (strcmp(argv[i], "--verbose") == 0)
@@ -71,7 +74,7 @@ static bool parse(vt_options *o, int argc, char **argv)
             i++;
     }
     if (o->random < 0)
-        o->random = o->tiny ? 1 : 3;
+        o->random = o->tiny ? 1 : o->sweep ? 5 : 2;
     return true;
 }
 

@@ -8,7 +8,7 @@ void ref_max_pool_backward_data(const ref_io *io);
 
 static const vt_case cases[] = {
     {"AlexNet's window: overlapping in h and w", OVERLAP, {2, 3, 4, 7, 7}, 1, VT_TINY, VT_UNIFORM},
-    {"overlapping in all axes", "kernel=3 stride=2", {2, 17, 7, 7, 9}, 1, VT_ALWAYS, VT_UNIFORM},
+    {"overlapping in all axes", "kernel=3 stride=2", {2, 17, 7, 7, 9}, 1, VT_SWEEP, VT_UNIFORM},
     {"stride 1: each input in many windows",
      "kernel=3 stride=1",
      {1, 2, 5, 4, 5},
@@ -88,7 +88,7 @@ static const vt_case cases[] = {
      0,
      VT_ALWAYS,
      VT_UNIFORM},
-    {"2D image", "kernel=1,2,2", {3, 33, 1, 8, 8}, 2, VT_ALWAYS, VT_UNIFORM},
+    {"2D image", "kernel=1,2,2", {3, 33, 1, 8, 8}, 2, VT_SWEEP, VT_UNIFORM},
     {"one window", "kernel=3", {1, 1, 3, 3, 3}, 0, VT_ALWAYS, VT_UNIFORM},
     {"AlexNet after conv1", OVERLAP, {4, 32, 13, 56, 56}, 0, VT_BENCH, VT_UNIFORM},
     {"AlexNet after conv2", OVERLAP, {4, 64, 6, 27, 27}, 0, VT_BENCH, VT_UNIFORM},
