@@ -100,6 +100,11 @@ VOXCL_RANK_MEMORY=off ranks 2 0 'have no memory in common .VOXCL_RANK_MEMORY is 
 same_losses one apart 50
 VOXCL_RANK_MEMORY=1000 ranks 2 0 'no memory in common .* MB, and VOXCL_RANK_MEMORY is 1000' $(train small) --set train.iterations=1
 sed 's/optimizer: .*/optimizer: {lamb: {lr: 0.002}}\n  ema: {decay: 0.9}\n  validate_every: 20/' exp.yaml > lamb.yaml
+sed -e '/conv:/d' -e '/batch_norm/d' -e '/max_pool/d' -e 's/out: 3}/out: 64}/' lamb.yaml > dense.yaml
+EXP=dense.yaml # all gradients are factors: nothing is summed
+expect 0 'step 30/30' $(train dense) --set train.iterations=30
+ranks 2 0 "fc1's gradient as factors.*fc2's gradient as factors.*step 30/30" $(train rows) --set train.iterations=30
+same_losses dense rows 30
 EXP=lamb.yaml
 expect 0 'step 50/50' $(train lamb)
 SIGNAL=INT AFTER=20 IN=lamb3 HOSTS='a b a' ranks 3 130 'the 2 ranks on a share one model.*interrupted' $(train lamb3)
