@@ -125,9 +125,10 @@ typedef struct vox_team_update {
     vox_replica_fn device;
     /* Model on the host: called on the caller's thread once all losses are known to be finite, and
      * by all that vox_team_portion tells of, each of which does its part.  params and grads are
-     * flat; the gradients may be overwritten, and those that factors (NULL: none) are of have to be
-     * made of these before, in their place or elsewhere.  With VOX_SYNC_ASYNC it is called for each
-     * share of a batch (vox_team_now), and with grads NULL when the step's batch is whole. */
+     * flat; the gradients may be overwritten, and in place of those that factors (NULL: none)
+     * are of there is nothing: they are made of these, elsewhere.  With VOX_SYNC_ASYNC it is called
+     * for each share of a batch (vox_team_now), and with grads NULL when the step's batch is whole.
+     */
     vox_status (*host)(void *arg, float *params, float *grads, const vox_factors *factors,
                        vox_pool *pool, vox_error *err);
     void *arg;

@@ -31,7 +31,8 @@ vox_status vox_optimizer_step(vox_optimizer *o, vox_buffer *params, vox_buffer *
 /* In host memory (dev NULL): the same update of params [flat_floats] at once, on the pool's threads
  * (NULL: the caller's).  grads may be overwritten; gradients that factors (NULL: none) are of are
  * made of these, whatever is in grads.  The caller has seen that the losses are finite;
- * nothing can fail but meeting others (see below). */
+ * nothing can fail but meeting others (see below), and memory where factors are to be made whole.
+ */
 vox_status vox_optimizer_step_host(vox_optimizer *o, float *params, float *grads,
                                    const vox_factors *factors, double lr, int64_t step,
                                    vox_pool *pool, vox_error *err);

@@ -78,6 +78,8 @@ void vox_optimizer_free_host(vox_optimizer *o)
         free(o->trust.host_sum);
     }
     o->host_sum = o->trust.host_sum = NULL;
+    free(o->host_whole);
+    o->host_whole = NULL;
 }
 
 /* ---- pieces ---------------------------------------------------------------- */
@@ -129,12 +131,33 @@ static void run(job *j, void (*fn)(const job *j, size_t item), vox_pool *pool)
 
 #define AT_ONCE 8192
 
-/* For what looks at them more than once. */
+/* All of a piece, for what looks at it more than once. */
 static void make_item(const job *j, size_t item)
 {
     size_t block = item * PIECE_BLOCKS, at, count;
     while (next_run(j->o, item, &block, &at, &count))
-        vox_factors_fill(j->u.factors, at, count, j->u.grad + at);
+        for (const size_t end = at + count; at < end; at += count) {
+            bool of_factors;
+            count = vox_factors_alike(j->u.factors, at, end - at, &of_factors);
+            if (of_factors)
+                vox_factors_fill(j->u.factors, at, count, j->o->host_whole + at);
+            else
+                memcpy(j->o->host_whole + at, j->u.grad + at, count * sizeof(float));
+        }
+}
+
+/* Not where the summed ones are: that may be a device's memory, mapped but for these. */
+static vox_status make_whole(job *j, vox_pool *pool, vox_error *err)
+{
+    vox_optimizer *o = j->o;
+    if (!o->host_whole)
+        o->host_whole = vox_calloc(o->floats, sizeof *o->host_whole, "the gradients", err);
+    if (!o->host_whole)
+        return VOX_ERR_MEMORY;
+    run(j, make_item, pool);
+    j->u.grad = o->host_whole;
+    j->u.factors = NULL;
+    return VOX_OK;
 }
 
 /* They are made here, and never in memory. */
@@ -252,11 +275,11 @@ vox_status vox_optimizer_step_host(vox_optimizer *o, float *params, float *grads
     job j = {.o = o,
              .u = {.param = params, .grad = grads, .factors = factors, .lr = lr, .step = step}};
     j.count = vox_portion_items(o->portion, pieces(o), &j.first) - j.first;
-    if (factors && (o->clip_norm > 0 || o->method->layer_wise)) {
-        run(&j, make_item, pool);
-        j.u.factors = NULL;
-    }
-    vox_status s = find_scale(&j, pool, err);
+    vox_status s = VOX_OK;
+    if (factors && (o->clip_norm > 0 || o->method->layer_wise))
+        s = make_whole(&j, pool, err);
+    if (s == VOX_OK)
+        s = find_scale(&j, pool, err);
     if (s == VOX_OK && o->method->layer_wise)
         s = find_ratios(&j, pool, err);
     if (s == VOX_OK)

@@ -58,6 +58,7 @@ struct vox_optimizer {
     vox_buffer *part[VOX_OPTIMIZER_MAX_PARTS];
     float *host_part[VOX_OPTIMIZER_MAX_PARTS]; /* on the host instead */
     double *host_sum;                          /* [pieces]: sums of squares; on the host */
+    float *host_whole;          /* [floats], once gradients made of factors are wanted whole */
     bool shared;                /* what is on the host is somebody else's, but for tables */
     const vox_portion *portion; /* of the host's pieces; NULL: all */
     const char *part_name[VOX_OPTIMIZER_MAX_PARTS];
