@@ -17,8 +17,10 @@
  *      16            ##..
  *      .             ..##
  *
- * Grid: (G*q*16, B*bi), one item per pair of channels walks the taps, which lie side by side in the
- * plain order; 16 neighbours fill whole lines of the packed one, in the cache.
+ * One item per pair of channels walks the taps, which lie side by side in the plain order; 16
+ * neighbours fill whole lines of the packed one, in the cache.  Grid of pack16: (B*bi*16, G*q),
+ * work-groups of 16, "in" going first: each of the 16 then reads on where it was, which caches
+ * foresee.  Grid of unpack16: (CO, CI/groups).
  * Not specialised by -D: they move little, and one build serves all layers. */
 
 /* The first "in" channel, of a block of 16, that q blocks of "out" channels around `out` read. */
@@ -41,7 +43,7 @@ __kernel void pack16(__global const float *w, __global const float *bias, __glob
                      __global float *packed_bias, int outs, int ins, int out_step, int in_step,
                      int taps, int blocks, int bi, int q, int groups)
 {
-    const size_t out = get_global_id(0), in = get_global_id(1);
+    const size_t out = get_global_id(1) * 16 + get_local_id(0), in = get_group_id(0);
     const int outs_each = outs / groups, ins_each = ins / groups;
     if (in == 0)
         packed_bias[out] = bias && out < outs ? bias[out] : 0.0f;

@@ -46,7 +46,7 @@ vox_status vox_pack16_build(vox_work *w, const vox_pack16 *p, const vox_conv_sha
 vox_status vox_pack16_run(vox_work *w, const vox_pack16 *p, const vox_conv_shape *s,
                           vox_buffer *weight, vox_buffer *bias, vox_error *err)
 {
-    const vox_grid grid = {{(size_t)(p->groups * p->q * 16), (size_t)(p->blocks * p->bi), 1},
+    const vox_grid grid = {{(size_t)(p->blocks * p->bi * 16), (size_t)(p->groups * p->q), 1},
                            {16, 1, 1}};
     const int32_t taps = (int32_t)s->taps, row = (int32_t)(s->ci / s->groups * s->taps);
     const vox_arg args[] = {vox_arg_buffer(weight),
