@@ -116,9 +116,9 @@ void vox_factors_put(vox_factors *f, int64_t first, int64_t n, const float *brou
 /* to[count] = sum over n rows of dy * x, both `row` floats apart.  Four vectors of sums stay in
  * registers while the rows go by; what fills no four is done one by one.  The same operations in
  * the same order whatever the vectors' width: so are the bits. */
-#define ADD_ROWS(name, bytes)                                                                      \
-    static void name(const float *x, const float *dy, size_t row, int64_t n, float *to,            \
-                     size_t count)                                                                 \
+#define ADD_ROWS(name, bytes, attribute)                                                           \
+    attribute static void name(const float *x, const float *dy, size_t row, int64_t n, float *to,  \
+                               size_t count)                                                       \
     {                                                                                              \
         typedef float lanes __attribute__((vector_size(bytes), aligned(4), may_alias));            \
         enum { W = (bytes) / 4 };                                                                  \
@@ -144,13 +144,13 @@ void vox_factors_put(vox_factors *f, int64_t first, int64_t n, const float *brou
         }                                                                                          \
     }
 
-ADD_ROWS(add_rows, 16)
+ADD_ROWS(add_rows, 16, )
 #if defined __x86_64__
-__attribute__((target("avx2"))) ADD_ROWS(add_rows_avx2, 32)
+ADD_ROWS(add_rows_avx2, 32, __attribute__((target("avx2"))))
 #endif
 
-    static void fill_part(const vox_factors *f, const vox_factored *k, size_t o, size_t i,
-                          size_t count, float *to)
+static void fill_part(const vox_factors *f, const vox_factored *k, size_t o, size_t i, size_t count,
+                      float *to)
 {
     const float *x = f->rows + k->x + i, *dy = f->rows + k->dy + o;
 #if defined __x86_64__

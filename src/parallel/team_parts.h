@@ -21,8 +21,8 @@ typedef struct vox_member {
     int64_t limit;         /* most samples it has at once; its share goes through it in pieces */
     bool tight;            /* it has no room for more */
     vox_share share, next; /* next: of the batch after this one, if it is known */
-    /* Its samples' losses, and in vox_team_eval outputs, come here and go there: one that hangs may
-     * write to the first long after. */
+    /* Its samples' losses, in vox_team_eval outputs, come here and go there, and factors come here
+     * and go to the team's: one that hangs may write to the first long after. */
     float *loss, *output, *factors;
     float *loss_to, *output_to;
     float *kept;  /* its running statistics, as vox_team.kept_before; no model on the host: NULL */

@@ -129,21 +129,38 @@ static void run(job *j, void (*fn)(const job *j, size_t item), vox_pool *pool)
 
 /* ---- gradients made of factors ------------------------------------------------ */
 
-#define AT_ONCE 8192
+#define AT_ONCE 8192 /* floats: what is made of factors stays in the cache */
 
-/* All of a piece, for what looks at it more than once. */
+/* The gradients of elements from `at` on, *count of them or fewer: where they are, or in made
+ * [AT_ONCE], if they are made of factors. */
+static const float *gradient(const job *j, size_t at, size_t *count, float *made)
+{
+    bool of_factors;
+    *count = vox_factors_alike(j->u.factors, at, *count, &of_factors);
+    if (!of_factors)
+        return j->u.grad + at;
+    *count = *count < AT_ONCE ? *count : AT_ONCE;
+    vox_factors_fill(j->u.factors, at, *count, made);
+    return made;
+}
+
+/* For what looks at it more than once. */
+static void make_run(const job *j, size_t at, size_t count)
+{
+    for (const size_t end = at + count; at < end; at += count) {
+        float *made = j->o->host_whole + at;
+        count = end - at;
+        const float *grad = gradient(j, at, &count, made);
+        if (grad != made)
+            memcpy(made, grad, count * sizeof *made);
+    }
+}
+
 static void make_item(const job *j, size_t item)
 {
     size_t block = item * PIECE_BLOCKS, at, count;
     while (next_run(j->o, item, &block, &at, &count))
-        for (const size_t end = at + count; at < end; at += count) {
-            bool of_factors;
-            count = vox_factors_alike(j->u.factors, at, end - at, &of_factors);
-            if (of_factors)
-                vox_factors_fill(j->u.factors, at, count, j->o->host_whole + at);
-            else
-                memcpy(j->o->host_whole + at, j->u.grad + at, count * sizeof(float));
-        }
+        make_run(j, at, count);
 }
 
 /* Not where the summed ones are: that may be a device's memory, mapped but for these. */
@@ -160,18 +177,14 @@ static vox_status make_whole(job *j, vox_pool *pool, vox_error *err)
     return VOX_OK;
 }
 
-/* They are made here, and never in memory. */
+/* What is made of factors never is in memory. */
 static void update_run(const job *j, size_t at, size_t count)
 {
     float made[AT_ONCE];
     for (const size_t end = at + count; at < end; at += count) {
-        bool of_factors;
-        count = vox_factors_alike(j->u.factors, at, end - at, &of_factors);
-        if (of_factors && count > AT_ONCE)
-            count = AT_ONCE;
-        if (of_factors)
-            vox_factors_fill(j->u.factors, at, count, made);
-        j->o->method->host(j->o, &j->u, at, count, of_factors ? made : j->u.grad + at);
+        count = end - at;
+        const float *grad = gradient(j, at, &count, made);
+        j->o->method->host(j->o, &j->u, at, count, grad);
     }
 }
 
