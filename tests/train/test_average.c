@@ -64,15 +64,11 @@ static void a_batch_in_parts_is_the_batch(void **state)
     training two = {.devices = "0,1", .run = training_path("parts-2"), .sets = sets};
     training cut = {.devices = "0,1", .run = training_path("cut-2"), .sets = sets, .stop_at = 9};
     double loss[3][20];
-    assert_ok(training_run(&whole, &err));
-    assert_ok(training_run(&one, &err));
-    assert_ok(training_run(&two, &err));
-    assert_int_equal(training_losses(whole.run, loss[0], 20), 20);
-    assert_int_equal(training_losses(one.run, loss[1], 20), 20);
-    assert_int_equal(training_losses(two.run, loss[2], 20), 20);
-    for (int i = 0; i < 20; i++)
-        for (int k = 1; k < 3; k++)
-            assert_true(fabs(loss[k][i] - loss[0][i]) <= 1e-5 * loss[0][i]);
+    training_losses_of(&whole, loss[0], 20);
+    training_losses_of(&one, loss[1], 20);
+    training_losses_of(&two, loss[2], 20);
+    training_same_losses(loss[1], loss[0], 20, "parts on one device");
+    training_same_losses(loss[2], loss[0], 20, "parts on two devices");
     assert_true(fabs(one.result.valid_loss - whole.result.valid_loss) <=
                 1e-5 * whole.result.valid_loss);
     assert_error(training_run(&cut, &err), VOX_ERR_INTERRUPTED, "after step 9");

@@ -14,22 +14,6 @@
     " {dense: {name: fc2, out: 3}}]",                                                              \
         "data.augment=[]", "train.batch=12"
 
-static size_t devices;
-
-static void losses_of(training *t, double loss[STEPS])
-{
-    vox_error err = {0};
-    assert_ok(training_run(t, &err));
-    assert_int_equal(training_losses(t->run, loss, STEPS), STEPS);
-}
-
-static void same(const double *a, const double *b, const char *what)
-{
-    for (size_t i = 0; i < STEPS; i++)
-        if (!(fabs(a[i] - b[i]) <= 1e-5 * fabs(b[i])))
-            fail_msg("%s, step %zu: loss %.9g instead of %.9g", what, i + 1, a[i], b[i]);
-}
-
 /* On one device, on three, and on three with whole gradients. */
 static void compare(const char *name, const char *const *sets)
 {
@@ -42,12 +26,12 @@ static void compare(const char *name, const char *const *sets)
     training c = b;
     c.run = training_path(path[2]);
     c.whole_gradients = true;
-    losses_of(&a, one);
-    losses_of(&b, factors);
-    losses_of(&c, whole);
+    training_losses_of(&a, one, STEPS);
+    training_losses_of(&b, factors, STEPS);
+    training_losses_of(&c, whole, STEPS);
     assert_true(b.factors && !a.factors && !c.factors);
-    same(factors, one, name);
-    same(factors, whole, name);
+    training_same_losses(factors, one, STEPS, name);
+    training_same_losses(factors, whole, STEPS, name);
 }
 
 static void every_optimiser(void **state)
@@ -83,12 +67,12 @@ static void a_lost_devices_rows_are_the_others(void **state)
     static const char *const sets[] = {SMALL, NULL};
     training a = {.devices = "0", .sets = sets, .run = training_path("none-lost")};
     training b = {.devices = "0,1,2", .sets = sets, .run = training_path("one-lost")};
-    losses_of(&a, one);
+    training_losses_of(&a, one, STEPS);
     setenv(VOX_FAULT_VARIABLE, "1:7:driver", 1);
-    losses_of(&b, left);
+    training_losses_of(&b, left, STEPS);
     unsetenv(VOX_FAULT_VARIABLE);
     assert_int_equal(b.result.lost, 1);
-    same(left, one, "a device lost");
+    training_same_losses(left, one, STEPS, "a device lost");
 }
 
 static void runs_repeat_to_the_bit(void **state)
@@ -108,8 +92,7 @@ int main(int argc, char **argv)
     if (!training_possible())
         return 77;
     (void)argc;
-    devices = training_devices(argv, "111");
-    if (devices < 3) {
+    if (training_devices(argv, "111") < 3) {
         printf("skipped: needs PoCL or three devices\n");
         return 77;
     }

@@ -8,7 +8,6 @@ static const char *const selector[] = {"0", "0,1", "0,1,2", "0,1,2,3"};
 
 static void compare(const char *batch)
 {
-    vox_error err = {0};
     double loss[4][20];
     char set[32];
     snprintf(set, sizeof set, "train.batch=%s", batch);
@@ -17,12 +16,8 @@ static void compare(const char *batch)
         char name[32];
         snprintf(name, sizeof name, "split-%s-%zu", batch, n + 1);
         training t = {.devices = selector[n], .run = training_path(name), .sets = sets};
-        assert_ok(training_run(&t, &err));
-        assert_int_equal(training_losses(t.run, loss[n], 20), 20);
-        for (size_t i = 0; i < 20; i++)
-            if (!(fabs(loss[n][i] - loss[0][i]) <= 1e-5 * fabs(loss[0][i])))
-                fail_msg("batch %s, %zu devices, step %zu: loss %.9g, on one %.9g", batch, n + 1,
-                         i + 1, loss[n][i], loss[0][i]);
+        training_losses_of(&t, loss[n], 20);
+        training_same_losses(loss[n], loss[0], 20, name);
     }
 }
 
@@ -84,21 +79,17 @@ static void two_runs_have_the_same_bits(void **state)
 static void a_server_does_what_the_tree_does(void **state)
 {
     (void)state;
-    vox_error err = {0};
     double loss[2][20];
     for (size_t n = 2; n < 4 && n < devices; n++) {
         training tree = {.devices = selector[n], .run = training_path(n == 2 ? "t3" : "t4")};
         training server = {.devices = selector[n],
                            .run = training_path(n == 2 ? "s3" : "s4"),
                            .sync = VOX_SYNC_SERVER};
-        assert_ok(training_run(&tree, &err));
-        assert_ok(training_run(&server, &err));
-        assert_int_equal(training_losses(tree.run, loss[0], 20), 20);
-        assert_int_equal(training_losses(server.run, loss[1], 20), 20);
+        training_losses_of(&tree, loss[0], 20);
+        training_losses_of(&server, loss[1], 20);
         if (n == 2)
             training_same_run(tree.run, server.run);
-        for (size_t i = 0; i < 20; i++)
-            assert_true(fabs(loss[1][i] - loss[0][i]) <= 1e-5 * fabs(loss[0][i]));
+        training_same_losses(loss[1], loss[0], 20, "a server");
     }
 }
 
@@ -116,7 +107,6 @@ static uint32_t parts_of_device_0(void)
 static void parts_of_a_device_learn_the_same(void **state)
 {
     (void)state;
-    vox_error err = {0};
     double loss[3][20];
     static const char *const which[] = {"0/2.1", "0/2", "0/2"}, *const name[] = {"part", "parts",
                                                                                  "parts-again"};
@@ -126,12 +116,10 @@ static void parts_of_a_device_learn_the_same(void **state)
     for (size_t i = 0; i < 3; i++) {
         training t = {.devices = which[i], .run = training_path(name[i])};
         run[i] = t.run;
-        assert_ok(training_run(&t, &err));
-        assert_int_equal(training_losses(t.run, loss[i], 20), 20);
+        training_losses_of(&t, loss[i], 20);
     }
     training_same_run(run[1], run[2]);
-    for (size_t i = 0; i < 20; i++)
-        assert_true(fabs(loss[1][i] - loss[0][i]) <= 1e-5 * fabs(loss[0][i]));
+    training_same_losses(loss[1], loss[0], 20, "two parts");
 }
 
 int main(int argc, char **argv)

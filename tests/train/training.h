@@ -227,6 +227,23 @@ static inline size_t training_losses(const char *run, double *loss, size_t most)
     return n;
 }
 
+/* The losses of `steps` steps, all of the run's, into loss[steps]. */
+static inline void training_losses_of(training *t, double *loss, size_t steps)
+{
+    vox_error err = {0};
+    assert_ok(training_run(t, &err));
+    assert_int_equal(training_losses(t->run, loss, steps), steps);
+}
+
+/* loss[steps] are want[steps], to 1e-5. */
+static inline void training_same_losses(const double *loss, const double *want, size_t steps,
+                                        const char *what)
+{
+    for (size_t i = 0; i < steps; i++)
+        if (!(fabs(loss[i] - want[i]) <= 1e-5 * fabs(want[i])))
+            fail_msg("%s, step %zu: loss %.9g instead of %.9g", what, i + 1, loss[i], want[i]);
+}
+
 /* Every tensor of the two files has the same bits. */
 static inline void training_same_tensors(const char *run_a, const char *run_b)
 {
